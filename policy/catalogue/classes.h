@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "policy/catalogue/codes.h"
+#include "policy/catalogue/enhanced.h"
+#include "policy/stage.h"
+
+namespace replygate {
+
+using StageSet = std::uint8_t;
+constexpr StageSet bit(Stage s) { return static_cast<StageSet>(1U << static_cast<unsigned>(s)); }
+constexpr bool has(StageSet set, Stage s) { return (set & bit(s)) != 0; }
+
+// One reason for a refusal. Slugs are permanent: logs and policies name them.
+struct Classification {
+  std::string_view slug;
+  int code = 0;            // default reply, 4yz or 5yz
+  EnhancedCode enhanced;   // of the same severity
+  std::string_view text;   // default text, a reply template
+  StageSet stages = 0;     // where the reason can arise
+  std::string_view meaning;
+};
+
+// All classifications, in the order of the documentation.
+std::span<const Classification> classifications();
+
+// By slug, or null.
+const Classification* find_classification(std::string_view slug);
+
+// The classification that a bare code means at a stage: the first that has it as default and arises there, else the
+// first that has it as default, else transaction-failed (5yz) or local-error (4yz). Never null for 400..599.
+const Classification& classification_of(int code, Stage stage);
+
+// All whose default is `code`.
+std::vector<const Classification*> classifications_with(int code);
+
+// The commands of the SMTP dialogue to which a reply of `stage` is given, for comparison with ReplyCode::commands.
+CommandSet commands_of(Stage stage);
+
+}  // namespace replygate

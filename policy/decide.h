@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/count/charges.h"
+#include "policy/count/store.h"
+#include "policy/reply.h"
+
+namespace replygate {
+
+// A limit that was compared, as it stood before the decision.
+struct LimitUse {
+  const Rule* rule = nullptr;
+  Limit limit;
+  std::string key;
+  std::int64_t used = 0;
+  std::int64_t cost = 0;
+  bool fits = true;
+  std::optional<Instant> room_at;
+};
+
+// A refusal, with its reason.
+struct Finding {
+  enum class Cause : std::uint8_t { rule, limit, never_fits, unknown };
+
+  const Rule* rule = nullptr;
+  Cause cause = Cause::rule;
+  const Classification* classification = nullptr;
+  Reply reply;
+};
+
+// What the policy says at one stage. A value; pointers are into the policy that decided.
+struct Verdict {
+  enum class Kind : std::uint8_t { pass, accept, refuse };
+
+  Kind kind = Kind::pass;
+  const Rule* accepted_by = nullptr;
+  std::optional<Finding> refusal;        // of kind refuse
+  std::vector<Finding> observed;         // what observed rules would have said
+  std::vector<const Rule*> unknown;      // rules that could not be judged
+  std::vector<LimitUse> limits;          // every limit compared, up to the rule that answered
+};
+
+// What a decision is told besides facts.
+struct Moment {
+  Instant now;
+  std::string_view ref;  // of the decision
+};
+
+// The first candidate that answers, given the readings of all asks, in their order; a reading that is not available
+// makes its rule unknown. Pure; total; reads no clock.
+Verdict decide(const Facts& facts, const Charges& charges, const std::vector<std::optional<Reading>>& readings,
+               const Moment& moment);
+
+}  // namespace replygate

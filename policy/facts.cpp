@@ -1,0 +1,162 @@
+#include "policy/facts.h"
+
+#include <algorithm>
+#include <array>
+
+#include "policy/mail/quantity.h"
+
+namespace replygate {
+namespace {
+
+using enum Stage;
+using Kind = FactKind;
+
+constexpr std::array kFacts = {
+    FactInfo{Fact::client_ip, "client_ip", connect, Kind::ip, 45, "address of the client"},
+    FactInfo{Fact::client_net, "client_net", connect, Kind::text, 49, "its network, as [keys] cuts it"},
+    FactInfo{Fact::client_name, "client_name", connect, Kind::text, 255, "its verified name, else \"unknown\""},
+    FactInfo{Fact::client_port, "client_port", connect, Kind::count, 5, "its port; 0 for local submission"},
+    FactInfo{Fact::listener, "listener", connect, Kind::text, 64, "the MTA's name of the listener ({daemon_name})"},
+    FactInfo{Fact::helo, "helo", Stage::helo, Kind::text, 255, "the name given in HELO or EHLO"},
+    FactInfo{Fact::tls, "tls", Stage::mail, Kind::boolean, 5, "the session is encrypted"},
+    FactInfo{Fact::tls_version, "tls_version", Stage::mail, Kind::text, 16, "for instance \"TLSv1.3\""},
+    FactInfo{Fact::tls_cipher, "tls_cipher", Stage::mail, Kind::text, 64, "name of the cipher"},
+    FactInfo{Fact::tls_bits, "tls_bits", Stage::mail, Kind::count, 5, "its effective key length"},
+    FactInfo{Fact::tls_subject, "tls_subject", Stage::mail, Kind::text, 128, "subject of the client's certificate"},
+    FactInfo{Fact::tls_issuer, "tls_issuer", Stage::mail, Kind::text, 128, "issuer of the client's certificate"},
+    FactInfo{Fact::sender, "sender", Stage::mail, Kind::address, 254, "canonical envelope sender; \"\" for <>"},
+    FactInfo{Fact::sender_local, "sender_local", Stage::mail, Kind::local_part, 64, "its local part"},
+    FactInfo{Fact::sender_domain, "sender_domain", Stage::mail, Kind::domain, 255, "its domain"},
+    FactInfo{Fact::null_sender, "null_sender", Stage::mail, Kind::boolean, 5, "the sender is <>"},
+    FactInfo{Fact::authenticated, "authenticated", Stage::mail, Kind::boolean, 5, "the client has logged in"},
+    FactInfo{Fact::user, "user", Stage::mail, Kind::login, 254, "its login name"},
+    FactInfo{Fact::user_local, "user_local", Stage::mail, Kind::local_part, 64, "the login before its @"},
+    FactInfo{Fact::user_domain, "user_domain", Stage::mail, Kind::domain, 255, "the login behind its @"},
+    FactInfo{Fact::auth_mechanism, "auth_mechanism", Stage::mail, Kind::text, 20, "for instance \"PLAIN\""},
+    FactInfo{Fact::declared_size, "declared_size", Stage::mail, Kind::size, 20, "SIZE= of MAIL, 0 if absent"},
+    FactInfo{Fact::smtputf8, "smtputf8", Stage::mail, Kind::boolean, 5, "MAIL asks for SMTPUTF8"},
+    FactInfo{Fact::messages, "messages", Stage::mail, Kind::count, 20, "messages of this session, this one included"},
+    FactInfo{Fact::sender_login_mismatch, "sender_login_mismatch", Stage::mail, Kind::boolean, 5,
+             "logged in, and the sender is not the login's own address"},
+    FactInfo{Fact::refusals, "refusals", connect, Kind::count, 20, "refusals in this session so far"},
+    FactInfo{Fact::recipient, "recipient", rcpt, Kind::address, 254, "canonical envelope recipient"},
+    FactInfo{Fact::recipient_local, "recipient_local", rcpt, Kind::local_part, 64, "its local part"},
+    FactInfo{Fact::recipient_domain, "recipient_domain", rcpt, Kind::domain, 255, "its domain"},
+    FactInfo{Fact::recipients, "recipients", rcpt, Kind::count, 20,
+             "recipients of this message kept so far, this one included"},
+    FactInfo{Fact::recipient_route, "recipient_route", rcpt, Kind::text, 64, "the MTA's mailer for the recipient"},
+    FactInfo{Fact::external, "external", rcpt, Kind::boolean, 5, "the recipient is neither local nor relayed"},
+    FactInfo{Fact::mta_refused, "mta_refused", rcpt, Kind::boolean, 5, "the MTA has refused the recipient itself"},
+    FactInfo{Fact::size, "size", message, Kind::size, 20, "octets of the message as received"},
+    FactInfo{Fact::queue_id, "queue_id", message, Kind::text, 32, "the MTA's queue id"},
+};
+
+constexpr bool in_order() {
+  for (std::size_t i = 0; i < kFacts.size(); ++i) {
+    if (static_cast<std::size_t>(kFacts[i].fact) != i) return false;
+  }
+  return true;
+}
+
+static_assert(in_order());
+
+Value maybe(const std::optional<bool>& value) { return value ? Value(*value) : Value(); }
+Value maybe(const std::optional<std::string>& value) { return value ? Value(std::string_view(*value)) : Value(); }
+
+Value connection_value(Fact fact, const Connection& c) {
+  switch (fact) {
+    case Fact::client_ip: return c.ip ? Value(*c.ip) : Value(std::string_view());
+    case Fact::client_net: return std::string_view(c.net);
+    case Fact::client_name: return std::string_view(c.name);
+    case Fact::client_port: return c.port;
+    case Fact::listener: return std::string_view(c.listener);
+    case Fact::helo: return std::string_view(c.helo);
+    case Fact::tls: return !c.tls.version.empty();
+    case Fact::tls_version: return std::string_view(c.tls.version);
+    case Fact::tls_cipher: return std::string_view(c.tls.cipher);
+    case Fact::tls_bits: return c.tls.bits;
+    case Fact::tls_subject: return std::string_view(c.tls.subject);
+    case Fact::tls_issuer: return std::string_view(c.tls.issuer);
+    case Fact::messages: return c.messages;
+    case Fact::refusals: return c.refusals;
+    default: return {};
+  }
+}
+
+Value transaction_value(Fact fact, const Transaction& t) {
+  switch (fact) {
+    case Fact::sender: return std::string_view(t.sender.full);
+    case Fact::sender_local: return t.sender.local();
+    case Fact::sender_domain: return t.sender.domain();
+    case Fact::null_sender: return t.sender.form == Address::Form::null;
+    case Fact::authenticated: return !t.user.empty();
+    case Fact::user: return std::string_view(t.user);
+    case Fact::user_local: return t.user_local();
+    case Fact::user_domain: return t.user_domain();
+    case Fact::auth_mechanism: return std::string_view(t.mechanism);
+    case Fact::declared_size: return t.declared_size;
+    case Fact::smtputf8: return t.smtputf8;
+    case Fact::sender_login_mismatch: return t.sender_login_mismatch;
+    case Fact::recipients: return t.recipients;
+    case Fact::size: return t.size;
+    case Fact::queue_id: return std::string_view(t.queue_id);
+    default: return {};
+  }
+}
+
+Value recipient_value(Fact fact, const Recipient& r) {
+  switch (fact) {
+    case Fact::recipient: return std::string_view(r.address.full);
+    case Fact::recipient_local: return r.address.local();
+    case Fact::recipient_domain: return r.address.domain();
+    case Fact::recipient_route: return maybe(r.route);
+    case Fact::external: return maybe(r.external);
+    case Fact::mta_refused: return r.mta_refused;
+    default: return {};
+  }
+}
+
+bool of_connection(const FactInfo& row) {
+  return row.stage < Stage::mail || row.fact == Fact::messages ||
+         (row.fact >= Fact::tls && row.fact <= Fact::tls_issuer);
+}
+
+}  // namespace
+
+std::string_view Transaction::user_local() const { return std::string_view(user).substr(0, user.rfind('@')); }
+
+std::string_view Transaction::user_domain() const {
+  const std::size_t at = user.rfind('@');
+  return at == std::string::npos ? std::string_view() : std::string_view(user).substr(at + 1);
+}
+
+std::span<const FactInfo> fact_table() { return kFacts; }
+
+const FactInfo& info(Fact fact) { return kFacts[static_cast<std::size_t>(fact)]; }
+
+const FactInfo* find_fact(std::string_view name) {
+  const auto it = std::ranges::find(kFacts, name, &FactInfo::name);
+  return it == kFacts.end() ? nullptr : &*it;
+}
+
+Value value_of(Fact fact, const Facts& facts) {
+  const FactInfo& row = info(fact);
+  if (of_connection(row)) return connection_value(fact, facts.connection);
+  if (row.stage == Stage::rcpt && fact != Fact::recipients) {
+    return facts.recipient == nullptr ? Value() : recipient_value(fact, *facts.recipient);
+  }
+  return facts.transaction == nullptr ? Value() : transaction_value(fact, *facts.transaction);
+}
+
+std::string value_text(Fact fact, const Facts& facts) {
+  const Value value = value_of(fact, facts);
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const auto* number = std::get_if<std::int64_t>(&value)) {
+    return info(fact).kind == FactKind::size ? format_size(*number) : std::to_string(*number);
+  }
+  if (const auto* text = std::get_if<std::string_view>(&value)) return std::string(*text);
+  if (const auto* ip = std::get_if<IpAddress>(&value)) return ip->text();
+  return "";
+}
+
+}  // namespace replygate

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/count/charges.h"
+#include "policy/count/store.h"
+#include "policy/count/tally.h"
+#include "policy/decide.h"
+
+namespace replygate {
+
+// A verdict and what it holds. The caller settles the reservation once the fate of the message is known.
+struct Judgement {
+  Verdict verdict;
+  ReservationId reservation = 0;              // 0 where the verdict refuses: all is given back already
+  std::vector<std::string> message_counters;  // charged for the message as a whole
+};
+
+// The one path of every decision: charges, store, decision, and the return of what a refusal had reserved.
+// Holds no state of a session; any thread.
+class Gate {
+ public:
+  using Done = std::function<void(Judgement)>;
+
+  Gate(Store& store, Duration patience) : store_(store), patience_(patience) {}
+
+  // `facts`, `policy` and `tally` must stay alive and unchanged until `done` was called. It is called exactly once,
+  // before judge() returns or later, as the store does.
+  void judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
+             Done done);
+
+  void settle(ReservationId id, Settlement settlement, Instant now) { store_.settle(id, settlement, now); }
+
+ private:
+  Store& store_;
+  Duration patience_;
+};
+
+}  // namespace replygate

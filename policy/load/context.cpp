@@ -1,0 +1,68 @@
+#include "policy/load/context.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <tuple>
+
+#include "policy/load/keys.h"
+#include "policy/mail/text.h"
+
+namespace replygate {
+
+Diagnostic& Context::error(Rg code, const Region& at, std::string message, std::string help) {
+  return diagnostics_.emplace_back(Diagnostic{.level = Diagnostic::Level::error,
+                                              .code = code,
+                                              .message = std::move(message),
+                                              .primary = {at, ""},
+                                              .secondary = {},
+                                              .help = std::move(help)});
+}
+
+Diagnostic& Context::warning(Rg code, const Region& at, std::string message, std::string help) {
+  Diagnostic& diagnostic = error(code, at, std::move(message), std::move(help));
+  diagnostic.level = Diagnostic::Level::warning;
+  return diagnostic;
+}
+
+bool Context::failed() const {
+  return std::ranges::any_of(diagnostics_, [](const Diagnostic& d) { return d.level == Diagnostic::Level::error; });
+}
+
+std::optional<std::string> Context::read(const std::string& path, std::string& why) {
+  const auto full = std::filesystem::path(path_).parent_path() / path;
+  auto text = read_(path == path_ ? path : full.string(), why);
+  if (text) sources_.insert_or_assign(path, *text);
+  return text;
+}
+
+bool Context::expect(const Node& node, Node::Kind kind, std::string_view what) {
+  if (node.kind == kind) return true;
+  error(Rg::wrong_type, node.region, fmt::format("{} is {}, not {}", what, describe(kind), describe(node.kind)));
+  return false;
+}
+
+void Context::check_keys(const Node& table, std::string_view section, std::string_view shown) {
+  const auto known = keys_of(section);
+  for (const Entry& entry : table.entries) {
+    if (std::ranges::find(known, entry.key) != known.end()) continue;
+    error(Rg::unknown_key, entry.key_region, fmt::format("{} has no key \"{}\"", shown, entry.key),
+          suggestion(entry.key, known, "it has"));
+  }
+}
+
+Loaded Context::finish(std::shared_ptr<const Policy> policy) {
+  std::ranges::stable_sort(diagnostics_, {}, [](const Diagnostic& d) {
+    return std::tuple(d.primary.region.file, d.primary.region.line, d.primary.region.column);
+  });
+  return {.policy = failed() ? nullptr : std::move(policy),
+          .diagnostics = std::move(diagnostics_),
+          .sources = std::move(sources_)};
+}
+
+std::string suggestion(std::string_view word, std::span<const std::string_view> words, std::string_view what) {
+  const std::string_view meant = nearest(word, words);
+  if (!meant.empty()) return fmt::format("did you mean \"{}\"?", meant);
+  return fmt::format("{} {}", what, join_or(words));
+}
+
+}  // namespace replygate

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "policy/load/document.h"
+#include "policy/load/load.h"
+
+namespace replygate {
+
+// One run of the loader: what was read, and what is wrong. Used by one thread.
+class Context {
+ public:
+  Context(std::string policy_path, const ReadFile& read) : path_(std::move(policy_path)), read_(read) {}
+
+  // Both return the diagnostic for labels to be added; the reference is good until the next call.
+  Diagnostic& error(Rg code, const Region& at, std::string message, std::string help = "");
+  Diagnostic& warning(Rg code, const Region& at, std::string message, std::string help = "");
+  bool failed() const;
+
+  // The content of a file, kept for excerpts; relative paths are taken from the folder of the policy.
+  std::optional<std::string> read(const std::string& path, std::string& why);
+
+  // False, with a diagnostic, where the value is of another type.
+  bool expect(const Node& node, Node::Kind kind, std::string_view what);
+
+  // Reports each key of `table` that the section `section` does not have.
+  void check_keys(const Node& table, std::string_view section, std::string_view shown);
+
+  const Sources& sources() const { return sources_; }
+
+  // Sorts the diagnostics by place and gives everything up.
+  Loaded finish(std::shared_ptr<const Policy> policy);
+
+ private:
+  std::string path_;
+  const ReadFile& read_;
+  std::vector<Diagnostic> diagnostics_;
+  Sources sources_;
+};
+
+// "did you mean "x"?" for a word that resembles one of `words`, else a help that names them all.
+std::string suggestion(std::string_view word, std::span<const std::string_view> words, std::string_view what);
+
+// The enumerator that a word means. Reports what the choices are where it means none.
+template <typename T, std::size_t N>
+std::optional<T> choice(Context& context, const Node& node, std::string_view key,
+                        const std::pair<std::string_view, T> (&choices)[N]) {
+  if (!context.expect(node, Node::Kind::string, key)) return std::nullopt;
+  std::vector<std::string_view> words;
+  for (const auto& [word, value] : choices) {
+    if (word == node.string) return value;
+    words.push_back(word);
+  }
+  context.error(Rg::not_a_choice, node.region, fmt::format("{} = \"{}\" is not a choice", key, node.string),
+                suggestion(node.string, words, "it is"));
+  return std::nullopt;
+}
+
+}  // namespace replygate

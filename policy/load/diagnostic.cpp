@@ -1,0 +1,88 @@
+#include "policy/load/diagnostic.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+namespace replygate {
+namespace {
+
+std::string_view line_of(const Sources& sources, const Region& region, unsigned number) {
+  const auto it = sources.find(region.file);
+  if (it == sources.end()) return {};
+  std::string_view text = it->second;
+  for (unsigned line = 1; line < number && !text.empty(); ++line) {
+    const std::size_t end = text.find('\n');
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+  }
+  text = text.substr(0, text.find('\n'));
+  return text.ends_with('\r') ? text.substr(0, text.size() - 1) : text;
+}
+
+// Tabs stay tabs, so that the carets stand under their text whatever a tab is wide.
+std::string indent_like(std::string_view line, std::size_t columns) {
+  std::string indent;
+  for (std::size_t i = 0; i < columns; ++i) indent += i < line.size() && line[i] == '\t' ? '\t' : ' ';
+  return indent;
+}
+
+std::string label_lines(const Label& label, char mark, const Sources& sources, int width) {
+  const Region& r = label.region;
+  const std::string_view line = line_of(sources, r, r.line);
+  const std::size_t last = r.end_line > r.line ? line.size() + 1 : r.end_column;
+  const std::size_t length = last > r.column ? last - r.column : 1;
+  return fmt::format("{:>{}} | {}\n{:>{}} | {}{}{}{}\n", r.line, width, line, "", width, indent_like(line, r.column - 1),
+                     std::string(length, mark), label.text.empty() ? "" : " ", label.text);
+}
+
+}  // namespace
+
+std::string render(const Diagnostic& d, const Sources& sources) {
+  const Region& at = d.primary.region;
+  std::string text = fmt::format("{}[RG{}]: {}\n", d.level == Diagnostic::Level::error ? "error" : "warning",
+                                 static_cast<int>(d.code), d.message);
+  if (at.line == 0) {
+    if (!at.file.empty()) text += fmt::format("  --> {}\n", at.file);
+    if (!d.help.empty()) text += fmt::format("   = help: {}\n", d.help);
+    return text + '\n';
+  }
+  const unsigned widest = std::max(at.line, d.secondary ? d.secondary->region.line : 0U);
+  const int width = static_cast<int>(std::max<std::size_t>(2, std::to_string(widest).size()));
+  const std::string bar = fmt::format("{:>{}} |\n", "", width);
+  text += fmt::format("  --> {}:{}:{}\n", at.file, at.line, at.column) + bar;
+  const std::string primary = label_lines(d.primary, '^', sources, width);
+  if (d.secondary) {
+    const Region& other = d.secondary->region;
+    const std::string secondary = label_lines(*d.secondary, '-', sources, width);
+    if (other.file != at.file) {
+      text += primary + bar + fmt::format("  ::: {}:{}:{}\n", other.file, other.line, other.column) + bar + secondary;
+    } else {
+      text += other.line < at.line ? secondary + primary : primary + secondary;
+    }
+  } else {
+    text += primary;
+  }
+  text += bar;
+  if (!d.help.empty()) text += fmt::format("{:>{}} = help: {}\n", "", width, d.help);
+  return text + '\n';
+}
+
+std::string render_json(std::span<const Diagnostic> diagnostics) {
+  boost::json::array all;
+  for (const Diagnostic& d : diagnostics) {
+    const Region& at = d.primary.region;
+    all.push_back(boost::json::object{{"level", d.level == Diagnostic::Level::error ? "error" : "warning"},
+                                      {"code", fmt::format("RG{}", static_cast<int>(d.code))},
+                                      {"message", d.message},
+                                      {"file", at.file},
+                                      {"line", at.line},
+                                      {"column", at.column},
+                                      {"help", d.help}});
+  }
+  return boost::json::serialize(all) + '\n';
+}
+
+}  // namespace replygate

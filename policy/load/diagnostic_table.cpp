@@ -1,0 +1,72 @@
+#include <algorithm>
+#include <array>
+
+#include "policy/load/diagnostic.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::array kTable = {
+    RgInfo{Rg::unreadable_file, "the policy cannot be read",
+           "The file is missing, is no regular file, or may not be read by this user."},
+    RgInfo{Rg::syntax, "not TOML", "The file breaks the syntax of TOML 1.0; nothing behind that place was read."},
+    RgInfo{Rg::unknown_key, "unknown key", "No section of a policy has this key; it would have had no effect."},
+    RgInfo{Rg::wrong_type, "wrong type", "The key takes another type of value."},
+    RgInfo{Rg::missing_key, "missing key", "The table cannot do without this key."},
+    RgInfo{Rg::version, "unknown version", "The language has version 1; `version = 1` must say so."},
+    RgInfo{Rg::not_a_choice, "not one of the choices", "The key takes one of a few words."},
+    RgInfo{Rg::defined_twice, "defined twice", "Names are unique, so that logs and counters mean one thing."},
+    RgInfo{Rg::quantity, "quantity not understood", "Durations read \"1h30m\", sizes \"25 MiB\", numbers \"20k\"."},
+    RgInfo{Rg::unit_missing, "unit missing", "A bare number says nothing where a unit matters."},
+    RgInfo{Rg::network, "network not understood", "An address, or a network as address/prefix length, is wanted."},
+    RgInfo{Rg::host_bits, "host bits in a network",
+           "The address has bits set behind the prefix length; either the address or the length is wrong."},
+    RgInfo{Rg::socket_address, "socket address not understood",
+           "Sockets are written unix:/path, inet:port@host, inet6:port@[host] or fd:number."},
+    RgInfo{Rg::domain, "domain not understood", "The name is no domain."},
+    RgInfo{Rg::out_of_range, "number out of range", "The number is too small or too big for this key."},
+    RgInfo{Rg::not_a_refusal, "no refusal", "A rule refuses with a 4xx or 5xx code."},
+    RgInfo{Rg::enhanced_syntax, "enhanced code not understood",
+           "Enhanced status codes read class.subject.detail (RFC 3463), class 4 or 5."},
+    RgInfo{Rg::contradiction, "code and enhanced code contradict each other",
+           "The first digit of both says whether the sender may retry; they must agree. Postfix treats a filter that "
+           "contradicts itself as broken."},
+    RgInfo{Rg::foreign_code, "code foreign to the command",
+           "Neither the catalogue nor the classification knows this code as an answer to the command at which the rule "
+           "is judged. Clients will cope, since only the first digit matters to them; people may be puzzled."},
+    RgInfo{Rg::reply_text, "reply text not usable", "A text is printable ASCII and names known facts in braces."},
+    RgInfo{Rg::reply_too_long, "reply line too long",
+           "A reply line has 512 octets at the most with code and line end (RFC 5321), also at the longest "
+           "substitution."},
+    RgInfo{Rg::unknown_reply, "unknown reply", "A reply is a code, a classification or a name of [replies]."},
+    RgInfo{Rg::reply_lines, "too many reply lines", "A reply has 16 lines at the most."},
+    RgInfo{Rg::unknown_fact, "unknown fact", "Conditions and keys name facts; POLICY.md lists them."},
+    RgInfo{Rg::pattern_type, "pattern does not fit the fact", "Each fact has its own way to be compared."},
+    RgInfo{Rg::outcome, "a rule says one thing", "A rule has exactly one of reply and accept."},
+    RgInfo{Rg::too_early, "judged too early", "A rule cannot be judged before its facts are known."},
+    RgInfo{Rg::regex, "regular expression not understood", "Expressions are in RE2's syntax."},
+    RgInfo{Rg::recipient_too_late, "recipient facts behind RCPT",
+           "After RCPT there is one reply for all recipients, so that nothing can be said of one."},
+    RgInfo{Rg::cannot_match, "pattern can never match", "No value of the fact can look like this."},
+    RgInfo{Rg::limit_syntax, "limit not understood", "Limits read \"500 recipients / 1h\"."},
+    RgInfo{Rg::unknown_unit, "unknown unit", "Limits count connections, messages, recipients or bytes."},
+    RgInfo{Rg::unit_stage, "unit counted elsewhere",
+           "The unit is counted at a stage at which some fact of the rule is not known, or at another than `at` says."},
+    RgInfo{Rg::limit_missing, "key without limit", "per, count and override mean something only beside a limit."},
+    RgInfo{Rg::limit_twice, "two limits of one kind", "Of two limits with equal unit and period only the smaller acts."},
+    RgInfo{Rg::unknown_list, "unknown list", "The name after $ must be in [lists], or be a list of [site]."},
+    RgInfo{Rg::list_unreadable, "list cannot be read", "The file of a list is missing or may not be read."},
+    RgInfo{Rg::empty_list, "list without entries", "A condition on an empty list never holds."},
+    RgInfo{Rg::unsupported, "not in this version", "The language has this, the installed version does not yet."},
+};
+
+}  // namespace
+
+std::span<const RgInfo> rg_table() { return kTable; }
+
+const RgInfo* find_rg(int number) {
+  const auto it = std::ranges::find(kTable, number, [](const RgInfo& row) { return static_cast<int>(row.code); });
+  return it == kTable.end() ? nullptr : &*it;
+}
+
+}  // namespace replygate

@@ -1,0 +1,201 @@
+#include "policy/load/replies.h"
+
+#include <algorithm>
+
+#include "policy/mail/text.h"
+#include "policy/reply.h"
+
+namespace replygate {
+namespace {
+
+std::string_view sense_of(int code) {
+  return severity_of(code) == Severity::permanent ? "tells the sender to give up" : "tells the sender to try again";
+}
+
+// `text` of one string, or of several strings, one a line.
+std::optional<std::string> joined(Context& context, const Node& node) {
+  if (node.kind != Node::Kind::array) {
+    if (!context.expect(node, Node::Kind::string, "text")) return std::nullopt;
+    return node.string;
+  }
+  std::string text;
+  for (const Node& item : node.items) {
+    if (!context.expect(item, Node::Kind::string, "a line of text")) return std::nullopt;
+    if (!text.empty()) text += '\n';
+    text += item.string;
+  }
+  return text;
+}
+
+}  // namespace
+
+void Replies::define(const Entry& entry) {
+  if (!context_.expect(entry.value, Node::Kind::table, "a reply")) return;
+  if (find_classification(entry.key) != nullptr) {
+    context_.error(Rg::defined_twice, entry.key_region, fmt::format("\"{}\" is a classification already", entry.key),
+                   "choose another name for the reply");
+    return;
+  }
+  named_[entry.key] = &entry.value;
+  // Compiled here too, so that a reply that no rule uses is checked as well.
+  from_table(entry.value, Stage::rcpt);
+}
+
+std::optional<ReplySpec> Replies::compile(const Node& node, Stage stage) {
+  if (node.kind == Node::Kind::table) return from_table(node, stage);
+  if (node.kind == Node::Kind::integer) return complete({.code = &node}, stage, node.region);
+  if (!context_.expect(node, Node::Kind::string, "reply")) return std::nullopt;
+  if (const auto it = named_.find(node.string); it != named_.end()) {
+    // Its mistakes were reported at its definition.
+    static const ReadFile reads_nothing = [](const std::string&, std::string&) { return std::optional<std::string>(); };
+    Context silent("", reads_nothing);
+    Replies again(silent);
+    return again.from_table(*it->second, stage);
+  }
+  if (const Classification* c = find_classification(node.string)) {
+    return complete({.classification = c}, stage, node.region);
+  }
+  unknown_name(node, true);
+  return std::nullopt;
+}
+
+void Replies::unknown_name(const Node& node, bool replies_too) {
+  std::vector<std::string_view> names;
+  for (const Classification& c : classifications()) names.push_back(c.slug);
+  if (replies_too) {
+    for (const auto& [name, table] : named_) names.push_back(name);
+  }
+  const bool digits = !node.string.empty() && std::ranges::all_of(node.string, is_digit);
+  const std::string_view meant = nearest(node.string, names);
+  context_.error(Rg::unknown_reply, node.region,
+                 fmt::format("\"{}\" is no classification{}", node.string, replies_too ? " and no name of [replies]" : ""),
+                 digits           ? fmt::format("write the code without quotes: {}", node.string)
+                 : meant.empty() ? "`replygate codes` lists the classifications"
+                                 : fmt::format("did you mean \"{}\"?", meant));
+}
+
+const Classification* Replies::class_of(const Node& node) {
+  if (!context_.expect(node, Node::Kind::string, "class")) return nullptr;
+  const Classification* result = find_classification(node.string);
+  if (result == nullptr) unknown_name(node, false);
+  return result;
+}
+
+std::optional<ReplySpec> Replies::from_table(const Node& table, Stage stage) {
+  context_.check_keys(table, "reply", "a reply");
+  Fields fields;
+  for (const Entry& entry : table.entries) {
+    if (entry.key == "code") fields.code = &entry.value;
+    if (entry.key == "enhanced") fields.enhanced = &entry.value;
+    if (entry.key == "text") fields.text = &entry.value;
+    if (entry.key == "class") {
+      fields.classification = class_of(entry.value);
+      if (fields.classification == nullptr) return std::nullopt;
+    }
+  }
+  if (fields.code == nullptr && fields.classification == nullptr) {
+    context_.error(Rg::missing_key, table.region, "a reply needs a class or a code",
+                   "write for instance class = \"access-denied\"");
+    return std::nullopt;
+  }
+  return complete(fields, stage, table.region);
+}
+
+std::optional<int> Replies::code_of(const Node& node) {
+  if (!context_.expect(node, Node::Kind::integer, "code")) return std::nullopt;
+  if (node.integer < 400 || node.integer > 599) {
+    context_.error(Rg::not_a_refusal, node.region, fmt::format("{} refuses nothing", node.integer),
+                   "a refusal has a code from 400 to 599; to let mail pass write accept = true");
+    return std::nullopt;
+  }
+  return static_cast<int>(node.integer);
+}
+
+std::optional<EnhancedCode> Replies::enhanced_of(const Fields& fields, int code) {
+  const Node& node = *fields.enhanced;
+  if (!context_.expect(node, Node::Kind::string, "enhanced")) return std::nullopt;
+  const auto enhanced = EnhancedCode::parse(node.string);
+  if (!enhanced || enhanced->severity == 2) {
+    context_.error(Rg::enhanced_syntax, node.region, fmt::format("\"{}\" is no enhanced code of a refusal", node.string),
+                   fmt::format("write for instance \"{}.7.1\"", code / 100));
+    return std::nullopt;
+  }
+  if (enhanced->severity != code / 100) {
+    Diagnostic& d = context_.error(
+        Rg::contradiction, node.region,
+        fmt::format("reply code {} and enhanced status \"{}\" contradict each other", code, node.string),
+        fmt::format("write \"{}.{}.{}\", or a code that begins with {}", code / 100, enhanced->subject, enhanced->detail,
+                    enhanced->severity));
+    d.primary.text = fmt::format("{} {}", node.string, sense_of(enhanced->severity * 100));
+    if (fields.code != nullptr) {
+      d.secondary = Label{fields.code->region, fmt::format("{} {}", code, sense_of(code))};
+    }
+    return std::nullopt;
+  }
+  return enhanced;
+}
+
+std::optional<ReplyTemplate> Replies::text_of(const Node& node, EnhancedCode enhanced) {
+  const auto text = joined(context_, node);
+  if (!text) return std::nullopt;
+  auto parsed = ReplyTemplate::parse(*text);
+  if (const auto* mistake = std::get_if<ReplyTemplate::Mistake>(&parsed)) {
+    const Region at = node.kind == Node::Kind::string ? part_of(node, mistake->at, mistake->length) : node.region;
+    context_.error(Rg::reply_text, at, mistake->message, mistake->help);
+    return std::nullopt;
+  }
+  auto& result = std::get<ReplyTemplate>(parsed);
+  if (result.lines() > Reply::kMostLines) {
+    context_.error(Rg::reply_lines, node.region, fmt::format("{} lines are too many", result.lines()),
+                   fmt::format("a reply has {} lines at the most", Reply::kMostLines));
+    return std::nullopt;
+  }
+  const std::size_t longest = result.longest_line() + prefix_size(enhanced) + 2;
+  if (longest > Reply::kMostOctets) {
+    context_.error(Rg::reply_too_long, node.region,
+                   fmt::format("a line can grow to {} octets; SMTP allows {}", longest, Reply::kMostOctets),
+                   "shorten the text, name fewer facts, or make it several lines: text = [\"…\", \"…\"]");
+    return std::nullopt;
+  }
+  return std::move(result);
+}
+
+std::optional<ReplySpec> Replies::complete(const Fields& fields, Stage stage, const Region& at) {
+  ReplySpec reply;
+  if (fields.code != nullptr) {
+    const auto code = code_of(*fields.code);
+    if (!code) return std::nullopt;
+    reply.code = *code;
+  } else {
+    reply.code = fields.classification->code;
+  }
+  reply.classification = fields.classification != nullptr ? fields.classification : &classification_of(reply.code, stage);
+  reply.enhanced = reply.classification->enhanced;
+  reply.enhanced.severity = static_cast<std::uint16_t>(reply.code / 100);
+  if (fields.enhanced != nullptr) {
+    const auto enhanced = enhanced_of(fields, reply.code);
+    if (!enhanced) return std::nullopt;
+    reply.enhanced = *enhanced;
+  }
+  Node standard{.kind = Node::Kind::string, .region = at};
+  standard.string = reply.classification->text;
+  auto text = text_of(fields.text != nullptr ? *fields.text : standard, reply.enhanced);
+  if (!text) return std::nullopt;
+  reply.text = *std::move(text);
+  return reply;
+}
+
+void Replies::check_stage(const ReplySpec& reply, Stage stage, const Region& at) {
+  const ReplyCode* code = find_reply_code(reply.code);
+  const CommandSet here = commands_of(stage);
+  const bool listed = code != nullptr && (code->any_command || (code->commands & here) != 0);
+  const bool own = reply.classification->code == reply.code && has(reply.classification->stages, stage);
+  if (listed || own) return;
+  const auto commands = code == nullptr ? std::vector<std::string_view>() : names(code->commands);
+  context_.warning(Rg::foreign_code, at,
+                   fmt::format("{} is no usual answer to {}", reply.code, join_or(names(here))),
+                   commands.empty() ? fmt::format("the catalogue does not know {}", reply.code)
+                                    : fmt::format("it is listed for {}", join_or(commands)));
+}
+
+}  // namespace replygate

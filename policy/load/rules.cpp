@@ -1,0 +1,298 @@
+#include "policy/load/rules.h"
+
+#include <algorithm>
+#include <map>
+
+#include "policy/load/numbers.h"
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::pair<std::string_view, Mode> kModes[] = {{"enforce", Mode::enforce}, {"observe", Mode::observe}};
+constexpr std::pair<std::string_view, OnUnknown> kOnUnknown[] = {{"skip", OnUnknown::skip},
+                                                                 {"tempfail", OnUnknown::tempfail}};
+constexpr std::pair<std::string_view, Count> kCounts[] = {{"accepted", Count::accepted},
+                                                          {"attempts", Count::attempts}};
+constexpr std::pair<std::string_view, Stage> kStageWords[] = {
+    {"connect", Stage::connect}, {"helo", Stage::helo}, {"mail", Stage::mail},
+    {"rcpt", Stage::rcpt},       {"data", Stage::data}, {"message", Stage::message}};
+
+// The stage at which a unit is counted.
+Stage stage_of(Unit unit) {
+  switch (unit) {
+    case Unit::connections: return Stage::connect;
+    case Unit::messages: return Stage::mail;
+    case Unit::recipients: return Stage::rcpt;
+    case Unit::bytes: return Stage::message;
+  }
+  return Stage::mail;
+}
+
+class RuleLoader {
+ public:
+  RuleLoader(Context& context, Patterns& patterns, Replies& replies, const RuleDefaults& defaults, const Node& table)
+      : context_(context), patterns_(patterns), replies_(replies), table_(table) {
+    rule_.mode = defaults.mode;
+    rule_.on_unknown = defaults.on_unknown;
+  }
+
+  Rule load() {
+    context_.check_keys(table_, "rule", "a rule");
+    name();
+    rule_.place = {.file = table_.region.file, .line = table_.region.line, .column = table_.region.column};
+    if (const Entry* e = table_.find("when")) conditions(*e, rule_.when);
+    if (const Entry* e = table_.find("unless")) conditions(*e, rule_.unless);
+    if (const Entry* e = table_.find("per")) per(e->value);
+    if (const Entry* e = table_.find("limit")) rule_.limits = limits(e->value);
+    if (const Entry* e = table_.find("override")) overrides(e->value);
+    word("mode", kModes, rule_.mode);
+    word("on_unknown", kOnUnknown, rule_.on_unknown);
+    word("count", kCounts, rule_.count);
+    limit_keys();
+    stage();
+    outcome();
+    return std::move(rule_);
+  }
+
+ private:
+  template <typename T, std::size_t N>
+  void word(std::string_view key, const std::pair<std::string_view, T> (&choices)[N], T& target) {
+    if (const Entry* e = table_.find(key)) {
+      if (const auto value = choice(context_, e->value, key, choices)) target = *value;
+    }
+  }
+
+  void name() {
+    const Entry* e = table_.find("name");
+    if (e == nullptr) {
+      context_.error(Rg::missing_key, table_.region, "a rule needs a name", "logs and counters name it");
+    } else if (context_.expect(e->value, Node::Kind::string, "name")) {
+      rule_.name = e->value.string;
+      const bool good = !rule_.name.empty() && rule_.name.size() <= 64 && std::ranges::all_of(rule_.name, [](char c) {
+        return is_alpha(c) || is_digit(c) || c == '-' || c == '_' || c == '.';
+      });
+      if (!good) {
+        context_.error(Rg::not_a_choice, e->value.region, "a rule's name has 1 to 64 letters, digits, '-', '_' or '.'",
+                       "logs, counters and metrics carry it");
+      }
+    }
+  }
+
+  const FactInfo* fact(std::string_view name, const Region& at) {
+    const FactInfo* row = find_fact(name);
+    if (row != nullptr) {
+      note(*row);
+      return row;
+    }
+    std::vector<std::string_view> names;
+    for (const FactInfo& known : fact_table()) names.push_back(known.name);
+    const std::string_view meant = nearest(name, names);
+    context_.error(Rg::unknown_fact, at, fmt::format("there is no fact \"{}\"", name),
+                   meant.empty() ? "POLICY.md lists the facts" : fmt::format("did you mean \"{}\"?", meant));
+    return nullptr;
+  }
+
+  void note(const FactInfo& row) {
+    raise(row.stage);
+    names_recipient_facts_ |= row.stage == Stage::rcpt && row.fact != Fact::recipients;
+  }
+
+  void raise(Stage stage) { rule_.stage = std::max(rule_.stage, stage); }
+
+  void conditions(const Entry& entry, std::vector<Condition>& target) {
+    if (!context_.expect(entry.value, Node::Kind::table, entry.key)) return;
+    for (const Entry& e : entry.value.entries) {
+      const FactInfo* row = fact(e.key, e.key_region);
+      if (row == nullptr) continue;
+      if (auto matcher = patterns_.compile(row->kind, row->name, e.value)) {
+        target.push_back({row->fact, *std::move(matcher), source_of(e.value)});
+      }
+    }
+  }
+
+  static std::string source_of(const Node& node) {
+    switch (node.kind) {
+      case Node::Kind::boolean: return node.boolean ? "true" : "false";
+      case Node::Kind::integer: return std::to_string(node.integer);
+      case Node::Kind::array: {
+        std::string text;
+        for (const Node& item : node.items) text += (text.empty() ? "" : ", ") + source_of(item);
+        return '[' + text + ']';
+      }
+      default: return '"' + node.string + '"';
+    }
+  }
+
+  void per(const Node& node) {
+    const auto add = [&](const Node& item) {
+      if (!context_.expect(item, Node::Kind::string, "a fact of per")) return;
+      if (const FactInfo* row = fact(item.string, item.region)) rule_.per.push_back(row->fact);
+    };
+    if (node.kind == Node::Kind::array) {
+      std::ranges::for_each(node.items, add);
+    } else {
+      add(node);
+    }
+  }
+
+  Limits limits(const Node& node) {
+    Limits result;
+    const auto add = [&](const Node& item) {
+      const auto limit = parse_limit(context_, item);
+      if (!limit) return;
+      const bool twice = std::ranges::any_of(
+          result, [&](const Limit& l) { return l.unit == limit->unit && l.period_text() == limit->period_text(); });
+      if (twice) {
+        context_.error(Rg::limit_twice, item.region,
+                       fmt::format("two limits of {} / {}", to_string(limit->unit), limit->period_text()),
+                       "keep the smaller one; it alone would act");
+        return;
+      }
+      raise(stage_of(limit->unit));
+      result.push_back(*limit);
+    };
+    if (node.kind == Node::Kind::array) {
+      std::ranges::for_each(node.items, add);
+    } else {
+      add(node);
+    }
+    return result;
+  }
+
+  void overrides(const Node& node) {
+    if (!context_.expect(node, Node::Kind::table, "override")) return;
+    const FactKind kind = rule_.per.size() == 1 ? info(rule_.per.front()).kind : FactKind::text;
+    auto& patterns = rule_.overrides.patterns;
+    std::size_t before_lists = 0;
+    for (const Entry& e : node.entries) {
+      const bool exempt = e.value.kind == Node::Kind::string && e.value.string == "unlimited";
+      Limits own = exempt ? Limits() : limits(e.value);
+      if (!is_pattern(e.key)) {
+        rule_.overrides.exact.emplace(to_lower(e.key), std::move(own));
+      } else if (auto set = patterns_.text_pattern(e.key, e.key_region, kind); set && e.key.starts_with('$')) {
+        patterns.emplace_back(std::move(set), std::move(own));
+      } else if (set) {  // a pattern goes before every list
+        patterns.insert(patterns.begin() + static_cast<std::ptrdiff_t>(before_lists++), {std::move(set), std::move(own)});
+      }
+    }
+  }
+
+  static bool is_pattern(std::string_view key) {
+    return key.find_first_of("*?$") != std::string_view::npos || key.starts_with('@') || key.ends_with('@') ||
+           key.starts_with('.') || key.starts_with('/');
+  }
+
+  // per, count and override are about limits; units must be counted where the rule is judged.
+  void limit_keys() {
+    if (table_.find("limit") == nullptr) {
+      for (const std::string_view key : {"per", "count", "override"}) {
+        if (const Entry* e = table_.find(key)) {
+          context_.error(Rg::limit_missing, e->key_region, fmt::format("{} without a limit means nothing", key),
+                         "add for instance limit = \"100 messages / 1h\"");
+        }
+      }
+    }
+  }
+
+  void stage() {
+    if (const Entry* e = table_.find("at")) {
+      const auto wanted = choice(context_, e->value, "at", kStageWords);
+      if (wanted && *wanted < rule_.stage) {
+        context_.error(Rg::too_early, e->value.region,
+                       fmt::format("the rule cannot be judged at {}", to_string(*wanted)),
+                       fmt::format("what it names is known at {}; leave `at` away", to_string(rule_.stage)));
+      } else if (wanted) {
+        raise(*wanted);
+      }
+    }
+  }
+
+  void check_units(const Region& at) {
+    for (const Limit& limit : rule_.limits) {
+      const bool movable = limit.unit == Unit::messages || limit.unit == Unit::connections;
+      const bool connections_late = limit.unit == Unit::connections && rule_.stage > Stage::helo;
+      if ((!movable && rule_.stage != stage_of(limit.unit)) || connections_late) {
+        context_.error(Rg::unit_stage, at,
+                       fmt::format("{} are counted at {}, but the rule is judged at {}", to_string(limit.unit),
+                                   to_string(stage_of(limit.unit)), to_string(rule_.stage)),
+                       "name only facts that are known there, or make two rules");
+      }
+    }
+  }
+
+  void outcome() {
+    const Entry* reply = table_.find("reply");
+    const Entry* accept = table_.find("accept");
+    if ((reply != nullptr) == (accept != nullptr)) {
+      context_.error(Rg::outcome, reply != nullptr ? accept->key_region : table_.region,
+                     reply != nullptr ? "a rule cannot refuse and accept" : "the rule says neither reply nor accept",
+                     "write one of reply = … and accept = true");
+      return;
+    }
+    if (accept != nullptr) return accepts(accept->value);
+    auto spec = replies_.compile(reply->value, rule_.stage);
+    if (!spec) return;
+    const Stage before = rule_.stage;
+    for (const Fact named : spec->text.facts()) note(info(named));
+    if (rule_.stage != before) spec = replies_.compile(reply->value, rule_.stage);
+    replies_.check_stage(*spec, rule_.stage, reply->value.region);
+    rule_.outcome = *std::move(spec);
+    finish_stage(reply->value.region);
+  }
+
+  void accepts(const Node& node) {
+    if (!context_.expect(node, Node::Kind::boolean, "accept")) return;
+    if (!node.boolean) {
+      context_.error(Rg::not_a_choice, node.region, "accept = false says nothing", "remove it, or write a reply");
+    }
+    if (rule_.has_limits()) {
+      context_.error(Rg::outcome, node.region, "a rule with a limit refuses what is over it; it cannot accept",
+                     "write a reply, or remove the limit");
+    }
+    rule_.outcome = Accept{};
+    finish_stage(node.region);
+  }
+
+  void finish_stage(const Region& at) {
+    if (rule_.has_limits()) check_units(at);
+    if (rule_.stage > Stage::rcpt && names_recipient_facts_) {
+      context_.error(Rg::recipient_too_late, at,
+                     fmt::format("at {} there is one reply for all recipients", to_string(rule_.stage)),
+                     "the rule names a fact of one recipient: let it be judged at rcpt");
+    }
+  }
+
+  Context& context_;
+  Patterns& patterns_;
+  Replies& replies_;
+  const Node& table_;
+  Rule rule_;
+  bool names_recipient_facts_ = false;
+};
+
+}  // namespace
+
+std::vector<Rule> load_rules(Context& context, Patterns& patterns, Replies& replies, const RuleDefaults& defaults,
+                             const Node& rules) {
+  std::vector<Rule> result;
+  std::map<std::string, Region> names;
+  for (const Node& table : rules.items) {
+    if (!context.expect(table, Node::Kind::table, "a rule")) continue;
+    Rule rule = RuleLoader(context, patterns, replies, defaults, table).load();
+    rule.index = result.size();
+    const Entry* name = table.find("name");
+    if (name != nullptr && !rule.name.empty()) {
+      const auto [before, added] = names.try_emplace(rule.name, name->value.region);
+      if (!added) {
+        Diagnostic& d = context.error(Rg::defined_twice, name->value.region,
+                                      fmt::format("two rules are named \"{}\"", rule.name), "give each its own name");
+        d.secondary = Label{before->second, "the first one"};
+      }
+    }
+    result.push_back(std::move(rule));
+  }
+  return result;
+}
+
+}  // namespace replygate

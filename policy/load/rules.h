@@ -1,0 +1,22 @@
+#pragma once
+
+#include <vector>
+
+#include "policy/load/context.h"
+#include "policy/load/patterns.h"
+#include "policy/load/replies.h"
+#include "policy/policy.h"
+
+namespace replygate {
+
+// What rules take from [milter] where they say nothing themselves.
+struct RuleDefaults {
+  Mode mode = Mode::enforce;
+  OnUnknown on_unknown = OnUnknown::tempfail;
+};
+
+// Compiles the tables of [[rule]], all of them, mistakes or not.
+std::vector<Rule> load_rules(Context& context, Patterns& patterns, Replies& replies, const RuleDefaults& defaults,
+                             const Node& rules);
+
+}  // namespace replygate

@@ -1,0 +1,180 @@
+#include "policy/load/settings.h"
+
+#include "policy/load/socket.h"
+#include "policy/mail/domain.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::pair<std::string_view, OnError> kOnError[] = {{"tempfail", OnError::tempfail},
+                                                             {"accept", OnError::accept}};
+constexpr std::pair<std::string_view, Mode> kModes[] = {{"enforce", Mode::enforce}, {"observe", Mode::observe}};
+constexpr std::pair<std::string_view, LogFormat> kFormats[] = {{"json", LogFormat::json},
+                                                               {"logfmt", LogFormat::logfmt}};
+constexpr std::string_view kSiteLists[] = {"local_domains", "relay_domains", "trusted_networks"};
+
+}  // namespace
+
+const Node* SettingsLoader::section(std::string_view name) {
+  const Entry* entry = root_.find(name);
+  if (entry == nullptr || !context_.expect(entry->value, Node::Kind::table, fmt::format("[{}]", name))) return nullptr;
+  return &entry->value;
+}
+
+void SettingsLoader::define_lists() {
+  for (const std::string_view name : kSiteLists) patterns_.define({std::string(name), {}, Node{.kind = Node::Kind::array}});
+  if (const Node* table = section("site")) {
+    context_.check_keys(*table, "site", "[site]");
+    for (const std::string_view name : kSiteLists) {
+      if (const Entry* list = table->find(name)) patterns_.define(*list);
+    }
+  }
+  if (const Node* table = section("lists")) {
+    for (const Entry& entry : table->entries) {
+      const Node* site = section("site");
+      if (const Entry* other = site == nullptr ? nullptr : site->find(entry.key)) {
+        Diagnostic& d = context_.error(Rg::defined_twice, entry.key_region,
+                                       fmt::format("the list \"{}\" is defined by [site] already", entry.key));
+        d.secondary = Label{other->key_region, "here"};
+        continue;
+      }
+      patterns_.define(entry);
+    }
+  }
+}
+
+Settings SettingsLoader::load() {
+  Settings settings;
+  if (const Node* table = section("milter")) load_milter(*table, settings);
+  if (const Node* table = section("policy_service")) {
+    context_.check_keys(*table, "policy_service", "[policy_service]");
+    if (const Entry* e = table->find("listen")) settings.policy_service = socket(e->value);
+  }
+  if (const Node* table = section("log")) load_log(*table, settings);
+  if (const Node* table = section("store")) load_store(*table);
+  return settings;
+}
+
+void SettingsLoader::load_milter(const Node& table, Settings& settings) {
+  context_.check_keys(table, "milter", "[milter]");
+  if (const Entry* e = table.find("listen")) settings.listen = socket(e->value);
+  if (const Entry* e = table.find("on_error")) {
+    if (const auto value = choice(context_, e->value, "on_error", kOnError)) settings.on_error = *value;
+  }
+  if (const Entry* e = table.find("mode")) {
+    if (const auto value = choice(context_, e->value, "mode", kModes)) mode_ = *value;
+  }
+  if (const Entry* e = table.find("engine"); e != nullptr && context_.expect(e->value, Node::Kind::string, "engine")) {
+    if (e->value.string == "asio") {
+      context_.error(Rg::unsupported, e->value.region, "this version has no engine \"asio\"", "write engine = \"libmilter\"");
+    } else if (e->value.string != "libmilter") {
+      context_.error(Rg::not_a_choice, e->value.region, fmt::format("there is no engine \"{}\"", e->value.string),
+                     "write engine = \"libmilter\"");
+    }
+  }
+}
+
+std::string SettingsLoader::socket(const Node& node) {
+  if (!context_.expect(node, Node::Kind::string, "listen")) return "";
+  const auto address = SocketAddress::parse(node.string);
+  if (!address) {
+    context_.error(Rg::socket_address, node.region, fmt::format("\"{}\" is no socket address", node.string),
+                   "write \"inet:8891@127.0.0.1\", \"inet6:8891@[::1]\", \"unix:/run/replygate/milter.sock\" or \"fd:3\"");
+    return "";
+  }
+  return address->text();
+}
+
+void SettingsLoader::load_log(const Node& table, Settings& settings) {
+  context_.check_keys(table, "log", "[log]");
+  if (const Entry* e = table.find("decisions")) {
+    settings.log_sinks.clear();
+    if (e->value.kind == Node::Kind::array) {
+      for (const Node& item : e->value.items) add_sink(item, settings);
+    } else {
+      add_sink(e->value, settings);
+    }
+  }
+  if (const Entry* e = table.find("format")) {
+    if (const auto value = choice(context_, e->value, "format", kFormats)) settings.log_format = *value;
+  }
+}
+
+void SettingsLoader::add_sink(const Node& node, Settings& settings) {
+  if (!context_.expect(node, Node::Kind::string, "decisions")) return;
+  const std::string& text = node.string;
+  if (text == "stdout" || (text.starts_with("file:/") && text.size() > 6)) {
+    settings.log_sinks.push_back(text);
+  } else if (text == "journal" || text == "syslog") {
+    context_.error(Rg::unsupported, node.region, fmt::format("this version cannot write to \"{}\"", text),
+                   "write \"stdout\", which a service manager takes to its journal, or \"file:/path\"");
+  } else {
+    context_.error(Rg::not_a_choice, node.region, fmt::format("\"{}\" is no place for a log", text),
+                   "write \"stdout\" or \"file:/path\"");
+  }
+}
+
+void SettingsLoader::load_store(const Node& table) {
+  context_.check_keys(table, "store", "[store]");
+  const Entry* e = table.find("backend");
+  if (e == nullptr || !context_.expect(e->value, Node::Kind::string, "backend")) return;
+  if (e->value.string == "sqlite" || e->value.string == "redis") {
+    context_.error(Rg::unsupported, e->value.region, fmt::format("this version has no store \"{}\"", e->value.string),
+                   "write backend = \"memory\"; counters then begin anew at each start");
+  } else if (e->value.string != "memory") {
+    context_.error(Rg::not_a_choice, e->value.region, fmt::format("there is no store \"{}\"", e->value.string),
+                   "write backend = \"memory\"");
+  }
+}
+
+Site SettingsLoader::site() {
+  Site site;
+  site.local_domains = patterns_.texts("local_domains", FactKind::domain);
+  site.relay_domains = patterns_.texts("relay_domains", FactKind::domain);
+  site.trusted_networks = patterns_.networks("trusted_networks");
+  if (std::string first = patterns_.first_domain("local_domains"); !first.empty()) site.default_domain = std::move(first);
+  if (const Node* table = section("site")) {
+    if (const Entry* e = table->find("default_domain");
+        e != nullptr && context_.expect(e->value, Node::Kind::string, "default_domain")) {
+      if (auto domain = canonical_domain(e->value.string)) {
+        site.default_domain = *std::move(domain);
+      } else {
+        context_.error(Rg::domain, e->value.region, fmt::format("\"{}\" is no domain", e->value.string));
+      }
+    }
+  }
+  if (const Node* table = section("keys")) load_keys(*table, site);
+  return site;
+}
+
+void SettingsLoader::load_keys(const Node& table, Site& site) {
+  context_.check_keys(table, "keys", "[keys]");
+  site.ipv4_prefix = prefix(table, "ipv4_prefix", site.ipv4_prefix, 32);
+  site.ipv6_prefix = prefix(table, "ipv6_prefix", site.ipv6_prefix, 128);
+  if (const Entry* e = table.find("subaddress");
+      e != nullptr && context_.expect(e->value, Node::Kind::string, "subaddress")) {
+    site.subaddress = e->value.string;
+    if (site.subaddress.find_first_of("@\"") != std::string::npos) {
+      context_.error(Rg::not_a_choice, e->value.region, "an address cannot be parted at this character",
+                     "write for instance subaddress = \"+\"");
+    }
+  }
+}
+
+unsigned SettingsLoader::prefix(const Node& table, std::string_view key, unsigned standard, unsigned most) {
+  const Entry* e = table.find(key);
+  if (e == nullptr || !context_.expect(e->value, Node::Kind::integer, key)) return standard;
+  if (e->value.integer < 1 || e->value.integer > most) {
+    context_.error(Rg::out_of_range, e->value.region, fmt::format("{} = {} is no prefix length", key, e->value.integer),
+                   fmt::format("write a number from 1 to {}", most));
+    return standard;
+  }
+  return static_cast<unsigned>(e->value.integer);
+}
+
+RuleDefaults SettingsLoader::rule_defaults(const Settings& settings) const {
+  return {.mode = mode_,
+          .on_unknown = settings.on_error == OnError::tempfail ? OnUnknown::tempfail : OnUnknown::skip};
+}
+
+}  // namespace replygate

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "policy/load/context.h"
+#include "policy/load/patterns.h"
+#include "policy/load/rules.h"
+#include "policy/policy.h"
+
+namespace replygate {
+
+// Everything of a policy that is no rule and no reply.
+class SettingsLoader {
+ public:
+  SettingsLoader(Context& context, Patterns& patterns, const Node& root)
+      : context_(context), patterns_(patterns), root_(root) {}
+
+  // Makes the lists of [lists] and [site] known; to be called first.
+  void define_lists();
+  Settings load();
+  Site site();
+  RuleDefaults rule_defaults(const Settings& settings) const;
+
+ private:
+  // The table of a section with its keys checked; null where there is none.
+  const Node* section(std::string_view name);
+  void load_milter(const Node& table, Settings& settings);
+  void load_log(const Node& table, Settings& settings);
+  void load_store(const Node& table);
+  void load_keys(const Node& table, Site& site);
+  void add_sink(const Node& node, Settings& settings);
+  std::string socket(const Node& node);
+  unsigned prefix(const Node& table, std::string_view key, unsigned standard, unsigned most);
+
+  Context& context_;
+  Patterns& patterns_;
+  const Node& root_;
+  Mode mode_ = Mode::enforce;
+};
+
+}  // namespace replygate

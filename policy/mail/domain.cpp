@@ -1,0 +1,82 @@
+#include "policy/mail/domain.h"
+
+#include <fmt/format.h>
+#include <idn2.h>
+
+#include <algorithm>
+#include <boost/locale/encoding_utf.hpp>
+#include <clocale>
+#include <cstdint>
+#include <cwctype>
+#include <memory>
+
+#include "policy/mail/ip.h"
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+std::optional<std::string> literal(std::string_view domain) {
+  const std::string_view inner = domain.substr(1, domain.size() - 2);
+  const bool tagged = inner.size() > 5 && equal_ignoring_case(inner.substr(0, 5), "IPv6:");
+  const auto address = IpAddress::parse(inner);
+  if (!address || tagged != (inner.find(':') != std::string_view::npos)) return std::nullopt;
+  return address->is_v4() ? fmt::format("[{}]", address->text()) : fmt::format("[IPv6:{}]", address->text());
+}
+
+bool ascii_label_ok(std::string_view label) {
+  return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+         std::ranges::all_of(label, [](char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '_'; });
+}
+
+bool ascii_name_ok(std::string_view name) {
+  if (name.size() > 255) return false;
+  std::string_view last;
+  for (const std::string_view label : split(name, '.')) {
+    if (!ascii_label_ok(label)) return false;
+    last = label;
+  }
+  return !std::ranges::all_of(last, is_digit);  // an address without brackets (RFC 3696 §2)
+}
+
+// Simple lower-casing of code points and no other mapping. Throws where `utf8` is not UTF-8.
+std::string lower_code_points(const std::string& utf8) {
+  static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  std::u32string points = boost::locale::conv::utf_to_utf<char32_t>(utf8, boost::locale::conv::stop);
+  if (locale != nullptr) {
+    for (char32_t& point : points) point = static_cast<char32_t>(towlower_l(static_cast<wint_t>(point), locale));
+  }
+  return boost::locale::conv::utf_to_utf<char>(points, boost::locale::conv::stop);
+}
+
+std::optional<std::string> a_labels_of(const std::string& domain) try {
+  const std::string lowered = lower_code_points(domain);
+  std::uint8_t* a_labels = nullptr;
+  const int status = idn2_lookup_u8(reinterpret_cast<const std::uint8_t*>(lowered.c_str()), &a_labels,
+                                    IDN2_NFC_INPUT | IDN2_NO_TR46);
+  const std::unique_ptr<std::uint8_t, decltype(&idn2_free)> owner(a_labels, &idn2_free);
+  if (status != IDN2_OK) return std::nullopt;
+  const std::string_view result = reinterpret_cast<const char*>(a_labels);
+  return ascii_name_ok(result) ? std::optional(to_lower(result)) : std::nullopt;
+} catch (const boost::locale::conv::conversion_error&) {
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> canonical_domain(std::string_view domain) {
+  if (domain.size() > 2 && domain.front() == '[' && domain.back() == ']') return literal(domain);
+  if (domain.ends_with('.')) domain.remove_suffix(1);
+  if (domain.empty() || std::ranges::any_of(domain, [](char c) { return is_control(c) || c == ' ' || c == '@'; })) {
+    return std::nullopt;
+  }
+  const std::string lowered = to_lower(domain);
+  if (std::ranges::all_of(lowered, is_ascii)) {
+    return ascii_name_ok(lowered) ? std::optional(lowered) : std::nullopt;
+  }
+  if (lowered.size() > 255) return std::nullopt;
+  const auto a_labels = a_labels_of(lowered);
+  return a_labels ? a_labels : std::optional(lowered);
+}
+
+}  // namespace replygate

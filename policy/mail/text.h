@@ -1,0 +1,31 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Small pure helpers on ASCII text; bytes above 0x7f pass through unchanged. Any thread.
+namespace replygate {
+
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_alpha(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
+constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
+constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+constexpr bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+
+std::string to_lower(std::string_view text);
+std::string_view trim(std::string_view text);  // blanks, CR and LF at both ends
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+// `text` cut at each `separator`; the pieces are trimmed, empty ones kept.
+std::vector<std::string_view> split(std::string_view text, char separator);
+
+// "a, b or c".
+std::string join_or(std::span<const std::string_view> words);
+
+// The word of `words` nearest to `word` by edit distance, if near enough to be a typing error; else "".
+std::string_view nearest(std::string_view word, std::span<const std::string_view> words);
+
+}  // namespace replygate

@@ -1,0 +1,140 @@
+#include "policy/match.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+re2::RE2::Options ignoring_case() {
+  re2::RE2::Options options(re2::RE2::Quiet);
+  options.set_case_sensitive(false);
+  options.set_encoding(re2::RE2::Options::EncodingLatin1);
+  options.set_max_mem(1 << 20);
+  return options;
+}
+
+struct Asker {
+  const Value& value;
+
+  Truth operator()(bool wanted) const {
+    const auto* flag = std::get_if<bool>(&value);
+    return flag != nullptr && *flag == wanted ? Truth::yes : Truth::no;
+  }
+
+  Truth operator()(const std::vector<NumberRange>& ranges) const {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    const auto inside = [&](const NumberRange& r) {
+      return (*number >= r.least && *number <= r.most) != r.inverse;
+    };
+    return number != nullptr && std::ranges::any_of(ranges, inside) ? Truth::yes : Truth::no;
+  }
+
+  Truth operator()(const std::shared_ptr<const NetworkSet>& networks) const {
+    const auto* address = std::get_if<IpAddress>(&value);
+    return address != nullptr && networks->contains(*address) ? Truth::yes : Truth::no;
+  }
+
+  Truth operator()(const std::shared_ptr<const TextSet>& texts) const {
+    const auto* text = std::get_if<std::string_view>(&value);
+    if (text == nullptr) return Truth::no;
+    const bool lowered = std::ranges::none_of(*text, [](char c) { return c >= 'A' && c <= 'Z'; });
+    return texts->contains(lowered ? *text : std::string_view(to_lower(*text))) ? Truth::yes : Truth::no;
+  }
+};
+
+Truth ask(const Condition& condition, const Facts& facts) {
+  return matches(condition.matcher, value_of(condition.fact, facts));
+}
+
+}  // namespace
+
+TextSet::TextSet() = default;
+TextSet::~TextSet() = default;
+TextSet::TextSet(TextSet&&) noexcept = default;
+TextSet& TextSet::operator=(TextSet&&) noexcept = default;
+
+void TextSet::add_exact(std::string text) { exact_.insert(std::move(text)); }
+void TextSet::add_domain_tree(std::string domain) { trees_.insert(std::move(domain)); }
+void TextSet::add_at_domain(std::string domain) { at_domains_.insert(std::move(domain)); }
+void TextSet::add_local(std::string local) { locals_.insert(std::move(local)); }
+void TextSet::add_set(std::shared_ptr<const TextSet> other) { sets_.push_back(std::move(other)); }
+
+std::optional<std::string> TextSet::add_regex(std::string_view expression) {
+  auto compiled = std::make_unique<re2::RE2>(expression, ignoring_case());
+  if (!compiled->ok()) return compiled->error();
+  expressions_.push_back(std::move(compiled));
+  return std::nullopt;
+}
+
+void TextSet::add_glob(std::string_view pattern) {
+  std::string expression = "(?s)^";
+  for (const char c : pattern) {
+    if (c == '*') {
+      expression += ".*";
+    } else if (c == '?') {
+      expression += '.';
+    } else {
+      expression += re2::RE2::QuoteMeta(std::string(1, c));
+    }
+  }
+  add_regex(expression + '$');
+}
+
+bool TextSet::contains(std::string_view lowered) const {
+  if (exact_.contains(lowered) || contains_parts(lowered)) return true;
+  const auto found = [&](const auto& expression) { return re2::RE2::PartialMatch(lowered, *expression); };
+  return std::ranges::any_of(expressions_, found) ||
+         std::ranges::any_of(sets_, [&](const auto& set) { return set->contains(lowered); });
+}
+
+bool TextSet::contains_parts(std::string_view lowered) const {
+  const std::size_t at = lowered.rfind('@');
+  std::string_view domain = at == std::string_view::npos ? lowered : lowered.substr(at + 1);
+  if (at != std::string_view::npos) {
+    if (at_domains_.contains(domain) || locals_.contains(lowered.substr(0, at))) return true;
+  }
+  while (!trees_.empty() && !domain.empty()) {
+    if (trees_.contains(domain)) return true;
+    const std::size_t dot = domain.find('.');
+    if (dot == std::string_view::npos) break;
+    domain.remove_prefix(dot + 1);
+  }
+  return false;
+}
+
+bool TextSet::empty() const {
+  return exact_.empty() && trees_.empty() && at_domains_.empty() && locals_.empty() && expressions_.empty() &&
+         std::ranges::all_of(sets_, [](const auto& set) { return set->empty(); });
+}
+
+Truth matches(const Matcher& matcher, const Value& value) {
+  if (std::holds_alternative<std::monostate>(value)) return Truth::unknown;
+  return std::visit(Asker{value}, matcher);
+}
+
+Truth all_hold(const std::vector<Condition>& conditions, const Facts& facts) {
+  Truth result = Truth::yes;
+  for (const Condition& condition : conditions) {
+    const Truth truth = ask(condition, facts);
+    if (truth == Truth::no) return Truth::no;
+    if (truth == Truth::unknown) result = Truth::unknown;
+  }
+  return result;
+}
+
+Truth any_holds(const std::vector<Condition>& conditions, const Facts& facts) {
+  Truth result = Truth::no;
+  for (const Condition& condition : conditions) {
+    const Truth truth = ask(condition, facts);
+    if (truth == Truth::yes) return Truth::yes;
+    if (truth == Truth::unknown) result = Truth::unknown;
+  }
+  return result;
+}
+
+}  // namespace replygate

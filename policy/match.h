@@ -1,0 +1,88 @@
+#pragma once
+
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "policy/facts.h"
+#include "policy/mail/ip.h"
+
+namespace re2 {
+class RE2;
+}
+
+// Predicates on facts. Built once at load, immutable, shared by all threads.
+namespace replygate {
+
+// Three-valued: unknown is neither yes nor no.
+enum class Truth : std::uint8_t { no, yes, unknown };
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using TextTable = boost::unordered_flat_set<std::string, TextHash, std::equal_to<>>;
+
+// A set of patterns for text. All comparison ignores ASCII case; entries are given in canonical form.
+class TextSet {
+ public:
+  TextSet();
+  ~TextSet();
+  TextSet(TextSet&&) noexcept;
+  TextSet& operator=(TextSet&&) noexcept;
+
+  void add_exact(std::string text);
+  void add_domain_tree(std::string domain);  // the domain and all below it; for addresses, of their domain part
+  void add_at_domain(std::string domain);    // every address of the domain
+  void add_local(std::string local);         // this local part at any domain
+  // RE2 syntax, searched in the text, case ignored. Returns RE2's message where it does not compile.
+  std::optional<std::string> add_regex(std::string_view expression);
+  void add_glob(std::string_view pattern);  // '*' any run, '?' one octet, of the whole text
+  void add_set(std::shared_ptr<const TextSet> other);
+
+  // `lowered` in lower case.
+  bool contains(std::string_view lowered) const;
+  bool empty() const;
+
+ private:
+  bool contains_parts(std::string_view lowered) const;
+
+  TextTable exact_;
+  TextTable trees_;
+  TextTable at_domains_;
+  TextTable locals_;
+  std::vector<std::unique_ptr<re2::RE2>> expressions_;
+  std::vector<std::shared_ptr<const TextSet>> sets_;
+};
+
+// Both ends included.
+struct NumberRange {
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  bool inverse = false;  // outside of it
+};
+
+// One predicate: what a value must be. An array in the policy is one Matcher: any of its entries.
+using Matcher = std::variant<bool, std::vector<NumberRange>, std::shared_ptr<const NetworkSet>,
+                             std::shared_ptr<const TextSet>>;
+
+Truth matches(const Matcher& matcher, const Value& value);
+
+// `fact = pattern` of a rule's when or unless.
+struct Condition {
+  Fact fact;
+  Matcher matcher;
+  std::string source;  // the pattern as the policy wrote it, for printing
+};
+
+// All of them hold (Kleene's and; true if empty).
+Truth all_hold(const std::vector<Condition>& conditions, const Facts& facts);
+// Some of them holds (Kleene's or; false if empty).
+Truth any_holds(const std::vector<Condition>& conditions, const Facts& facts);
+
+}  // namespace replygate

@@ -1,0 +1,278 @@
+#include "policy/session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+constexpr auto kAllRules = std::numeric_limits<std::size_t>::max();
+
+std::int64_t declared_size(const std::vector<std::string>& parameters) {
+  for (const std::string_view parameter : parameters) {
+    if (parameter.size() < 6 || !equal_ignoring_case(parameter.substr(0, 5), "SIZE=")) continue;
+    std::int64_t size = 0;
+    std::from_chars(parameter.data() + 5, parameter.data() + parameter.size(), size);
+    return std::max<std::int64_t>(size, 0);
+  }
+  return 0;
+}
+
+bool has_parameter(const std::vector<std::string>& parameters, std::string_view keyword) {
+  return std::ranges::any_of(parameters, [&](std::string_view p) { return equal_ignoring_case(p, keyword); });
+}
+
+// A login may send as its own address; a login without a domain as its name at one of our domains.
+bool mismatch(const Transaction& t, const Site& site) {
+  if (t.user.empty() || t.sender.form == Address::Form::null || t.user == t.sender.full) return false;
+  if (t.user.find('@') != std::string::npos || t.user != t.sender.local()) return true;
+  return t.sender.domain() != site.default_domain && !site.local_domains->contains(t.sender.domain());
+}
+
+bool refused(const JudgedRecipient& r) {
+  return r.recipient.mta_refused || r.verdict.kind == Verdict::Kind::refuse;
+}
+
+Reply reply_of(std::string_view slug) {
+  const Classification& c = *find_classification(slug);
+  const std::string text(c.text);
+  return Reply::make(c.code, c.enhanced, {&text, 1}).value();
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<const Policy> policy, Services services, const Door& door)
+    : policy_(std::move(policy)), services_(services), door_(door), id_(services.references.next()) {}
+
+Question Session::question(Stage stage) const {
+  Question question{.stage = stage,
+                    .before = kAllRules,
+                    .counters = door_.counters,
+                    .counting_only = connection_.local_submission,
+                    .beyond = door_.beyond};
+  for (const auto* verdict : {&at_connect_, &at_helo_}) {
+    if (*verdict && (*verdict)->accepted_by != nullptr) {
+      question.before = std::min(question.before, (*verdict)->accepted_by->index);
+    }
+  }
+  if (open_ != nullptr) {
+    question.before = std::min(question.before, open_->before);
+    question.charged = &open_->charged;
+  }
+  return question;
+}
+
+AddressContext Session::address_context() const {
+  const Site& site = policy_->site();
+  return {.default_domain = site.default_domain, .is_local = [&site](std::string_view domain) {
+            return domain == site.default_domain || site.local_domains->contains(domain);
+          }};
+}
+
+void Session::connect(ConnectEvent event, Instant now, Done done) {
+  const Site& site = policy_->site();
+  connection_.ip = event.ip;
+  if (event.ip) {
+    connection_.ip_text = event.ip->text();
+    connection_.net = IpNetwork::around(*event.ip, event.ip->is_v4() ? site.ipv4_prefix : site.ipv6_prefix).text();
+  }
+  connection_.name = std::move(event.name);
+  connection_.port = event.port;
+  connection_.listener = std::move(event.listener);
+  connection_.local_submission = event.local_submission;
+  judge_session(Stage::connect, now, std::move(done));
+}
+
+void Session::helo(std::string name, Instant now, Done done) {
+  connection_.helo = std::move(name);
+  at_helo_.reset();  // a new greeting, after STARTTLS for instance, is judged anew
+  judge_session(Stage::helo, now, std::move(done));
+}
+
+void Session::judge_session(Stage stage, Instant now, Done done) {
+  const Facts facts{.connection = connection_};
+  services_.gate.judge(*policy_, facts, question(stage), tally_, {now, id_},
+                       [this, stage, now, done = std::move(done)](Judgement judgement) {
+                         services_.gate.settle(judgement.reservation, Settlement::keep, now);
+                         (stage == Stage::connect ? at_connect_ : at_helo_) = std::move(judgement.verdict);
+                         done({});
+                       });
+}
+
+const Verdict* Session::refused_session() const {
+  for (const auto* verdict : {&at_connect_, &at_helo_}) {
+    if (*verdict && (*verdict)->kind == Verdict::Kind::refuse) return &**verdict;
+  }
+  return nullptr;
+}
+
+void Session::mail(MailEvent event, Instant now, Done done) {
+  abort(now);
+  ++connection_.messages;
+  connection_.tls = std::move(event.tls);
+  open_ = std::make_unique<Open>();
+  open_->ref = services_.references.next();
+  Transaction& t = open_->facts;
+  t.sender_raw = event.sender;
+  t.sender = canonical_address(event.rewritten.empty() ? event.sender : event.rewritten, address_context());
+  t.user = to_lower(event.user);
+  t.mechanism = std::move(event.mechanism);
+  t.declared_size = declared_size(event.parameters);
+  t.smtputf8 = has_parameter(event.parameters, "SMTPUTF8");
+  t.sender_login_mismatch = mismatch(t, policy_->site());
+  t.queue_id = std::move(event.queue_id);
+  if (const Verdict* verdict = refused_session()) {
+    open_->verdicts.push_back(*verdict);
+    Answer answer = answer_for(*verdict);
+    if (answer.refusal) finish(Ending::refused, now);
+    return done(std::move(answer));
+  }
+  judge_message(Stage::mail, now, std::move(done));
+}
+
+void Session::judge_message(Stage stage, Instant now, Done done) {
+  const Facts facts{.connection = connection_, .transaction = &open_->facts};
+  services_.gate.judge(*policy_, facts, question(stage), tally_, {now, open_->ref},
+                       [this, stage, now, done = std::move(done)](Judgement judgement) {
+                         hold(judgement);
+                         if (judgement.verdict.accepted_by != nullptr) {
+                           open_->before = std::min(open_->before, judgement.verdict.accepted_by->index);
+                         }
+                         Answer answer = answer_for(judgement.verdict);
+                         open_->verdicts.push_back(std::move(judgement.verdict));
+                         if (answer.refusal) {
+                           finish(Ending::refused, now);
+                         } else if (stage == Stage::message) {
+                           finish(Ending::accepted, now);
+                         }
+                         done(std::move(answer));
+                       });
+}
+
+void Session::rcpt(RcptEvent event, Instant now, Done done) {
+  if (open_ == nullptr) return done({reply_of("command-not-allowed")});
+  JudgedRecipient& judged = open_->recipients.emplace_back();
+  judged.ref = open_->recipients.size() == 1 ? open_->ref : services_.references.next();
+  Recipient& recipient = judged.recipient;
+  recipient.raw = event.recipient;
+  recipient.address = canonical_recipient(event);
+  recipient.route = std::move(event.route);
+  recipient.mta_refused = event.mta_refused;
+  recipient.mta_status = std::move(event.mta_status);
+  recipient.mta_text = std::move(event.mta_text);
+  recipient.external = is_external(recipient);
+  if (!recipient.mta_refused) ++open_->facts.recipients;
+  judge_recipient(now, std::move(done));
+}
+
+// The MTA's own form tells where a message goes, whatever tricks the spelling plays. A bare user is Sendmail's form of a
+// local mailbox after virtusertable; what the client wrote is then the better name, if it is one.
+Address Session::canonical_recipient(const RcptEvent& event) const {
+  const AddressContext context = address_context();
+  Address offline = canonical_address(event.recipient, context);
+  if (event.rewritten.empty() || event.mta_refused) return offline;
+  const bool bare = event.rewritten.find('@') == std::string::npos;
+  if (bare && offline.form == Address::Form::mailbox) return offline;
+  return canonical_address(event.rewritten, context);
+}
+
+std::optional<bool> Session::is_external(const Recipient& recipient) const {
+  const Site& site = policy_->site();
+  if (site.knows_domains()) {
+    const std::string_view domain = recipient.address.domain();
+    return !site.local_domains->contains(domain) && !site.relay_domains->contains(domain);
+  }
+  if (!recipient.route) return std::nullopt;
+  if (*recipient.route == "local" || *recipient.route == "virtual" || *recipient.route == "relay") return false;
+  return *recipient.route == "smtp" ? std::optional(true) : std::nullopt;
+}
+
+void Session::judge_recipient(Instant now, Done done) {
+  JudgedRecipient& judged = open_->recipients.back();
+  Question asked = question(Stage::rcpt);
+  asked.mta_refused = judged.recipient.mta_refused;
+  const Facts facts{.connection = connection_, .transaction = &open_->facts, .recipient = &judged.recipient};
+  services_.gate.judge(*policy_, facts, asked, tally_, {now, judged.ref},
+                       [this, now, done = std::move(done)](Judgement judgement) {
+                         JudgedRecipient& last = open_->recipients.back();
+                         if (last.recipient.mta_refused) {
+                           services_.gate.settle(std::exchange(judgement.reservation, 0), Settlement::give_back, now);
+                         }
+                         hold(judgement);
+                         last.verdict = std::move(judgement.verdict);
+                         const Rule* accepted = last.verdict.accepted_by;
+                         if (accepted != nullptr && !accepted->names_recipient_facts()) {
+                           open_->before = std::min(open_->before, accepted->index);
+                         }
+                         Answer answer;
+                         if (!last.recipient.mta_refused) answer = answer_for(last.verdict);
+                         if (answer.refusal) --open_->facts.recipients;
+                         done(std::move(answer));
+                       });
+}
+
+void Session::hold(Judgement& judgement) {
+  if (judgement.reservation != 0) open_->reservations.push_back(judgement.reservation);
+  for (std::string& counter : judgement.message_counters) open_->charged.insert(std::move(counter));
+}
+
+Answer Session::answer_for(const Verdict& verdict) {
+  if (verdict.kind != Verdict::Kind::refuse || connection_.local_submission) return {};
+  ++connection_.refusals;
+  return {verdict.refusal->reply};
+}
+
+void Session::data(Instant now, Done done) {
+  if (open_ == nullptr) return done({reply_of("command-not-allowed")});
+  judge_message(Stage::data, now, std::move(done));
+}
+
+void Session::content(std::int64_t octets) {
+  if (open_ != nullptr) open_->facts.size += octets;
+}
+
+void Session::end_of_message(Instant now, Done done) {
+  if (open_ == nullptr) return done({reply_of("command-not-allowed")});
+  judge_message(Stage::message, now, std::move(done));
+}
+
+void Session::queue_id(std::string_view id) {
+  if (open_ != nullptr && !id.empty()) open_->facts.queue_id = id;
+}
+
+void Session::abort(Instant now) {
+  if (open_ == nullptr) return;
+  const bool all_refused = !open_->recipients.empty() && std::ranges::all_of(open_->recipients, refused);
+  finish(all_refused ? Ending::refused : Ending::aborted, now);
+}
+
+void Session::finish(Ending ending, Instant now) {
+  const std::unique_ptr<Open> ended = std::move(open_);
+  const bool accepted = ending == Ending::accepted;
+  for (const ReservationId id : ended->reservations) {
+    services_.gate.settle(id, accepted ? Settlement::keep : Settlement::give_back, now);
+  }
+  tally_.end_message(accepted);
+  std::vector<const Verdict*> verdicts;
+  for (const Verdict& verdict : ended->verdicts) verdicts.push_back(&verdict);
+  services_.sink.write({.policy = *policy_,
+                        .time = now,
+                        .door = door_.name,
+                        .session = id_,
+                        .ref = ended->ref,
+                        .connection = connection_,
+                        .transaction = ended->facts,
+                        .recipients = ended->recipients,
+                        .verdicts = verdicts,
+                        .ending = ending});
+}
+
+Answer Session::internal_error() const {
+  if (policy_->settings().on_error == OnError::accept || connection_.local_submission) return {};
+  return {reply_of("local-error")};
+}
+
+}  // namespace replygate

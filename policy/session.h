@@ -1,0 +1,128 @@
+#pragma once
+
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/gate.h"
+#include "policy/record.h"
+#include "policy/refs.h"
+
+namespace replygate {
+
+struct ConnectEvent {
+  std::optional<IpAddress> ip;
+  std::string name = "unknown";
+  std::int64_t port = 0;
+  std::string listener;
+  bool local_submission = false;
+};
+
+struct MailEvent {
+  std::string sender;                   // as the client wrote it, brackets and all
+  std::vector<std::string> parameters;  // ESMTP, "SIZE=1000"
+  std::string rewritten;                // the MTA's own canonical form, "" where it gives none
+  std::string user;                     // login, "" without
+  std::string mechanism;
+  Tls tls;
+  std::string queue_id;
+};
+
+struct RcptEvent {
+  std::string recipient;
+  std::string rewritten;
+  std::optional<std::string> route;  // the MTA's mailer
+  bool mta_refused = false;
+  std::string mta_status;
+  std::string mta_text;
+};
+
+// What the MTA is told: go on, or a refusal.
+struct Answer {
+  std::optional<Reply> refusal;
+};
+
+// One SMTP session as a door sees it: adds what it is told to the facts, asks the gate, remembers the answers that
+// must wait, settles reservations when the fate of a message is known, and hands out one record a transaction.
+//
+// Used by one thread at a time; the next event comes only after the answer to the last. `done` is called exactly once
+// for each event that takes one, before the call returns or later. All services outlive the session.
+class Session {
+ public:
+  using Done = std::function<void(Answer)>;
+  struct Services {
+    Gate& gate;
+    RecordSink& sink;
+    References& references;
+  };
+
+  // What a door is called in records, and which rules it can judge.
+  struct Door {
+    std::string_view name = "milter";
+    bool counters = true;
+    FactSet beyond = 0;
+  };
+
+  Session(std::shared_ptr<const Policy> policy, Services services, const Door& door);
+
+  // A refusal decided at connect or HELO is remembered and given at MAIL, where every MTA passes its code on.
+  void connect(ConnectEvent event, Instant now, Done done);
+  void helo(std::string name, Instant now, Done done);
+  // Ends an open transaction as aborted, then begins one.
+  void mail(MailEvent event, Instant now, Done done);
+  void rcpt(RcptEvent event, Instant now, Done done);
+  void data(Instant now, Done done);
+  void content(std::int64_t octets);  // of headers and body, CRLF included
+  void end_of_message(Instant now, Done done);
+
+  // The MTA's id of the message, when it becomes known.
+  void queue_id(std::string_view id);
+  // The MTA gave the message up; nothing happens where none is open.
+  void abort(Instant now);
+  // The door could not make sense of something: the present event must be refused for now, or let pass, as the
+  // policy's on_error says.
+  Answer internal_error() const;
+
+  const Policy& policy() const { return *policy_; }
+  bool in_transaction() const { return open_ != nullptr; }
+
+ private:
+  // A transaction and what was decided in it; replaced as a whole.
+  struct Open {
+    Transaction facts;
+    std::string ref;
+    std::vector<JudgedRecipient> recipients;
+    std::vector<Verdict> verdicts;
+    std::vector<ReservationId> reservations;
+    TextTable charged;
+    std::size_t before = std::numeric_limits<std::size_t>::max();  // rules from here on are not asked
+  };
+
+  Question question(Stage stage) const;
+  AddressContext address_context() const;
+  void judge_session(Stage stage, Instant now, Done done);
+  void judge_message(Stage stage, Instant now, Done done);
+  void judge_recipient(Instant now, Done done);
+  void hold(Judgement& judgement);
+  Address canonical_recipient(const RcptEvent& event) const;
+  std::optional<bool> is_external(const Recipient& recipient) const;
+  Answer answer_for(const Verdict& verdict);
+  void finish(Ending ending, Instant now);
+  const Verdict* refused_session() const;
+
+  std::shared_ptr<const Policy> policy_;
+  Services services_;
+  Door door_;
+  std::string id_;
+  Connection connection_;
+  Tally tally_;
+  std::optional<Verdict> at_connect_;
+  std::optional<Verdict> at_helo_;
+  std::unique_ptr<Open> open_;
+};
+
+}  // namespace replygate
