@@ -1,0 +1,33 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <boost/json/array.hpp>
+#include <cstdio>
+
+#include "milter/cli/catalogue_json.h"
+#include "milter/cli/commands.h"
+
+namespace replygate {
+
+int codes_command(const CodesOptions& options) {
+  if (options.json) {
+    boost::json::array all;
+    for (const ReplyCode& code : reply_codes()) all.push_back(json_of(code));
+    fmt::print("{}", line_of(all));
+    return kFine;
+  }
+  fmt::print("{:<5} {:<12} {:<14} {:<6} {}\n", "code", "severity", "category", "bounce", "meaning");
+  for (const ReplyCode& code : reply_codes()) {
+    std::vector<std::string_view> meanings;
+    for (const Sense& sense : code.senses) meanings.push_back(sense.meaning);
+    fmt::print("{:<5} {:<12} {:<14} {:<6} {}\n", code.code, to_string(severity_of(code.code)), category_of(code.code),
+               to_string(bounce_of(code.code)), fmt::join(meanings, "; "));
+  }
+  fmt::print("\n{:<27} {:<11} {}\n", "classification", "default", "meaning");
+  for (const Classification& c : classifications()) {
+    fmt::print("{:<27} {} {:<7} {}\n", c.slug, c.code, c.enhanced.text(), c.meaning);
+  }
+  return kFine;
+}
+
+}  // namespace replygate

@@ -1,0 +1,118 @@
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "milter/cli/commands.h"
+#include "milter/door/delegation.h"
+#include "milter/door/libmilter.h"
+#include "milter/files.h"
+#include "milter/log/sinks.h"
+#include "policy/count/store_memory.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::chrono::milliseconds kStorePatience{50};
+constexpr std::chrono::seconds kDrainPatience{5};
+constexpr std::chrono::seconds kStopPatience{8};
+
+void say(std::string_view text) { fmt::print(stderr, "replygate: {}\n", text); }
+
+// SIGPIPE is ignored: a log's reader that goes away is an error of its write, not the end of the process.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) std::abort();
+  return seed;
+}
+
+// Waits for a signal to stop; a hang-up changes nothing.
+int wait_for_stop(const sigset_t& signals) {
+  for (int number = 0;;) {
+    sigwait(&signals, &number);
+    if (number != SIGHUP) return number;
+    say("SIGHUP: a changed policy is taken at the next start");
+  }
+}
+
+// libmilter may fail to return from its main loop; a process that should stop must not linger.
+void exit_after(std::chrono::seconds patience) {
+  std::thread([patience] {
+    std::this_thread::sleep_for(patience);
+    say("stopping took too long; exiting");
+    std::_Exit(kInternal);
+  }).detach();
+}
+
+int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) {
+  const Settings& settings = policy->settings();
+  auto sinks = LogSinks::open(settings);
+  if (!sinks) {
+    say(sinks.error());
+    return kUnavailable;
+  }
+  const Clock clock;
+  MemoryStore store;
+  Gate gate(store, kStorePatience);
+  References references(random_seed());
+  const DoorServices services{policy, gate, **sinks, references, clock};
+
+  std::unique_ptr<DelegationDoor> delegation;
+  if (!settings.policy_service.empty()) {
+    auto opened = DelegationDoor::open(SocketAddress::parse(settings.policy_service).value(), services);
+    if (!opened) {
+      say(opened.error());
+      return kUnavailable;
+    }
+    delegation = *std::move(opened);
+  }
+  auto milter = MilterDoor::open(SocketAddress::parse(settings.listen).value(), services);
+  if (!milter) {
+    say(milter.error());
+    return kUnavailable;
+  }
+  if (delegation) delegation->start();
+  bool good = true;
+  const pthread_t main_thread = pthread_self();
+  std::thread server([&] {
+    good = (*milter)->serve();
+    pthread_kill(main_thread, SIGTERM);  // libmilter may end by itself, on a signal that reached it
+  });
+  say(fmt::format("policy {} with {} rules; milter at {}{}", policy->id(), policy->rules().size(), settings.listen,
+                  settings.policy_service.empty() ? "" : ", policy service at " + settings.policy_service));
+  wait_for_stop(signals);
+  say("stopping");
+  exit_after(kDrainPatience + kStopPatience);
+  (*milter)->drain(kDrainPatience);
+  (*milter)->stop();
+  server.join();
+  if (delegation) delegation->stop();
+  if (!good) say("libmilter gave up");
+  return good ? kFine : kUnavailable;
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options) {
+  const Loaded loaded = load_policy_file(options.file);
+  for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
+  if (!loaded.ok()) {
+    say(fmt::format("{}: the policy is in error; nothing is started", options.file));
+    return loaded.diagnostics.front().code == Rg::unreadable_file ? kNoInput : kPolicyError;
+  }
+  return serve(loaded.policy, block_signals());
+}
+
+}  // namespace replygate

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <chrono>
+
+#include "policy/time.h"
+
+namespace replygate {
+
+// The daemon's time: the wall clock when it started, and from there on what the monotonic clock adds, so that steps of
+// the wall clock move no window. Any thread.
+class Clock {
+ public:
+  Instant now() const {
+    return wall_ + std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - steady_);
+  }
+
+ private:
+  Instant wall_ = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  std::chrono::steady_clock::time_point steady_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace replygate

@@ -1,0 +1,64 @@
+#include "milter/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace replygate {
+namespace {
+
+constexpr std::size_t kMostOctets = std::size_t{64} << 20;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::string last_error() { return std::generic_category().message(errno); }
+
+}  // namespace
+
+std::optional<std::string> read_file(const std::string& path, std::string& why) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status{};
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
+    why = last_error();
+    return std::nullopt;
+  }
+  if (!S_ISREG(status.st_mode)) {
+    why = "no regular file";
+    return std::nullopt;
+  }
+  std::string text;
+  std::string chunk(std::size_t{64} << 10, '\0');
+  for (;;) {
+    const ssize_t count = ::read(file.get(), chunk.data(), chunk.size());
+    if (count == 0) return text;
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      why = last_error();
+      return std::nullopt;
+    }
+    text.append(chunk, 0, static_cast<std::size_t>(count));
+    if (text.size() > kMostOctets) {
+      why = "larger than 64 MiB";
+      return std::nullopt;
+    }
+  }
+}
+
+Loaded load_policy_file(const std::string& path) { return load_policy(path, read_file); }
+
+}  // namespace replygate
