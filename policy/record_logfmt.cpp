@@ -57,7 +57,7 @@ std::string to_logfmt(const Record& record) {
   for (const JudgedRecipient& judged : record.recipients) {
     json::object fields = detail::recipient_fields(judged, record.connection);
     head["ref"] = judged.ref;
-    fields.erase("ref");
+    fields.stable_erase(fields.find("ref"));
     add_line(&fields);
   }
   return lines;

@@ -50,7 +50,9 @@ std::shared_ptr<const Policy> compile(Context& context, const Node& root) {
   Settings values = settings.load();
   Site site = settings.site();
   std::vector<Rule> rules;
-  if (const Entry* entry = root.find("rule"); entry != nullptr && context.expect(entry->value, Node::Kind::array, "rule")) {
+  if (const Entry* entry = root.find("rule"); entry != nullptr && entry->value.kind == Node::Kind::table) {
+    context.error(Rg::wrong_type, entry->value.region, "one rule is an array of one", "write [[rule]]");
+  } else if (entry != nullptr && context.expect(entry->value, Node::Kind::array, "rule")) {
     rules = load_rules(context, patterns, replies, settings.rule_defaults(values), entry->value);
   }
   if (context.failed()) return nullptr;

@@ -19,8 +19,9 @@ namespace {
 std::optional<std::string> literal(std::string_view domain) {
   const std::string_view inner = domain.substr(1, domain.size() - 2);
   const bool tagged = inner.size() > 5 && equal_ignoring_case(inner.substr(0, 5), "IPv6:");
+  const bool colons = inner.find(':', tagged ? 5 : 0) != std::string_view::npos;
   const auto address = IpAddress::parse(inner);
-  if (!address || tagged != (inner.find(':') != std::string_view::npos)) return std::nullopt;
+  if (!address || tagged != colons) return std::nullopt;
   return address->is_v4() ? fmt::format("[{}]", address->text()) : fmt::format("[IPv6:{}]", address->text());
 }
 

@@ -1,0 +1,65 @@
+// One broken policy a mistake: each NAME.toml beside NAME.expected, which is what the loader must say of it, to the
+// letter. With REPLYGATE_UPDATE=1 in the environment the expectations are written anew, to be read before a commit.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "milter/files.h"
+#include "policy/load/diagnostic.h"
+
+namespace replygate {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+std::vector<fs::path> policies() {
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::directory_iterator(BAD_DIR)) {
+    if (entry.path().extension() == ".toml") paths.push_back(entry.path());
+  }
+  std::ranges::sort(paths);
+  return paths;
+}
+
+std::string said_of(const fs::path& path, std::set<int>& seen) {
+  std::string why;
+  const Loaded loaded = load_policy(path.filename().string(), [&](const std::string& name, std::string& reason) {
+    return read_file((path.parent_path() / name).string(), reason);
+  });
+  std::string text;
+  for (const Diagnostic& d : loaded.diagnostics) {
+    seen.insert(static_cast<int>(d.code));
+    text += render(d, loaded.sources);
+  }
+  return text;
+}
+
+TEST(Bad, EachMistakeHasItsDiagnostic) {
+  std::set<int> seen = {static_cast<int>(Rg::unreadable_file)};  // that one has no file; load_test has it
+  for (const fs::path& path : policies()) {
+    fs::path expected = path;
+    expected.replace_extension(".expected");
+    const std::string said = said_of(path, seen);
+    EXPECT_FALSE(said.empty()) << path << " has no mistake";
+    if (std::getenv("REPLYGATE_UPDATE") != nullptr) std::ofstream(expected) << said;
+    EXPECT_EQ(said, content(expected)) << path;
+  }
+  for (const RgInfo& row : rg_table()) {
+    EXPECT_TRUE(seen.contains(static_cast<int>(row.code))) << "no policy in tests/bad shows RG" << static_cast<int>(row.code);
+  }
+}
+
+}  // namespace
+}  // namespace replygate

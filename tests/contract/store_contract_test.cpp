@@ -1,0 +1,186 @@
+// What every store must do. A store is made by a factory, so that each implementation runs the same tests.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "policy/count/store_memory.h"
+
+namespace replygate {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+struct Maker {
+  const char* name;
+  std::function<std::unique_ptr<Store>()> make;
+};
+
+class StoreContract : public ::testing::TestWithParam<Maker> {
+ protected:
+  Readings take(std::vector<Charge> charges, bool admit = true) {
+    Readings result;
+    store_->take(std::move(charges), admit, now_, milliseconds(50), [&](Readings r) { result = std::move(r); });
+    EXPECT_TRUE(result.available);
+    return result;
+  }
+
+  static Charge charge(std::string counter, std::int64_t most, std::int64_t cost = 1) {
+    return {.counter = std::move(counter), .period = hours(1), .most = most, .cost = cost};
+  }
+
+  std::int64_t used(const std::string& counter) { return take({charge(counter, 1)}, false).readings.at(0).used; }
+
+  std::unique_ptr<Store> store_ = GetParam().make();
+  Instant now_{hours(490000)};
+};
+
+TEST_P(StoreContract, AdmitsToTheLimitAndNoFurther) {
+  for (int i = 0; i < 5; ++i) {
+    const Readings r = take({charge("a", 5)});
+    EXPECT_TRUE(r.readings[0].fits);
+    EXPECT_EQ(r.readings[0].used, i);
+    store_->settle(r.reservation, Settlement::keep, now_);
+  }
+  const Readings r = take({charge("a", 5)});
+  EXPECT_FALSE(r.readings[0].fits);
+  EXPECT_EQ(r.reservation, 0U);
+  ASSERT_TRUE(r.readings[0].room_at);
+  now_ = *r.readings[0].room_at;
+  EXPECT_TRUE(take({charge("a", 5)}).readings[0].fits);
+}
+
+TEST_P(StoreContract, CostsOfMoreThanOne) {
+  EXPECT_TRUE(take({charge("a", 10, 10)}).readings[0].fits);
+  EXPECT_FALSE(take({charge("b", 10, 11)}).readings[0].fits);
+  EXPECT_FALSE(take({charge("b", 10, 11)}).readings[0].room_at);
+  EXPECT_EQ(used("b"), 0);
+}
+
+TEST_P(StoreContract, ReservationsAreKeptOrGivenBack) {
+  const ReservationId kept = take({charge("a", 2)}).reservation;
+  const ReservationId returned = take({charge("a", 2)}).reservation;
+  EXPECT_NE(kept, returned);
+  EXPECT_EQ(used("a"), 2);
+  store_->settle(returned, Settlement::give_back, now_);
+  EXPECT_EQ(used("a"), 1);
+  now_ += hours(9);
+  EXPECT_EQ(used("a"), 1);
+  store_->settle(kept, Settlement::keep, now_);
+  now_ += hours(1);
+  EXPECT_EQ(used("a"), 1);
+  now_ += seconds(36);
+  EXPECT_EQ(used("a"), 0);
+}
+
+TEST_P(StoreContract, SettlingTwiceOrNothingIsHarmless) {
+  const ReservationId id = take({charge("a", 2)}).reservation;
+  store_->settle(id, Settlement::give_back, now_);
+  store_->settle(id, Settlement::keep, now_);
+  store_->settle(0, Settlement::keep, now_);
+  store_->settle(123456789, Settlement::keep, now_);
+  EXPECT_EQ(used("a"), 0);
+}
+
+TEST_P(StoreContract, AGroupIsChargedAsAWhole) {
+  take({charge("narrow", 1)});
+  const Readings r = take({charge("wide", 10), charge("narrow", 1)});
+  EXPECT_TRUE(r.readings[0].fits);
+  EXPECT_FALSE(r.readings[1].fits);
+  EXPECT_EQ(used("wide"), 0);
+  EXPECT_EQ(used("narrow"), 1);
+}
+
+TEST_P(StoreContract, GroupsDoNotTouchEachOther) {
+  Charge observed = charge("observed", 0);
+  observed.group = 1;
+  EXPECT_NE(take({charge("enforced", 1), observed}).reservation, 0U);
+  EXPECT_EQ(used("enforced"), 1);
+  EXPECT_EQ(used("observed"), 0);
+}
+
+TEST_P(StoreContract, EvenIfFull) {
+  Charge attempt = charge("attempts", 1);
+  attempt.even_if_full = true;
+  attempt.reserve = false;
+  for (int i = 0; i < 3; ++i) take({attempt, charge("other", 5)}, i == 0);
+  EXPECT_EQ(used("attempts"), 3);
+  EXPECT_EQ(used("other"), 1);
+}
+
+TEST_P(StoreContract, AtOnce) {
+  Charge c = charge("a", 5);
+  c.reserve = false;
+  EXPECT_EQ(take({c}).reservation, 0U);
+  EXPECT_EQ(used("a"), 1);
+}
+
+TEST_P(StoreContract, WithoutAdmissionNothingIsCharged) {
+  EXPECT_TRUE(take({charge("a", 5)}, false).readings[0].fits);
+  EXPECT_EQ(used("a"), 0);
+}
+
+TEST_P(StoreContract, ManyKeysComeAndGo) {
+  for (int i = 0; i < 20000; ++i) {
+    const Readings r = take({charge("key" + std::to_string(i), 5)});
+    store_->settle(r.reservation, Settlement::keep, now_);
+    if (i % 1000 == 0) now_ += hours(1);
+  }
+  EXPECT_EQ(used("key19999"), 1);
+}
+
+// 16 threads, one key: exactly the limit, each time.
+TEST_P(StoreContract, IsExactUnderThreads) {
+  constexpr int kThreads = 16;
+  constexpr int kAttempts = 500;
+  constexpr int kMost = 1000;
+  for (int round = 0; round < 10; ++round) {
+    std::atomic<int> admitted{0};
+    std::vector<std::thread> threads;
+    const std::string counter = "round" + std::to_string(round);
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kAttempts; ++i) {
+          ReservationId id = 0;
+          bool fits = false;
+          store_->take({charge(counter, kMost)}, true, now_, milliseconds(50), [&](const Readings& r) {
+            id = r.reservation;
+            fits = r.readings[0].fits;
+          });
+          if (!fits) continue;
+          const bool keep = (i + t) % 3 != 0;
+          store_->settle(id, keep ? Settlement::keep : Settlement::give_back, now_);
+          if (keep) ++admitted;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    // Whoever gave back left room for others; what is left over is taken now.
+    while (take({charge(counter, kMost)}).readings[0].fits) ++admitted;
+    EXPECT_EQ(admitted, kMost);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
+                         ::testing::Values(Maker{"memory", [] { return std::make_unique<MemoryStore>(); }}),
+                         [](const auto& maker) { return maker.param.name; });
+
+TEST(MemoryStore, ForgetsIdleKeys) {
+  MemoryStore store;
+  Instant now{hours(490000)};
+  for (int i = 0; i < 100000; ++i) {
+    store.take({{.counter = std::to_string(i), .period = seconds(1), .most = 1, .reserve = false}}, true, now,
+               milliseconds(50), [](const Readings&) {});
+    now += milliseconds(10);
+  }
+  EXPECT_LT(store.counters(), 3000U);
+}
+
+}  // namespace
+}  // namespace replygate

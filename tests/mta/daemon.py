@@ -1,0 +1,96 @@
+"""Starts and stops replygate for tests, and reads its records."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+BINARY = os.environ.get("REPLYGATE", str(pathlib.Path(__file__).parents[2] / "build/release/replygate"))
+
+
+def wait_until(condition, what, seconds=30):
+    """Polls until `condition()` is true; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+def listens(port, host="127.0.0.1"):
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+        return True
+    except OSError:
+        return False
+
+
+class Daemon:
+    """replygate with a policy; `policy` lacks version, [milter] listen, [policy_service] and [log]."""
+
+    def __init__(self, policy, port=8893, service_port=None, on_error="tempfail"):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="replygate-test."))
+        self.folder.chmod(0o755)
+        self.port, self.service_port = port, service_port
+        self.records_file = self.folder / "records.json"
+        self.policy_file = self.folder / "policy.toml"
+        head = f'version = 1\n[milter]\nlisten = "inet:{port}@127.0.0.1"\non_error = "{on_error}"\n'
+        head += f'[log]\ndecisions = "file:{self.records_file}"\n'
+        if service_port:
+            head += f'[policy_service]\nlisten = "inet:{service_port}@127.0.0.1"\n'
+        self.policy_file.write_text(head + policy)
+        self.process = None
+        self.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        self.errors = open(self.folder / "errors", "ab")
+        self.process = subprocess.Popen(
+            [BINARY, "run", "-c", str(self.policy_file)], stderr=self.errors, stdout=self.errors
+        )
+        wait_until(lambda: self.process.poll() is not None or listens(self.port), "replygate to listen")
+        if self.process.poll() is not None:
+            raise RuntimeError((self.folder / "errors").read_text())
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """Ends it cleanly; gives the exit status and fails on a sanitizer's report."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        text = (self.folder / "errors").read_text(errors="replace")
+        if "Sanitizer" in text or "runtime error" in text:
+            raise AssertionError(text)
+        return status
+
+    def records(self, count=None):
+        """All records so far; with `count`, once there are that many."""
+        def read():
+            if not self.records_file.exists():
+                return []
+            lines = self.records_file.read_text().splitlines(keepends=True)
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+
+        if count is not None:
+            wait_until(lambda: len(read()) >= count, f"{count} records, there are {len(read())}")
+        return read()

@@ -1,0 +1,112 @@
+"""A private, throw-away Sendmail on a loopback port, beside an installed Postfix.
+
+The packages are downloaded and unpacked below a cache folder, never installed, since they conflict with postfix.
+Needs root, apt-get, m4 and unshare. The daemon runs in name spaces of its own, where the host has a full name (without
+one Sendmail sleeps for a minute) and /etc/hosts knows 127.0.0.1 alone.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from daemon import listens, wait_until
+
+CACHE = pathlib.Path(os.environ.get("REPLYGATE_SENDMAIL_CACHE", "/var/cache/replygate-tests/sendmail"))
+ROOT = CACHE / "root"
+BINARY = ROOT / "usr/libexec/sendmail/sendmail"
+CF = ROOT / "usr/share/sendmail/cf"
+
+
+def fetch():
+    """Downloads and unpacks Sendmail once, and installs the libraries that it is linked with."""
+    if not (BINARY.exists() and (CF / "m4/cf.m4").exists()):
+        debs = CACHE / "debs"
+        debs.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "sendmail-bin", "sendmail-base", "sendmail-cf"],
+            cwd=debs, check=True,
+        )
+        for deb in debs.glob("*.deb"):
+            subprocess.run(["dpkg", "-x", deb, ROOT], check=True)
+        BINARY.chmod(0o755)
+    if "not found" in subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout:
+        deb = next((CACHE / "debs").glob("sendmail-bin_*.deb"))
+        depends = subprocess.run(["dpkg-deb", "-f", deb, "Depends"], capture_output=True, text=True, check=True).stdout
+        names = [part.split()[0] for part in depends.replace("|", ",").split(",") if part.strip().startswith("lib")]
+        subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *names], check=True)
+
+
+class Sendmail:
+    """Domains as for Postfix. `extra` goes into the m4 source."""
+
+    def __init__(self, milter=None, port=2626, extra="", timeouts="C:30s;S:10s;R:10s;E:1m"):
+        fetch()
+        self.port = port
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="replygate-sendmail."))
+        self.dir.chmod(0o755)
+        for name, mode in (("queue", 0o700), ("run", 0o755)):
+            (self.dir / name).mkdir()
+            (self.dir / name).chmod(mode)
+        (self.dir / "hosts").write_text("127.0.0.1 localhost\n")
+        (self.dir / "aliases").write_text("")
+        (self.dir / "switch").write_text("hosts files\naliases files\n")
+        (self.dir / "unknown").write_text("")
+        self.write_config(milter, extra, timeouts)
+        self.run("-bi")
+        self.run("-bd")
+        wait_until(lambda: listens(port), "Sendmail to listen")
+
+    def write_config(self, milter, extra, timeouts):
+        def define(name, value):
+            return f"define(`{name}', `{value}')dnl"
+
+        lines = [
+            "divert(-1)dnl", define("_CF_DIR_", f"{CF}/"), f"include(`{CF}/m4/cf.m4')dnl", "divert(0)dnl",
+            "VERSIONID(`test')dnl", "OSTYPE(`linux')dnl",
+            define("confDOMAIN_NAME", "mx.example.test"), define("ALIAS_FILE", f"{self.dir}/aliases"),
+            define("QUEUE_DIR", f"{self.dir}/queue"), define("confPID_FILE", f"{self.dir}/run/pid"),
+            define("STATUS_FILE", f"{self.dir}/run/statistics"), define("HELP_FILE", "/dev/null"),
+            define("confSERVICE_SWITCH_FILE", f"{self.dir}/switch"), define("confTO_IDENT", "0"),
+            define("confDELIVERY_MODE", "queueonly"), define("confREFUSE_LA", "10000"),
+            define("confQUEUE_LA", "10000"), define("confBAD_RCPT_THROTTLE", "0"),
+            define("confDONT_BLAME_SENDMAIL", "GroupWritableDirPathSafe,TrustStickyBit"),
+            define("LOCAL_MAILER_PATH", "/bin/true"),
+            "FEATURE(`no_default_msa')dnl", "FEATURE(`accept_unresolvable_domains')dnl",
+            "FEATURE(`accept_unqualified_senders')dnl", "FEATURE(`nocanonify')dnl",
+            "LOCAL_DOMAIN(`local.test')dnl", "RELAY_DOMAIN(`relay.test')dnl", "MODIFY_MAILER_FLAGS(`LOCAL', `-w')dnl",
+            f"DAEMON_OPTIONS(`Name=MTA, Family=inet, Addr=127.0.0.1, Port={self.port}')dnl",
+        ]
+        if milter:
+            lines.append(f"INPUT_MAIL_FILTER(`replygate', `S={milter}, F=T, T={timeouts}')dnl")
+        lines += [extra, "MAILER(`local')dnl", "MAILER(`smtp')dnl"]
+        (self.dir / "sendmail.mc").write_text("\n".join(lines) + "\n")
+        made = subprocess.run(["m4", self.dir / "sendmail.mc"], capture_output=True, text=True, check=True)
+        (self.dir / "sendmail.cf").write_text(made.stdout)
+
+    def run(self, *arguments):
+        script = (
+            f"hostname mx.example.test; mount --bind {self.dir}/hosts /etc/hosts; "
+            f"exec {BINARY} -C {self.dir}/sendmail.cf \"$@\""
+        )
+        run = subprocess.run(
+            ["unshare", "--uts", "--mount", "sh", "-c", script, "sh", *arguments], capture_output=True, text=True
+        )
+        if run.returncode != 0:
+            raise RuntimeError(run.stdout + run.stderr)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        pid = self.dir / "run/pid"
+        if pid.exists():
+            number = int(pid.read_text().split()[0])
+            os.kill(number, signal.SIGTERM)
+            wait_until(lambda: not pathlib.Path(f"/proc/{number}").exists(), "Sendmail to end")
+        shutil.rmtree(self.dir, ignore_errors=True)

@@ -1,0 +1,96 @@
+"""Checks that two lists that must match do match. Prints what is wrong; no output, exit status 0, means fine."""
+
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(sys.argv[1])
+problems = []
+
+
+def text(path):
+    return (root / path).read_text(encoding="utf-8")
+
+
+def sources(*folders):
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in (".cpp", ".h"):
+                yield path
+
+
+def check_cmake():
+    listed = {}
+    for cmake in root.glob("**/CMakeLists.txt"):
+        if "build" in cmake.relative_to(root).parts:
+            continue
+        for name in re.findall(r"[\w/.-]+\.cpp", cmake.read_text(encoding="utf-8")):
+            listed[(cmake.parent / name).resolve()] = cmake
+    for path in sources("policy", "milter", "tests"):
+        if path.suffix == ".cpp" and path.resolve() not in listed:
+            problems.append(f"{path.relative_to(root)}: in no CMakeLists.txt")
+    for path, cmake in listed.items():
+        if not path.exists():
+            problems.append(f"{cmake.relative_to(root)}: {path.name} does not exist")
+
+
+def check_policy_keys():
+    documented = text("conf/POLICY.md")
+    table = text("policy/load/keys.cpp")
+    for section, body in re.findall(r"string_view k(\w+)\[\] = \{(.*?)\};", table, re.S):
+        for key in re.findall(r'"(\w+)"', body):
+            if f"`{key}`" not in documented and f"[{key}]" not in documented:
+                problems.append(f"conf/POLICY.md: no word of {section}.{key}")
+    for fact in re.findall(r'FactInfo\{Fact::\w+, "(\w+)"', text("policy/facts.cpp")):
+        if f"| `{fact}`" not in documented:
+            problems.append(f"conf/POLICY.md: no row for the fact {fact}")
+    for slug in re.findall(r'Classification\{"([\w-]+)"', text("policy/catalogue/classes.cpp")):
+        if f"| `{slug}`" not in documented:
+            problems.append(f"conf/POLICY.md: no row for the classification {slug}")
+
+
+def check_record_keys():
+    documented = text("conf/LOG.md")
+    code = text("policy/record_fields.cpp") + text("policy/record_json.cpp")
+    keys = set(re.findall(r'fields\["(\w+)"\]', code)) | set(re.findall(r'\{"(\w+)", ', code))
+    for key in sorted(keys):
+        if f"`{key}`" not in documented:
+            problems.append(f"conf/LOG.md: no word of the key {key}")
+
+
+def check_layers():
+    world = re.compile(r'#include [<"](libmilter|boost/asio|boost/beast|sqlite3|hiredis|sys/socket|systemd|milter/)')
+    clock = re.compile(r"(system_clock|steady_clock)::now")
+    for path in sources("policy"):
+        content = path.read_text(encoding="utf-8")
+        if world.search(content):
+            problems.append(f"{path.relative_to(root)}: policy/ must not know the world")
+        if clock.search(content):
+            problems.append(f"{path.relative_to(root)}: policy/ reads no clock")
+    for path in sources("policy", "milter"):
+        if path.name in ("classes.cpp", "codes_table.cpp"):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if re.search(r'"[45]\d\d[ "-]', line) and "explain" not in line:
+                problems.append(f"{path.relative_to(root)}:{number}: a reply code outside the catalogue")
+
+
+def check_house():
+    for path in sources("policy", "milter", "tests"):
+        content = path.read_text(encoding="utf-8")
+        name = path.relative_to(root)
+        if len(content.splitlines()) > 400 and path.name not in ("codes_table.cpp",) and "tests" not in name.parts:
+            problems.append(f"{name}: more than 400 lines")
+        if re.search(r"\b(TODO|FIXME|XXX|HACK)\b", content):
+            problems.append(f"{name}: something is left open")
+        if path.suffix == ".h" and not content.startswith("#pragma once"):
+            problems.append(f"{name}: no #pragma once")
+
+
+check_cmake()
+check_policy_keys()
+check_record_keys()
+check_layers()
+check_house()
+print("\n".join(problems), end="\n" if problems else "")
+sys.exit(1 if problems else 0)

@@ -1,0 +1,116 @@
+#include "milter/door/delegation.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <boost/asio.hpp>
+#include <filesystem>
+
+#include "policy/count/store_memory.h"
+#include "tests/support/world.h"
+
+namespace replygate::test {
+namespace {
+
+namespace asio = boost::asio;
+using Local = asio::local::stream_protocol;
+
+class DelegationTest : public ::testing::Test {
+ protected:
+  DelegationTest() : path_("/tmp/replygate-delegation-test." + std::to_string(::getpid())) {
+    std::filesystem::remove(path_);
+  }
+  ~DelegationTest() override { std::filesystem::remove(path_); }
+
+  SocketAddress address() const { return SocketAddress::parse("unix:" + path_).value(); }
+
+  tl::expected<std::unique_ptr<DelegationDoor>, std::string> open() {
+    return DelegationDoor::open(address(), {world_.policy, world_.gate, world_.records, world_.references, clock_});
+  }
+
+  std::string ask(Local::socket& socket, std::string_view recipient) {
+    const std::string request =
+        "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=203.0.113.5\nsender=a@b.example\nrecipient=" +
+        std::string(recipient) + "\n\n";
+    // In two pieces: a request may come in any number of packets.
+    asio::write(socket, asio::buffer(request.substr(0, 20)));
+    asio::write(socket, asio::buffer(request.substr(20)));
+    std::string answer;
+    boost::system::error_code error;
+    const std::size_t length = asio::read_until(socket, asio::dynamic_buffer(answer), "\n\n", error);
+    return error ? "" : answer.substr(0, length);
+  }
+
+  Local::socket connected() {
+    Local::socket socket(context_);
+    socket.connect({path_});
+    return socket;
+  }
+
+  std::string path_;
+  asio::io_context context_;
+  World world_{R"(
+[site]
+local_domains = ["ours.example"]
+[[rule]]
+name = "quota"
+limit = "0 recipients / 1h"
+reply = "quota-exceeded"
+[[rule]]
+name = "needs-the-route"
+when = { recipient_route = "smtp" }
+reply = "access-denied"
+[[rule]]
+name = "no-open-relay"
+unless = { recipient_domain = "$local_domains" }
+reply = "relay-denied"
+)"};
+  Clock clock_;
+};
+
+TEST_F(DelegationTest, AnswersManyRequestsOnOneConnection) {
+  auto door = open();
+  ASSERT_TRUE(door) << door.error();
+  (*door)->start();
+  auto socket = connected();
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(ask(socket, "x@ours.example"), "action=DUNNO\n\n");
+    EXPECT_EQ(ask(socket, "x@other.example"), "action=571 5.7.1 Relaying denied\n\n");
+  }
+  (*door)->stop();
+  EXPECT_EQ(world_.records.json.size(), 100U);  // the refusals alone
+  EXPECT_NE(world_.records.json.front().find("\"door\":\"policy_service\""), std::string::npos);
+}
+
+TEST_F(DelegationTest, ClosesWhatIsNoRequest) {
+  auto door = open();
+  ASSERT_TRUE(door) << door.error();
+  (*door)->start();
+  auto socket = connected();
+  asio::write(socket, asio::buffer(std::string_view("GET / HTTP/1.0\n\n")));
+  char octet = 0;
+  boost::system::error_code error;
+  asio::read(socket, asio::buffer(&octet, 1), error);
+  EXPECT_EQ(error, asio::error::eof);
+  auto endless = connected();
+  const std::string line(1000, 'x');
+  while (!error || error == asio::error::eof) {
+    error = {};
+    asio::write(endless, asio::buffer(line), error);
+  }
+  SUCCEED();  // the connection was closed once its request outgrew the bound
+}
+
+TEST_F(DelegationTest, ReplacesAStaleSocketButNotARunningOne) {
+  auto first = open();
+  ASSERT_TRUE(first) << first.error();
+  const auto second = open();
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().find("in use"), std::string::npos);
+  first->reset();
+  EXPECT_TRUE(std::filesystem::exists(path_));
+  EXPECT_TRUE(open());
+}
+
+}  // namespace
+}  // namespace replygate::test

@@ -1,0 +1,68 @@
+#include "policy/mail/ip.h"
+
+#include <gtest/gtest.h>
+
+namespace replygate {
+namespace {
+
+IpAddress ip(std::string_view text) { return IpAddress::parse(text).value(); }
+
+TEST(IpAddress, MappedAndPlainAreOneClient) {
+  EXPECT_EQ(ip("::ffff:192.0.2.7"), ip("192.0.2.7"));
+  EXPECT_EQ(ip("IPv6:0:0:0:0:0:0:0:1"), ip("::1"));
+  EXPECT_NE(ip("64:ff9b::c000:207"), ip("192.0.2.7"));
+  EXPECT_EQ(IpAddress::v4(0xC0000207), ip("192.0.2.7"));
+}
+
+TEST(IpAddress, PrintsCanonically) {
+  EXPECT_EQ(ip("::ffff:192.0.2.7").text(), "192.0.2.7");
+  EXPECT_EQ(ip("2001:DB8:0:0:0:0:0:1").text(), "2001:db8::1");
+}
+
+TEST(IpAddress, RefusesTheRest) {
+  for (const char* bad : {"", "192.0.2", "192.0.2.256", "01.2.3.4", "::1%lo", "[::1]", " 192.0.2.1", "2130706433"}) {
+    EXPECT_FALSE(IpAddress::parse(bad)) << bad;
+  }
+}
+
+TEST(IpNetwork, ContainsToTheBit) {
+  const auto network = IpNetwork::parse("192.0.2.64/26").value();
+  EXPECT_FALSE(network.contains(ip("192.0.2.63")));
+  EXPECT_TRUE(network.contains(ip("192.0.2.64")));
+  EXPECT_TRUE(network.contains(ip("::ffff:192.0.2.127")));
+  EXPECT_FALSE(network.contains(ip("192.0.2.128")));
+  EXPECT_FALSE(network.has_host_bits());
+  EXPECT_TRUE(IpNetwork::parse("192.0.2.65/26")->has_host_bits());
+  EXPECT_EQ(IpNetwork::parse("192.0.2.65/26")->text(), "192.0.2.64/26");
+  EXPECT_TRUE(IpNetwork::parse("0.0.0.0/0")->contains(ip("8.8.8.8")));
+  EXPECT_FALSE(IpNetwork::parse("0.0.0.0/0")->contains(ip("2001:db8::1")));
+}
+
+TEST(IpNetwork, RefusesTheRest) {
+  for (const char* bad : {"192.0.2.0/33", "192.0.2.0/", "192.0.2.0/-1", "2001:db8::/129", "/24", "192.0.2.0/24x"}) {
+    EXPECT_FALSE(IpNetwork::parse(bad)) << bad;
+  }
+}
+
+TEST(IpNetwork, AroundCutsByFamily) {
+  EXPECT_EQ(IpNetwork::around(ip("192.0.2.77"), 24).text(), "192.0.2.0/24");
+  EXPECT_EQ(IpNetwork::around(ip("2001:db8:1:2:3::4"), 64).text(), "2001:db8:1:2::/64");
+}
+
+TEST(NetworkSet, FindsAmongOverlappingNetworks) {
+  NetworkSet set;
+  for (const char* text : {"10.0.0.0/8", "10.1.0.0/16", "192.0.2.7", "2001:db8::/32", "10.255.255.0/24"}) {
+    set.add(IpNetwork::parse(text).value());
+  }
+  set.seal();
+  for (const char* inside : {"10.0.0.0", "10.1.2.3", "10.255.255.255", "192.0.2.7", "2001:db8:ffff::1"}) {
+    EXPECT_TRUE(set.contains(ip(inside))) << inside;
+  }
+  for (const char* outside : {"9.255.255.255", "11.0.0.0", "192.0.2.6", "192.0.2.8", "2001:db9::", "::"}) {
+    EXPECT_FALSE(set.contains(ip(outside))) << outside;
+  }
+  EXPECT_FALSE(NetworkSet().contains(ip("::")));
+}
+
+}  // namespace
+}  // namespace replygate

@@ -1,0 +1,137 @@
+#include "policy/record.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+
+#include "tests/support/world.h"
+
+namespace replygate::test {
+namespace {
+
+namespace json = boost::json;
+
+json::object only_record(const World& world) {
+  EXPECT_EQ(world.records.json.size(), 1U);
+  return json::parse(world.records.json.at(0)).as_object();
+}
+
+constexpr std::string_view kPolicy = R"(
+[[rule]]
+name = "quota"
+per = "sender"
+limit = "1 recipients / 1h"
+reply = "quota-exceeded"
+)";
+
+TEST(Record, SaysWhatWasDecidedAndWhy) {
+  World world(kPolicy);
+  Talk talk(world);
+  talk.stranger("<a@x.example>");
+  talk.rcpt("<r@x.example>", "smtp");
+  talk.rcpt("<s@x.example>");
+  talk.end();
+  const json::object record = only_record(world);
+  EXPECT_EQ(record.at("outcome"), "accepted");
+  EXPECT_EQ(record.at("client_ip"), "203.0.113.5");
+  EXPECT_EQ(record.at("sender"), "a@x.example");
+  EXPECT_EQ(record.at("time"), "2025-11-24T16:00:00.000Z");
+  const json::array& recipients = record.at("recipients").as_array();
+  EXPECT_EQ(recipients.at(0).at("action"), "pass");
+  EXPECT_EQ(recipients.at(0).at("route"), "smtp");
+  EXPECT_EQ(recipients.at(0).at("severity"), "success");
+  const json::object& refused = recipients.at(1).as_object();
+  EXPECT_EQ(refused.at("reply").at("code"), 452);
+  EXPECT_EQ(refused.at("classification"), "quota-exceeded");
+  EXPECT_EQ(refused.at("severity"), "transient");
+  EXPECT_EQ(refused.at("bounce"), "soft");
+  EXPECT_EQ(refused.at("category"), "mail system");
+  EXPECT_EQ(refused.at("subject"), "security or policy");
+  EXPECT_EQ(refused.at("detail"), "delivery not authorized, message refused");
+  EXPECT_EQ(refused.at("rule"), "quota");
+  EXPECT_EQ(refused.at("place"), "policy.toml:3");
+  EXPECT_EQ(refused.at("mode"), "enforce");
+  const json::object& limit = refused.at("limits").at(0).as_object();
+  EXPECT_EQ(limit.at("key"), "a@x.example");
+  EXPECT_EQ(limit.at("used"), 1);
+  EXPECT_EQ(limit.at("limit"), 1);
+  EXPECT_EQ(limit.at("window"), "1h");
+  EXPECT_EQ(limit.at("fits"), false);
+}
+
+TEST(Record, ARefusedTransactionIsRecordedOnceAndAtOnce) {
+  World world("[[rule]]\nname = \"r\"\nwhen = { null_sender = true }\nreply = \"bounces-blocked\"\n");
+  Talk talk(world);
+  talk.connect("203.0.113.5");
+  talk.mail("<>");
+  talk.abort();
+  const json::object record = only_record(world);
+  EXPECT_EQ(record.at("outcome"), "refused");
+  EXPECT_EQ(record.at("message").at("reply").at("code"), 572);
+  EXPECT_TRUE(record.at("recipients").as_array().empty());
+}
+
+TEST(Record, EndingsAreToldApart) {
+  World world(kPolicy);
+  Talk talk(world);
+  talk.stranger("<a@x.example>");
+  talk.rcpt("<r@x.example>");
+  talk.abort();
+  talk.mail("<a@x.example>");
+  talk.rcpt("<r@x.example>");
+  talk.end();
+  talk.mail("<a@x.example>");
+  talk.rcpt("<r@x.example>");
+  talk.abort();
+  ASSERT_EQ(world.records.json.size(), 3U);
+  EXPECT_NE(world.records.json[0].find("\"outcome\":\"aborted\""), std::string::npos);
+  EXPECT_NE(world.records.json[1].find("\"outcome\":\"accepted\""), std::string::npos);
+  EXPECT_NE(world.records.json[2].find("\"outcome\":\"refused\""), std::string::npos);
+}
+
+TEST(Record, HostileValuesStayOneLineAndOneEvent) {
+  World world("");
+  Talk talk(world);
+  talk.connect("203.0.113.5", "a\nb\" outcome=accepted \xff\xc3");
+  talk.helo("{\"x\":1}\r\n\x01\x7f=");
+  talk.mail("<a@\xfe>");
+  talk.rcpt("<\"r\n\"@x.example>");
+  talk.abort();
+  const std::string& line = world.records.json.front();
+  EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
+  const json::object record = json::parse(line).as_object();
+  EXPECT_EQ(record.at("helo"), "{\"x\":1}\r\n\x01\x7f=");
+  EXPECT_EQ(record.at("client_name"), "a\nb\" outcome=accepted \\xff\\xc3");
+  const std::string& logfmt = world.records.logfmt.front();
+  EXPECT_EQ(std::count(logfmt.begin(), logfmt.end(), '\n'), 1);
+  EXPECT_NE(logfmt.find(" outcome=aborted "), std::string::npos);
+  EXPECT_NE(logfmt.find("client_name=\"a\\nb\\\" outcome=accepted"), std::string::npos);
+}
+
+TEST(Record, LongValuesAreCut) {
+  World world("");
+  Talk talk(world);
+  talk.connect("203.0.113.5");
+  talk.helo(std::string(100000, 'h'));
+  talk.mail("<a@x.example>");
+  talk.abort();
+  EXPECT_LT(world.records.json.front().size(), 4096U);
+}
+
+TEST(Record, LogfmtHasALineARecipient) {
+  World world(kPolicy);
+  Talk talk(world);
+  talk.stranger("<a@x.example>");
+  talk.rcpt("<r@x.example>");
+  talk.rcpt("<s@x.example>");
+  talk.end();
+  const std::string& lines = world.records.logfmt.front();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+  EXPECT_NE(lines.find("recipient=s@x.example action=refuse reply.code=452 reply.enhanced=4.7.1 reply.text=\"Sending "),
+            std::string::npos)
+      << lines;
+}
+
+}  // namespace
+}  // namespace replygate::test

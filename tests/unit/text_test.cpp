@@ -1,0 +1,29 @@
+#include "policy/mail/text.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace replygate {
+namespace {
+
+TEST(Text, Splits) {
+  EXPECT_EQ(split("a, b ,,c", ','), (std::vector<std::string_view>{"a", "b", "", "c"}));
+  EXPECT_EQ(split("", ','), (std::vector<std::string_view>{""}));
+}
+
+TEST(Text, Joins) {
+  const std::array<std::string_view, 3> words = {"a", "b", "c"};
+  EXPECT_EQ(join_or(words), "a, b or c");
+  EXPECT_EQ(join_or(std::span(words).first(1)), "a");
+}
+
+TEST(Text, NearestFindsTypingErrorsAlone) {
+  const std::array<std::string_view, 3> words = {"recipients", "recipient", "sender"};
+  EXPECT_EQ(nearest("recipents", words), "recipients");
+  EXPECT_EQ(nearest("sedner", words), "sender");
+  EXPECT_EQ(nearest("zzzzzz", words), "");
+}
+
+}  // namespace
+}  // namespace replygate

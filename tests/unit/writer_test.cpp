@@ -1,0 +1,67 @@
+#include "milter/log/writer.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace replygate {
+namespace {
+
+class Pipe {
+ public:
+  Pipe() { EXPECT_EQ(::pipe2(ends_.data(), O_NONBLOCK | O_CLOEXEC), 0); }
+  ~Pipe() { ::close(ends_[0]); }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  int in() const { return ends_[1]; }
+  std::string take() const {
+    std::string all;
+    std::array<char, 65536> chunk{};
+    for (ssize_t n = 0; (n = ::read(ends_[0], chunk.data(), chunk.size())) > 0;) {
+      all.append(chunk.data(), static_cast<std::size_t>(n));
+    }
+    return all;
+  }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
+TEST(Writer, KeepsEntriesWholeFromManyThreads) {
+  const Pipe pipe;
+  {
+    Writer writer(pipe.in(), true, "pipe");
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&writer, t] {
+        for (int i = 0; i < 100; ++i) writer.write(std::string(20, static_cast<char>('a' + t)) + "\n");
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  const std::string all = pipe.take();
+  ASSERT_EQ(all.size(), 400U * 21);
+  for (std::size_t i = 0; i < all.size(); i += 21) {
+    EXPECT_EQ(all.substr(i, 21), std::string(20, all[i]) + "\n");
+  }
+}
+
+TEST(Writer, ASlowReaderCostsEntriesAndNoTime) {
+  const Pipe pipe;
+  {
+    Writer writer(pipe.in(), true, "pipe");
+    const std::string entry(std::size_t{1} << 20, 'x');
+    for (int i = 0; i < 40; ++i) writer.write(entry);
+    EXPECT_GT(writer.dropped(), 0U);
+  }
+  EXPECT_FALSE(pipe.take().empty());
+}
+
+}  // namespace
+}  // namespace replygate
