@@ -53,10 +53,10 @@ class Daemon:
         self.stop()
 
     def start(self):
-        self.errors = open(self.folder / "errors", "ab")
-        self.process = subprocess.Popen(
-            [BINARY, "run", "-c", str(self.policy_file)], stderr=self.errors, stdout=self.errors
-        )
+        with open(self.folder / "errors", "ab") as errors:
+            self.process = subprocess.Popen(
+                [BINARY, "run", "-c", str(self.policy_file)], stderr=errors, stdout=errors
+            )
         wait_until(lambda: self.process.poll() is not None or listens(self.port), "replygate to listen")
         if self.process.poll() is not None:
             raise RuntimeError((self.folder / "errors").read_text())

@@ -27,7 +27,7 @@ mynetworks = 127.0.0.1/32
 relay_domains = relay.test
 alias_maps =
 alias_database =
-local_recipient_maps = pcre:{dir}/known, regexp:{dir}/known
+local_recipient_maps = regexp:{dir}/known
 smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
 smtpd_recipient_restrictions =
 smtpd_authorized_xclient_hosts = 127.0.0.0/8
@@ -36,6 +36,7 @@ smtpd_error_sleep_time = 0
 smtpd_hard_error_limit = 1000
 milter_default_action = tempfail
 disable_dns_lookups = yes
+smtpd_peername_lookup = no
 notify_classes =
 smtputf8_enable = yes
 """
@@ -82,7 +83,7 @@ class Postfix:
             (self.dir / name).mkdir()
         os.chown(self.dir / "data", pwd.getpwnam("postfix").pw_uid, -1)
         (self.dir / "known").write_text("if !/^nobody@local\\.test$/\n/./ yes\nendif\n")
-        main = MAIN.format(dir=self.dir).replace(f"pcre:{self.dir}/known, ", "")
+        main = MAIN.format(dir=self.dir)
         if milter:
             main += f"smtpd_milters = {milter}\n"
         if users:

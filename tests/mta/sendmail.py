@@ -42,7 +42,8 @@ def fetch():
 class Sendmail:
     """Domains as for Postfix. `extra` goes into the m4 source."""
 
-    def __init__(self, milter=None, port=2626, extra="", timeouts="C:30s;S:10s;R:10s;E:1m"):
+    def __init__(self, milter=None, port=2626, extra="", timeouts="C:30s;S:10s;R:10s;E:1m",
+                 hosts="127.0.0.1 localhost\n"):
         fetch()
         self.port = port
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="replygate-sendmail."))
@@ -50,7 +51,7 @@ class Sendmail:
         for name, mode in (("queue", 0o700), ("run", 0o755)):
             (self.dir / name).mkdir()
             (self.dir / name).chmod(mode)
-        (self.dir / "hosts").write_text("127.0.0.1 localhost\n")
+        (self.dir / "hosts").write_text(hosts)
         (self.dir / "aliases").write_text("")
         (self.dir / "switch").write_text("hosts files\naliases files\n")
         (self.dir / "unknown").write_text("")

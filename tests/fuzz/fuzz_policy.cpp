@@ -1,0 +1,54 @@
+// Any octets are a policy or diagnostics that can be rendered; a policy can be printed and can judge.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "policy/count/store_memory.h"
+#include "policy/load/load.h"
+#include "policy/session.h"
+
+namespace {
+
+class Nowhere final : public replygate::RecordSink {
+ public:
+  void write(const replygate::Record& record) override {
+    if (replygate::to_json(record).empty() || replygate::to_logfmt(record).empty()) std::abort();
+  }
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace replygate;
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  const Loaded loaded = load_policy("p", [&](const std::string& path, std::string& why) -> std::optional<std::string> {
+    why = "no such file";
+    return path == "p" ? std::optional(text) : std::nullopt;
+  });
+  for (const Diagnostic& d : loaded.diagnostics) {
+    if (render(d, loaded.sources).empty()) std::abort();
+  }
+  if (!loaded.ok()) {
+    if (loaded.diagnostics.empty()) std::abort();
+    return 0;
+  }
+  if (loaded.policy->text().empty()) std::abort();
+  MemoryStore store;
+  Gate gate(store, std::chrono::milliseconds(50));
+  References references(1);
+  Nowhere sink;
+  Session session(loaded.policy, {gate, sink, references}, {});
+  const Instant now{std::chrono::hours(490000)};
+  int answers = 0;
+  const auto count = [&](const Answer&) { ++answers; };
+  session.connect({.ip = IpAddress::parse("192.0.2.1")}, now, count);
+  session.helo("x", now, count);
+  session.mail({.sender = "<a@b.example>", .user = "u"}, now, count);
+  session.rcpt({.recipient = "<c@d.example>"}, now, count);
+  session.data(now, count);
+  session.content(100);
+  session.end_of_message(now, count);
+  if (answers != 6 || store.reservations() != 0) std::abort();
+  return 0;
+}

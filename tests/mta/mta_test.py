@@ -1,0 +1,28 @@
+"""What the tests with real MTAs have in common."""
+
+import os
+import shutil
+import sys
+import unittest
+
+from postfix import Postfix
+from sendmail import Sendmail
+
+SKIPPED = 77
+
+
+def main():
+    """Runs the tests of the calling module, or says what is missing and exits with the status that means skipped."""
+    if os.geteuid() != 0 or shutil.which("postfix", path=os.environ["PATH"] + ":/usr/sbin") is None:
+        print("needs root and the postfix package; tests/run.sh installs it", file=sys.stderr)
+        sys.exit(SKIPPED)
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    unittest.main(verbosity=1)
+
+
+def both(port):
+    """Both MTAs with the milter at `port`, one after the other, as (name, factory)."""
+    return (
+        ("postfix", lambda **more: Postfix(f"inet:127.0.0.1:{port}", **more)),
+        ("sendmail", lambda **more: Sendmail(f"inet:{port}@127.0.0.1", **more)),
+    )

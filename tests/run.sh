@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what is needed, builds, and runs every test: units, store contract, broken policies, documentation, real
+# Postfix and real Sendmail; then the units under ASan+UBSan and TSan, MTA tests under them too, and short fuzzing.
+#   tests/run.sh           everything
+#   tests/run.sh release   the release build alone
+#   tests/run.sh long      everything, with ten minutes for each fuzz target
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what=${1:-all}
+jobs=$(nproc)
+
+packaging/dependencies.sh build mta tidy
+
+build() {
+  cmake --preset "$1" >/dev/null
+  cmake --build --preset "$1" -j "$jobs"
+}
+
+# Private MTAs need root. The build stays with whoever calls.
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env=PATH)
+
+echo "== release"
+build release
+"${as_root[@]}" ctest --test-dir build/release --output-on-failure
+[ "$what" = release ] && exit 0
+
+echo "== ASan and UBSan"
+build asan
+"${as_root[@]}" env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+  ctest --test-dir build/asan --output-on-failure -L 'unit|mta' -E mta_relay
+
+echo "== TSan"
+build tsan
+"${as_root[@]}" env TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=0 exitcode=66" \
+  ctest --test-dir build/tsan --output-on-failure -L 'unit|mta' -E 'mta_relay|mta_addresses'
+
+echo "== fuzzing"
+build fuzz
+seconds=20
+[ "$what" = long ] && seconds=600
+tests/fuzz/run.sh "$seconds"
