@@ -25,9 +25,11 @@ std::optional<std::string> literal(std::string_view domain) {
   return address->is_v4() ? fmt::format("[{}]", address->text()) : fmt::format("[IPv6:{}]", address->text());
 }
 
+bool label_octet(char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '_'; }
+
 bool ascii_label_ok(std::string_view label) {
   return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
-         std::ranges::all_of(label, [](char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '_'; });
+         std::ranges::all_of(label, label_octet);
 }
 
 bool ascii_name_ok(std::string_view name) {
@@ -75,7 +77,9 @@ std::optional<std::string> canonical_domain(std::string_view domain) {
   if (std::ranges::all_of(lowered, is_ascii)) {
     return ascii_name_ok(lowered) ? std::optional(lowered) : std::nullopt;
   }
-  if (lowered.size() > 255) return std::nullopt;
+  const bool names_nothing = std::ranges::any_of(split(lowered, '.'), &std::string_view::empty);
+  const auto foreign = [](char c) { return is_ascii(c) && !label_octet(c) && c != '.'; };
+  if (lowered.size() > 255 || names_nothing || std::ranges::any_of(lowered, foreign)) return std::nullopt;
   const auto a_labels = a_labels_of(lowered);
   return a_labels ? a_labels : std::optional(lowered);
 }

@@ -25,6 +25,12 @@ TEST(Domain, RefusesWhatIsNoName) {
   }
 }
 
+TEST(Domain, OctetsBeyondAsciiExcuseNoSpecials) {
+  for (const char* bad : {"\xc3\xa9\"a\".example", "\xae..example", "a\\\xae.example", "\xae:25"}) {
+    EXPECT_EQ(canonical_domain(bad), std::nullopt) << bad;
+  }
+}
+
 TEST(Domain, InvalidUtf8IsADomainOfItsOwn) { EXPECT_EQ(canonical_domain("\xff\xfe.example"), "\xff\xfe.example"); }
 
 }  // namespace
