@@ -12,7 +12,7 @@ jobs=$(nproc)
 packaging/dependencies.sh build mta tidy
 
 build() {
-  cmake --preset "$1" >/dev/null
+  cmake --preset "$1" -DBUILD_TESTING=ON >/dev/null
   cmake --build --preset "$1" -j "$jobs"
 }
 

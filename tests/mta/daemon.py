@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -51,6 +52,7 @@ class Daemon:
 
     def __exit__(self, *_):
         self.stop()
+        shutil.rmtree(self.folder)
 
     def start(self):
         with open(self.folder / "errors", "ab") as errors:

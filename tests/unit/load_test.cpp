@@ -36,7 +36,7 @@ TEST(Load, RepliesHaveThreeFormsAndNames) {
   const auto table = policy_from(
       "[[rule]]\nname = \"r\"\nwhen = { recipients = \"> 5\" }\nreply = { class = \"mailbox-full\", code = 552 }");
   EXPECT_EQ(reply_of(*table).enhanced.text(), "5.2.2");
-  EXPECT_EQ(reply_of(*table).text.source(), "Mailbox full, try again later");
+  EXPECT_EQ(reply_of(*table).text.source(), "Mailbox full");
   const auto named = policy_from(
       "[replies.closed]\nclass = \"host-closed\"\ntext = [\"We are closed.\", \"See https://example.org\"]\n"
       "[[rule]]\nname = \"r\"\nwhen = { client_ip = \"192.0.2.1\" }\nreply = \"closed\"");

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Shows replygate at work: from a fresh Debian 12 to a private Postfix with replygate in front of it, ten SMTP sessions,
+# and the record of each. Touches no system instance of Postfix and cleans up behind itself.
+#   packaging/demo.sh          the sessions, then everything is removed
+#   packaging/demo.sh --keep   leaves Postfix and replygate up until Enter is pressed
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packaging/dependencies.sh build mta
+echo "building …" >&2
+cmake --preset release -DBUILD_TESTING=OFF >/dev/null
+cmake --build --preset release -j "$(nproc)" >/dev/null
+
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo)
+exec "${as_root[@]}" python3 packaging/demo.py "$PWD/build/release/replygate" "$@"
