@@ -32,7 +32,7 @@ std::string last_error() { return std::generic_category().message(errno); }
 
 std::optional<std::string> read_file(const std::string& path, std::string& why) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat status{};
+  struct stat status {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
     why = last_error();
     return std::nullopt;

@@ -39,10 +39,10 @@ struct Verdict {
 
   Kind kind = Kind::pass;
   const Rule* accepted_by = nullptr;
-  std::optional<Finding> refusal;        // of kind refuse
-  std::vector<Finding> observed;         // what observed rules would have said
-  std::vector<const Rule*> unknown;      // rules that could not be judged
-  std::vector<LimitUse> limits;          // every limit compared, up to the rule that answered
+  std::optional<Finding> refusal;    // of kind refuse
+  std::vector<Finding> observed;     // what observed rules would have said
+  std::vector<const Rule*> unknown;  // rules that could not be judged
+  std::vector<LimitUse> limits;      // every limit compared, up to the rule that answered
 };
 
 // What a decision is told besides facts.

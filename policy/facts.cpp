@@ -11,6 +11,7 @@ namespace {
 using enum Stage;
 using Kind = FactKind;
 
+// clang-format off: a table, one row an entry
 constexpr std::array kFacts = {
     FactInfo{Fact::client_ip, "client_ip", connect, Kind::ip, 45, "address of the client"},
     FactInfo{Fact::client_net, "client_net", connect, Kind::text, 49, "its network, as [keys] cuts it"},
@@ -50,6 +51,7 @@ constexpr std::array kFacts = {
     FactInfo{Fact::size, "size", message, Kind::size, 20, "octets of the message as received"},
     FactInfo{Fact::queue_id, "queue_id", message, Kind::text, 32, "the MTA's queue id"},
 };
+// clang-format on
 
 constexpr bool in_order() {
   for (std::size_t i = 0; i < kFacts.size(); ++i) {

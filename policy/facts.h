@@ -27,9 +27,9 @@ struct Tls {
 
 // From connect to close.
 struct Connection {
-  std::optional<IpAddress> ip;  // nothing: no address (local, or unknown family); never trusted
-  std::string ip_text;          // "" where ip is nothing
-  std::string net;              // the network that client_net counts by, CIDR
+  std::optional<IpAddress> ip;   // nothing: no address (local, or unknown family); never trusted
+  std::string ip_text;           // "" where ip is nothing
+  std::string net;               // the network that client_net counts by, CIDR
   std::string name = "unknown";  // verified name
   std::int64_t port = 0;
   std::string listener;
@@ -44,8 +44,8 @@ struct Connection {
 struct Transaction {
   std::string sender_raw;
   Address sender;
-  std::string user;       // lower case; "" without login
-  std::string mechanism;  // SASL
+  std::string user;                // lower case; "" without login
+  std::string mechanism;           // SASL
   std::int64_t declared_size = 0;  // SIZE= of MAIL, octets; 0 where absent
   bool smtputf8 = false;
   bool sender_login_mismatch = false;
@@ -74,14 +74,45 @@ struct Facts {
   const Recipient* recipient = nullptr;      // at RCPT
 };
 
+// clang-format off: a table, one row an entry
 enum class Fact : std::uint8_t {
-  client_ip, client_net, client_name, client_port, listener,
-  helo, tls, tls_version, tls_cipher, tls_bits, tls_subject, tls_issuer,
-  sender, sender_local, sender_domain, null_sender, authenticated, user, user_local, user_domain,
-  auth_mechanism, declared_size, smtputf8, messages, sender_login_mismatch, refusals,
-  recipient, recipient_local, recipient_domain, recipients, recipient_route, external, mta_refused,
-  size, queue_id,
+  client_ip,
+  client_net,
+  client_name,
+  client_port,
+  listener,
+  helo,
+  tls,
+  tls_version,
+  tls_cipher,
+  tls_bits,
+  tls_subject,
+  tls_issuer,
+  sender,
+  sender_local,
+  sender_domain,
+  null_sender,
+  authenticated,
+  user,
+  user_local,
+  user_domain,
+  auth_mechanism,
+  declared_size,
+  smtputf8,
+  messages,
+  sender_login_mismatch,
+  refusals,
+  recipient,
+  recipient_local,
+  recipient_domain,
+  recipients,
+  recipient_route,
+  external,
+  mta_refused,
+  size,
+  queue_id,
 };
+// clang-format on
 
 using FactSet = std::uint64_t;
 constexpr FactSet bit(Fact fact) { return FactSet{1} << static_cast<unsigned>(fact); }

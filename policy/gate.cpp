@@ -23,9 +23,7 @@ struct Case {
 bool enforced(const Rule& rule) { return rule.mode == Mode::enforce; }
 
 // A connection is counted for good as soon as it is let in: it has no end that could refuse it.
-bool settled_later(const Ask& ask) {
-  return ask.rule->count == Count::accepted && ask.limit.unit != Unit::connections;
-}
+bool settled_later(const Ask& ask) { return ask.rule->count == Count::accepted && ask.limit.unit != Unit::connections; }
 
 bool counts_even_if_full(const Ask& ask, const Question& question) {
   return ask.rule->count == Count::attempts || question.counting_only;
@@ -101,8 +99,8 @@ void finish(Store& store, Case& c, Readings answer) {
 
 }  // namespace
 
-void Gate::judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally,
-                 const Moment& moment, Done done) {
+void Gate::judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
+                 Done done) {
   Case c{.facts = facts,
          .question = question,
          .tally = tally,

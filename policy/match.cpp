@@ -28,9 +28,7 @@ struct Asker {
 
   Truth operator()(const std::vector<NumberRange>& ranges) const {
     const auto* number = std::get_if<std::int64_t>(&value);
-    const auto inside = [&](const NumberRange& r) {
-      return (*number >= r.least && *number <= r.most) != r.inverse;
-    };
+    const auto inside = [&](const NumberRange& r) { return (*number >= r.least && *number <= r.most) != r.inverse; };
     return number != nullptr && std::ranges::any_of(ranges, inside) ? Truth::yes : Truth::no;
   }
 

@@ -68,8 +68,8 @@ struct NumberRange {
 };
 
 // One predicate: what a value must be. An array in the policy is one Matcher: any of its entries.
-using Matcher = std::variant<bool, std::vector<NumberRange>, std::shared_ptr<const NetworkSet>,
-                             std::shared_ptr<const TextSet>>;
+using Matcher =
+    std::variant<bool, std::vector<NumberRange>, std::shared_ptr<const NetworkSet>, std::shared_ptr<const TextSet>>;
 
 Truth matches(const Matcher& matcher, const Value& value);
 

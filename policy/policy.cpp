@@ -114,9 +114,8 @@ Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::strin
 
 std::string Policy::text() const {
   std::string text = fmt::format("policy {}: {} rules\n", id_, rules_.size());
-  text += fmt::format(
-      "milter     listen {}, engine libmilter, on_error {}\n", settings_.listen,
-      settings_.on_error == OnError::tempfail ? "tempfail" : "accept");
+  text += fmt::format("milter     listen {}, engine libmilter, on_error {}\n", settings_.listen,
+                      settings_.on_error == OnError::tempfail ? "tempfail" : "accept");
   if (!settings_.policy_service.empty()) text += fmt::format("policy_service listen {}\n", settings_.policy_service);
   text += fmt::format("log        {} to {}\n", settings_.log_format == LogFormat::json ? "json" : "logfmt",
                       fmt::join(settings_.log_sinks, ", "));

@@ -95,7 +95,7 @@ struct Settings {
   std::string listen = "inet:8891@127.0.0.1";
   Engine engine = Engine::libmilter;
   OnError on_error = OnError::tempfail;
-  std::string policy_service;  // "" : no second door
+  std::string policy_service;                       // "" : no second door
   std::vector<std::string> log_sinks = {"stdout"};  // "stdout", "file:/path"
   LogFormat log_format = LogFormat::json;
 };

@@ -31,10 +31,10 @@ std::string_view to_string(Ending ending);
 // One transaction and its decisions. A view: valid during the call that hands it over.
 struct Record {
   const Policy& policy;
-  Instant time;               // of its end
-  std::string_view door;      // "milter", "policy_service"
+  Instant time;           // of its end
+  std::string_view door;  // "milter", "policy_service"
   std::string_view session;
-  std::string_view ref;       // of the transaction
+  std::string_view ref;  // of the transaction
   const Connection& connection;
   const Transaction& transaction;
   std::span<const JudgedRecipient> recipients;

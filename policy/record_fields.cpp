@@ -40,9 +40,14 @@ void add_finding(json::object& fields, const Finding& finding) {
 }
 
 json::object limit_fields(const LimitUse& use) {
-  json::object fields{{"rule", use.rule->name}, {"key", safe_text(use.key)},     {"limit", use.limit.most},
-                      {"used", use.used},       {"cost", use.cost},              {"unit", to_string(use.limit.unit)},
-                      {"window", use.limit.period_text()}, {"fits", use.fits}};
+  json::object fields{{"rule", use.rule->name},
+                      {"key", safe_text(use.key)},
+                      {"limit", use.limit.most},
+                      {"used", use.used},
+                      {"cost", use.cost},
+                      {"unit", to_string(use.limit.unit)},
+                      {"window", use.limit.period_text()},
+                      {"fits", use.fits}};
   if (!use.fits && use.room_at) fields["room_at"] = format_time(*use.room_at);
   return fields;
 }

@@ -12,7 +12,8 @@ namespace {
 
 std::string printable(std::string_view text, std::size_t most) {
   std::string line(text.substr(0, most));
-  std::ranges::replace_if(line, [](char c) { return is_control(c) || !is_ascii(c); }, '?');
+  std::ranges::replace_if(
+      line, [](char c) { return is_control(c) || !is_ascii(c); }, '?');
   return line;
 }
 

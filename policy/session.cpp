@@ -32,9 +32,7 @@ bool mismatch(const Transaction& t, const Site& site) {
   return t.sender.domain() != site.default_domain && !site.local_domains->contains(t.sender.domain());
 }
 
-bool refused(const JudgedRecipient& r) {
-  return r.recipient.mta_refused || r.verdict.kind == Verdict::Kind::refuse;
-}
+bool refused(const JudgedRecipient& r) { return r.recipient.mta_refused || r.verdict.kind == Verdict::Kind::refuse; }
 
 Reply reply_of(std::string_view slug) {
   const Classification& c = *find_classification(slug);
@@ -168,8 +166,8 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
   judge_recipient(now, std::move(done));
 }
 
-// The MTA's own form tells where a message goes, whatever tricks the spelling plays. A bare user is Sendmail's form of a
-// local mailbox after virtusertable; what the client wrote is then the better name, if it is one.
+// The MTA's own form tells where a message goes, whatever tricks the spelling plays. A bare user is Sendmail's form of
+// a local mailbox after virtusertable; what the client wrote is then the better name, if it is one.
 Address Session::canonical_recipient(const RcptEvent& event) const {
   const AddressContext context = address_context();
   Address offline = canonical_address(event.recipient, context);

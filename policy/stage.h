@@ -10,7 +10,7 @@ namespace replygate {
 enum class Stage : std::uint8_t { connect, helo, mail, rcpt, data, message };
 
 inline constexpr std::array kStages = {Stage::connect, Stage::helo, Stage::mail,
-                                Stage::rcpt,    Stage::data, Stage::message};
+                                       Stage::rcpt,    Stage::data, Stage::message};
 
 constexpr std::string_view to_string(Stage stage) {
   constexpr std::array<std::string_view, 6> names = {"connect", "helo", "mail", "rcpt", "data", "message"};

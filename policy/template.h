@@ -16,7 +16,7 @@ enum class Word : std::uint8_t { rule, limit, used, retry_after, ref };
 
 struct Words {
   std::string_view rule;
-  std::string_view limit;        // "500 recipients / 1h"
+  std::string_view limit;  // "500 recipients / 1h"
   std::string_view used;
   std::string_view retry_after;  // "12m"
   std::string_view ref;
@@ -26,7 +26,7 @@ struct Words {
 class ReplyTemplate {
  public:
   struct Mistake {
-    std::size_t at = 0;      // offset in the text
+    std::size_t at = 0;  // offset in the text
     std::size_t length = 0;
     std::string message;
     std::string help;

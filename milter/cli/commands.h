@@ -8,7 +8,7 @@ namespace replygate {
 
 enum ExitStatus : int {
   kFine = 0,
-  kFound = 1,         // a difference or a refusal was found
+  kFound = 1,  // a difference or a refusal was found
   kUsage = 64,
   kNoInput = 66,
   kUnavailable = 69,  // the daemon or a store cannot be reached, a socket cannot be opened

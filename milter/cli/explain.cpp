@@ -74,7 +74,9 @@ int explain_code(int number, std::optional<Command> at, bool as_json) {
     return kFine;
   }
   json::object fields = json_of(*code);
-  if (at) fields["listed_at"] = json::object{{"command", to_string(*at)}, {"listed", code->any_command || (code->commands & bit(*at)) != 0}};
+  if (at)
+    fields["listed_at"] =
+        json::object{{"command", to_string(*at)}, {"listed", code->any_command || (code->commands & bit(*at)) != 0}};
   fmt::print("{}", line_of(fields));
   return kFine;
 }

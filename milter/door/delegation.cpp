@@ -109,7 +109,8 @@ class DelegationDoor::Server {
     acceptor_.open(endpoint.protocol());
     if (!local) acceptor_.set_option(asio::socket_base::reuse_address(true));
     acceptor_.bind(endpoint);
-    if (local && ::chmod(address.path.c_str(), 0660) != 0) return tl::unexpected("cannot set the mode of " + address.path);
+    if (local && ::chmod(address.path.c_str(), 0660) != 0)
+      return tl::unexpected("cannot set the mode of " + address.path);
     acceptor_.listen();
     return {};
   } catch (const boost::system::system_error& error) {
@@ -130,7 +131,8 @@ class DelegationDoor::Server {
   void accept() {
     acceptor_.async_accept([this](error_code error, Protocol::socket socket) {
       if (error == asio::error::operation_aborted) return;
-      if (!error && open_ < kMostConnections) std::make_shared<Conversation>(std::move(socket), services_, open_)->read();
+      if (!error && open_ < kMostConnections)
+        std::make_shared<Conversation>(std::move(socket), services_, open_)->read();
       if (!error) return accept();
       // Without descriptors accept fails at once, again and again: let some connection end first.
       pause_.expires_after(std::chrono::milliseconds(100));
@@ -151,7 +153,7 @@ DelegationDoor::DelegationDoor(std::unique_ptr<Server> server) : server_(std::mo
 DelegationDoor::~DelegationDoor() { stop(); }
 
 tl::expected<std::unique_ptr<DelegationDoor>, std::string> DelegationDoor::open(const SocketAddress& address,
-                                                                                 DoorServices services) {
+                                                                                DoorServices services) {
   auto server = std::make_unique<Server>(std::move(services));
   if (auto listening = server->listen(address); !listening) return tl::unexpected(std::move(listening.error()));
   return std::unique_ptr<DelegationDoor>(new DelegationDoor(std::move(server)));

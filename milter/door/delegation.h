@@ -15,7 +15,7 @@ class DelegationDoor {
  public:
   // Binds and listens, or says why not. A stale Unix socket is replaced, that of a running process is not.
   static tl::expected<std::unique_ptr<DelegationDoor>, std::string> open(const SocketAddress& address,
-                                                                          DoorServices services);
+                                                                         DoorServices services);
   ~DelegationDoor();  // stops
   DelegationDoor(const DelegationDoor&) = delete;
   DelegationDoor& operator=(const DelegationDoor&) = delete;

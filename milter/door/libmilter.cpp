@@ -48,7 +48,7 @@ class Traffic {
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  int open_ = 0;         // guarded by mutex_
+  int open_ = 0;           // guarded by mutex_
   bool draining_ = false;  // guarded by mutex_
 };
 
@@ -288,7 +288,8 @@ sfsistat on_header(SMFICTX* context, char* name, char* value) {
     const std::string_view text = value;
     const auto folds = std::count(text.begin(), text.end(), '\n');
     const std::size_t blank = (peer.steps & SMFIP_HDR_LEADSPC) != 0 ? 0 : 1;
-    peer.session.content(static_cast<std::int64_t>(std::string_view(name).size() + 1 + blank + text.size() + 2) + folds);
+    peer.session.content(static_cast<std::int64_t>(std::string_view(name).size() + 1 + blank + text.size() + 2) +
+                         folds);
     return unless_silent(peer, SMFIP_NR_HDR, SMFIS_CONTINUE);
   });
 }
@@ -361,7 +362,7 @@ smfiDesc description() {
 }  // namespace
 
 tl::expected<std::unique_ptr<MilterDoor>, std::string> MilterDoor::open(const SocketAddress& address,
-                                                                         DoorServices given) {
+                                                                        DoorServices given) {
   // smfi_opensocket would silently take the path of a running process over.
   if (touch(address)) return tl::unexpected(fmt::format("{} is in use by another process", address.text()));
   services = std::make_unique<DoorServices>(std::move(given));

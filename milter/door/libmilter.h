@@ -15,7 +15,7 @@ class MilterDoor {
  public:
   // Binds and listens, or says why not. A stale Unix socket is replaced, that of a running process is not.
   static tl::expected<std::unique_ptr<MilterDoor>, std::string> open(const SocketAddress& address,
-                                                                      DoorServices services);
+                                                                     DoorServices services);
   ~MilterDoor();
   MilterDoor(const MilterDoor&) = delete;
   MilterDoor& operator=(const MilterDoor&) = delete;

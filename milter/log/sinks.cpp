@@ -19,8 +19,7 @@ tl::expected<std::unique_ptr<LogSinks>, std::string> LogSinks::open(const Settin
     const std::string path = place.substr(place.find(':') + 1);
     const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0) {
-      return tl::unexpected(
-          fmt::format("cannot open the log {}: {}", path, std::generic_category().message(errno)));
+      return tl::unexpected(fmt::format("cannot open the log {}: {}", path, std::generic_category().message(errno)));
     }
     sinks->writers_.push_back(std::make_unique<Writer>(fd, true, path));
   }

@@ -79,8 +79,10 @@ bool Writer::write_all(std::string_view text) {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) {
-      std::fputs(fmt::format("replygate: cannot write to {}: error {}; {} octets of log are lost\n", name_, errno,
-                             text.size()).c_str(), stderr);
+      std::fputs(
+          fmt::format("replygate: cannot write to {}: error {}; {} octets of log are lost\n", name_, errno, text.size())
+              .c_str(),
+          stderr);
       return false;
     }
     pollfd ready{.fd = fd_, .events = POLLOUT, .revents = 0};

@@ -18,10 +18,10 @@ constexpr bool has(StageSet set, Stage s) { return (set & bit(s)) != 0; }
 // One reason for a refusal. Slugs are permanent: logs and policies name them.
 struct Classification {
   std::string_view slug;
-  int code = 0;            // default reply, 4yz or 5yz
-  EnhancedCode enhanced;   // of the same severity
-  std::string_view text;   // default text, a reply template
-  StageSet stages = 0;     // where the reason can arise
+  int code = 0;           // default reply, 4yz or 5yz
+  EnhancedCode enhanced;  // of the same severity
+  std::string_view text;  // default text, a reply template
+  StageSet stages = 0;    // where the reason can arise
   std::string_view meaning;
 };
 

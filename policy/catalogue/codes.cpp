@@ -10,7 +10,7 @@ namespace replygate {
 namespace {
 
 constexpr std::array<std::string_view, 21> kCommandNames = {
-    "connect", "HELO", "EHLO", "MAIL", "RCPT", "DATA", "message", "RSET",     "SEND", "SOML", "SAML",
+    "connect", "HELO", "EHLO", "MAIL", "RCPT", "DATA", "message",  "RSET", "SEND", "SOML", "SAML",
     "VRFY",    "EXPN", "HELP", "NOOP", "QUIT", "TURN", "STARTTLS", "AUTH", "ETRN", "ATRN"};
 constexpr std::array<std::string_view, 5> kSourceNames = {"esa", "faq", "modusgate", "wiki", "maxbulk"};
 

@@ -18,10 +18,31 @@ enum class Severity : std::uint8_t { success, intermediate, transient, permanent
 enum class Bounce : std::uint8_t { none, soft, hard };
 
 // Where in an SMTP session a reply is given. `message` is the reply to the final dot.
+// clang-format off: a table, one row an entry
 enum class Command : std::uint8_t {
-  connect, helo, ehlo, mail, rcpt, data, message, rset, send, soml, saml,
-  vrfy, expn, help, noop, quit, turn, starttls, auth, etrn, atrn,
+  connect,
+  helo,
+  ehlo,
+  mail,
+  rcpt,
+  data,
+  message,
+  rset,
+  send,
+  soml,
+  saml,
+  vrfy,
+  expn,
+  help,
+  noop,
+  quit,
+  turn,
+  starttls,
+  auth,
+  etrn,
+  atrn,
 };
+// clang-format on
 
 // A set of Commands as a bit mask.
 using CommandSet = std::uint32_t;
@@ -39,11 +60,11 @@ struct Sense {
 };
 
 struct ReplyCode {
-  int code = 0;                     // 200..599
-  std::span<const Sense> senses;    // at least one
-  CommandSet commands = 0;          // the commands at which the code is listed
-  bool any_command = false;         // may answer whatever command (421)
-  std::string_view defined_by;      // RFC, or "" where no RFC defines the code
+  int code = 0;                   // 200..599
+  std::span<const Sense> senses;  // at least one
+  CommandSet commands = 0;        // the commands at which the code is listed
+  bool any_command = false;       // may answer whatever command (421)
+  std::string_view defined_by;    // RFC, or "" where no RFC defines the code
   std::string_view sender_should;
   std::string_view admin_should;
 };

@@ -102,9 +102,14 @@ constexpr std::array kStatuses = {
     EnhancedStatus{7, 30, "REQUIRETLS support required", "RFC 8689"},
 };
 
-constexpr std::array<std::string_view, 8> kSubjects = {
-    "other or undefined", "addressing", "mailbox",  "mail system",
-    "network and routing", "mail delivery protocol", "message content or media", "security or policy"};
+constexpr std::array<std::string_view, 8> kSubjects = {"other or undefined",
+                                                       "addressing",
+                                                       "mailbox",
+                                                       "mail system",
+                                                       "network and routing",
+                                                       "mail delivery protocol",
+                                                       "message content or media",
+                                                       "security or policy"};
 
 std::optional<std::uint16_t> take_number(std::string_view& text, std::size_t most_digits) {
   std::uint16_t value = 0;

@@ -36,8 +36,7 @@ std::string Limit::period_text() const {
 }
 
 std::string Limit::text() const {
-  const std::string amount =
-      unit == Unit::bytes ? format_size(most) : fmt::format("{} {}", most, to_string(unit));
+  const std::string amount = unit == Unit::bytes ? format_size(most) : fmt::format("{} {}", most, to_string(unit));
   return fmt::format("{} / {}", amount, period_text());
 }
 

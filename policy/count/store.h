@@ -24,16 +24,16 @@ struct Charge {
 
 // The answer for one Charge.
 struct Reading {
-  std::int64_t used = 0;          // before this charge, reservations included
-  bool fits = false;              // used + cost <= most
+  std::int64_t used = 0;           // before this charge, reservations included
+  bool fits = false;               // used + cost <= most
   std::optional<Instant> room_at;  // when the cost will fit, where that can be told
 };
 
 using ReservationId = std::uint64_t;  // 0: nothing is reserved
 
 struct Readings {
-  bool available = false;          // false: the store did not answer in time; the rest is empty
-  std::vector<Reading> readings;   // one for each charge, in their order
+  bool available = false;         // false: the store did not answer in time; the rest is empty
+  std::vector<Reading> readings;  // one for each charge, in their order
   ReservationId reservation = 0;
 };
 

@@ -46,8 +46,7 @@ Readings MemoryStore::take_locked(const std::vector<Charge>& charges, bool admit
     const Window& window = it == counters_.end() ? untouched : it->second.window;
     const std::int64_t used = window.used(now, c.period);
     const bool fits = used + c.cost <= c.most;
-    result.readings.push_back(
-        {used, fits, fits ? std::optional(now) : window.room_at(c.cost, c.most, now, c.period)});
+    result.readings.push_back({used, fits, fits ? std::optional(now) : window.room_at(c.cost, c.most, now, c.period)});
   }
   const auto group_fits = [&](std::uint32_t group) {
     for (std::size_t i = 0; i < charges.size(); ++i) {

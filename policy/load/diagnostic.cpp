@@ -34,8 +34,9 @@ std::string label_lines(const Label& label, char mark, const Sources& sources, i
   const std::string_view line = line_of(sources, r, r.line);
   const std::size_t last = r.end_line > r.line ? line.size() + 1 : r.end_column;
   const std::size_t length = last > r.column ? last - r.column : 1;
-  return fmt::format("{:>{}} | {}\n{:>{}} | {}{}{}{}\n", r.line, width, line, "", width, indent_like(line, r.column - 1),
-                     std::string(length, mark), label.text.empty() ? "" : " ", label.text);
+  return fmt::format("{:>{}} | {}\n{:>{}} | {}{}{}{}\n", r.line, width, line, "", width,
+                     indent_like(line, r.column - 1), std::string(length, mark), label.text.empty() ? "" : " ",
+                     label.text);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 namespace replygate {
 namespace {
 
+// clang-format off: a table, one row an entry
 constexpr std::array kTable = {
     RgInfo{Rg::unreadable_file, "the policy cannot be read",
            "The file is missing, is no regular file, or may not be read by this user."},
@@ -53,12 +54,14 @@ constexpr std::array kTable = {
     RgInfo{Rg::unit_stage, "unit counted elsewhere",
            "The unit is counted at a stage at which some fact of the rule is not known, or at another than `at` says."},
     RgInfo{Rg::limit_missing, "key without limit", "per, count and override mean something only beside a limit."},
-    RgInfo{Rg::limit_twice, "two limits of one kind", "Of two limits with equal unit and period only the smaller acts."},
+    RgInfo{Rg::limit_twice, "two limits of one kind",
+           "Of two limits with equal unit and period only the smaller acts."},
     RgInfo{Rg::unknown_list, "unknown list", "The name after $ must be in [lists], or be a list of [site]."},
     RgInfo{Rg::list_unreadable, "list cannot be read", "The file of a list is missing or may not be read."},
     RgInfo{Rg::empty_list, "list without entries", "A condition on an empty list never holds."},
     RgInfo{Rg::unsupported, "not in this version", "The language has this, the installed version does not yet."},
 };
+// clang-format on
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 #include "policy/load/document.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
-#include <toml++/toml.h>
 
 namespace replygate {
 namespace {
@@ -56,7 +56,7 @@ const Entry* Node::find(std::string_view key) const {
 }
 
 std::string_view describe(Node::Kind kind) {
-  constexpr std::array<std::string_view, 7> names = {"true or false", "a whole number", "a number", "a string",
+  constexpr std::array<std::string_view, 7> names = {"true or false", "a whole number", "a number",      "a string",
                                                      "an array",      "a table",        "a date or time"};
   return names[static_cast<std::size_t>(kind)];
 }
@@ -77,7 +77,8 @@ std::variant<Node, Diagnostic> parse_document(std::string_view text, const std::
 
 Region part_of(const Node& string, std::size_t offset, std::size_t length) {
   Region region = string.region;
-  const bool one_to_one = region.line == region.end_line && region.end_column - region.column == string.string.size() + 2;
+  const bool one_to_one =
+      region.line == region.end_line && region.end_column - region.column == string.string.size() + 2;
   if (!one_to_one) return region;
   region.column += 1 + static_cast<unsigned>(offset);
   region.end_column = region.column + static_cast<unsigned>(length);

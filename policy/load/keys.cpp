@@ -15,14 +15,14 @@ constexpr std::string_view kStore[] = {"backend"};
 constexpr std::string_view kLog[] = {"decisions", "format"};
 constexpr std::string_view kKeys[] = {"ipv4_prefix", "ipv6_prefix", "subaddress"};
 constexpr std::string_view kReply[] = {"class", "code", "enhanced", "text"};
-constexpr std::string_view kRule[] = {"name",  "when",     "unless", "per",    "limit",     "count",
-                                      "reply", "override", "accept", "mode",   "on_unknown", "at"};
+constexpr std::string_view kRule[] = {"name",  "when",     "unless", "per",  "limit",      "count",
+                                      "reply", "override", "accept", "mode", "on_unknown", "at"};
 constexpr std::string_view kList[] = {"file"};
 
 constexpr std::array kSections = {
-    Section{"", kTop},         Section{"milter", kMilter}, Section{"policy_service", kPolicyService},
-    Section{"site", kSite},    Section{"store", kStore},   Section{"log", kLog},
-    Section{"keys", kKeys},    Section{"reply", kReply},   Section{"rule", kRule},
+    Section{"", kTop},      Section{"milter", kMilter}, Section{"policy_service", kPolicyService},
+    Section{"site", kSite}, Section{"store", kStore},   Section{"log", kLog},
+    Section{"keys", kKeys}, Section{"reply", kReply},   Section{"rule", kRule},
     Section{"list", kList},
 };
 

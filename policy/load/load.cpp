@@ -44,7 +44,8 @@ std::shared_ptr<const Policy> compile(Context& context, const Node& root) {
   Replies replies(context);
   SettingsLoader settings(context, patterns, root);
   settings.define_lists();
-  if (const Entry* named = root.find("replies"); named != nullptr && context.expect(named->value, Node::Kind::table, "replies")) {
+  if (const Entry* named = root.find("replies");
+      named != nullptr && context.expect(named->value, Node::Kind::table, "replies")) {
     for (const Entry& entry : named->value.entries) replies.define(entry);
   }
   Settings values = settings.load();

@@ -100,10 +100,10 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
   } else if (const auto duration = parse_duration(period)) {
     limit.period = *duration;
   } else {
-    context.error(Rg::quantity, part_of(node, text.rfind(period), period.size()),
-                  fmt::format("\"{}\" is no period", period),
-                  nearest(period, kScopes).empty() ? "write for instance \"30s\", \"1h\", \"1d\", \"message\" or \"session\""
-                                                   : suggestion(period, kScopes, ""));
+    context.error(
+        Rg::quantity, part_of(node, text.rfind(period), period.size()), fmt::format("\"{}\" is no period", period),
+        nearest(period, kScopes).empty() ? "write for instance \"30s\", \"1h\", \"1d\", \"message\" or \"session\""
+                                         : suggestion(period, kScopes, ""));
     return std::nullopt;
   }
   return limit;

@@ -36,7 +36,8 @@ void Patterns::define(const Entry& entry) {
     if (const Entry* file = entry.value.find("file")) {
       read_list_file(file->value, list);
     } else {
-      context_.error(Rg::missing_key, entry.value.region, fmt::format("the list \"{}\" says not where it is", entry.key),
+      context_.error(Rg::missing_key, entry.value.region,
+                     fmt::format("the list \"{}\" says not where it is", entry.key),
                      "write an array of strings, or { file = \"path\" }");
     }
   } else {
@@ -232,8 +233,9 @@ void Patterns::add_exact(TextSet& set, FactKind kind, const std::string& text, c
       set.add_exact(address.full);
     } else {
       context_.error(Rg::cannot_match, at, fmt::format("an address is never \"{}\"", text),
-                     canonical_domain(text) ? fmt::format("for every address of the domain write \"@{}\"", text)
-                                            : "write \"user@example.org\", \"@example.org\", \".example.org\" or \"user@\"");
+                     canonical_domain(text)
+                         ? fmt::format("for every address of the domain write \"@{}\"", text)
+                         : "write \"user@example.org\", \"@example.org\", \".example.org\" or \"user@\"");
     }
   } else if (kind == FactKind::local_part && text.find('@') != std::string::npos) {
     context_.error(Rg::cannot_match, at, fmt::format("a local part is never \"{}\"", text),

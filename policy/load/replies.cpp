@@ -67,11 +67,12 @@ void Replies::unknown_name(const Node& node, bool replies_too) {
   }
   const bool digits = !node.string.empty() && std::ranges::all_of(node.string, is_digit);
   const std::string_view meant = nearest(node.string, names);
-  context_.error(Rg::unknown_reply, node.region,
-                 fmt::format("\"{}\" is no classification{}", node.string, replies_too ? " and no name of [replies]" : ""),
-                 digits           ? fmt::format("write the code without quotes: {}", node.string)
-                 : meant.empty() ? "`replygate codes` lists the classifications"
-                                 : fmt::format("did you mean \"{}\"?", meant));
+  context_.error(
+      Rg::unknown_reply, node.region,
+      fmt::format("\"{}\" is no classification{}", node.string, replies_too ? " and no name of [replies]" : ""),
+      digits          ? fmt::format("write the code without quotes: {}", node.string)
+      : meant.empty() ? "`replygate codes` lists the classifications"
+                      : fmt::format("did you mean \"{}\"?", meant));
 }
 
 const Classification* Replies::class_of(const Node& node) {
@@ -116,16 +117,17 @@ std::optional<EnhancedCode> Replies::enhanced_of(const Fields& fields, int code)
   if (!context_.expect(node, Node::Kind::string, "enhanced")) return std::nullopt;
   const auto enhanced = EnhancedCode::parse(node.string);
   if (!enhanced || enhanced->severity == 2) {
-    context_.error(Rg::enhanced_syntax, node.region, fmt::format("\"{}\" is no enhanced code of a refusal", node.string),
+    context_.error(Rg::enhanced_syntax, node.region,
+                   fmt::format("\"{}\" is no enhanced code of a refusal", node.string),
                    fmt::format("write for instance \"{}.7.1\"", code / 100));
     return std::nullopt;
   }
   if (enhanced->severity != code / 100) {
-    Diagnostic& d = context_.error(
-        Rg::contradiction, node.region,
-        fmt::format("reply code {} and enhanced status \"{}\" contradict each other", code, node.string),
-        fmt::format("write \"{}.{}.{}\", or a code that begins with {}", code / 100, enhanced->subject, enhanced->detail,
-                    enhanced->severity));
+    Diagnostic& d =
+        context_.error(Rg::contradiction, node.region,
+                       fmt::format("reply code {} and enhanced status \"{}\" contradict each other", code, node.string),
+                       fmt::format("write \"{}.{}.{}\", or a code that begins with {}", code / 100, enhanced->subject,
+                                   enhanced->detail, enhanced->severity));
     d.primary.text = fmt::format("{} {}", node.string, sense_of(enhanced->severity * 100));
     if (fields.code != nullptr) {
       d.secondary = Label{fields.code->region, fmt::format("{} {}", code, sense_of(code))};
@@ -169,7 +171,8 @@ std::optional<ReplySpec> Replies::complete(const Fields& fields, Stage stage, co
   } else {
     reply.code = fields.classification->code;
   }
-  reply.classification = fields.classification != nullptr ? fields.classification : &classification_of(reply.code, stage);
+  reply.classification =
+      fields.classification != nullptr ? fields.classification : &classification_of(reply.code, stage);
   reply.enhanced = reply.classification->enhanced;
   reply.enhanced.severity = static_cast<std::uint16_t>(reply.code / 100);
   if (fields.enhanced != nullptr) {
@@ -192,8 +195,7 @@ void Replies::check_stage(const ReplySpec& reply, Stage stage, const Region& at)
   const bool own = reply.classification->code == reply.code && has(reply.classification->stages, stage);
   if (listed || own) return;
   const auto commands = code == nullptr ? std::vector<std::string_view>() : names(code->commands);
-  context_.warning(Rg::foreign_code, at,
-                   fmt::format("{} is no usual answer to {}", reply.code, join_or(names(here))),
+  context_.warning(Rg::foreign_code, at, fmt::format("{} is no usual answer to {}", reply.code, join_or(names(here))),
                    commands.empty() ? fmt::format("the catalogue does not know {}", reply.code)
                                     : fmt::format("it is listed for {}", join_or(commands)));
 }

@@ -12,11 +12,10 @@ namespace {
 constexpr std::pair<std::string_view, Mode> kModes[] = {{"enforce", Mode::enforce}, {"observe", Mode::observe}};
 constexpr std::pair<std::string_view, OnUnknown> kOnUnknown[] = {{"skip", OnUnknown::skip},
                                                                  {"tempfail", OnUnknown::tempfail}};
-constexpr std::pair<std::string_view, Count> kCounts[] = {{"accepted", Count::accepted},
-                                                          {"attempts", Count::attempts}};
-constexpr std::pair<std::string_view, Stage> kStageWords[] = {
-    {"connect", Stage::connect}, {"helo", Stage::helo}, {"mail", Stage::mail},
-    {"rcpt", Stage::rcpt},       {"data", Stage::data}, {"message", Stage::message}};
+constexpr std::pair<std::string_view, Count> kCounts[] = {{"accepted", Count::accepted}, {"attempts", Count::attempts}};
+constexpr std::pair<std::string_view, Stage> kStageWords[] = {{"connect", Stage::connect}, {"helo", Stage::helo},
+                                                              {"mail", Stage::mail},       {"rcpt", Stage::rcpt},
+                                                              {"data", Stage::data},       {"message", Stage::message}};
 
 // The stage at which a unit is counted.
 Stage stage_of(Unit unit) {
@@ -173,7 +172,8 @@ class RuleLoader {
       } else if (auto set = patterns_.text_pattern(e.key, e.key_region, kind); set && e.key.starts_with('$')) {
         patterns.emplace_back(std::move(set), std::move(own));
       } else if (set) {  // a pattern goes before every list
-        patterns.insert(patterns.begin() + static_cast<std::ptrdiff_t>(before_lists++), {std::move(set), std::move(own)});
+        patterns.insert(patterns.begin() + static_cast<std::ptrdiff_t>(before_lists++),
+                        {std::move(set), std::move(own)});
       }
     }
   }

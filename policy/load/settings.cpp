@@ -22,7 +22,8 @@ const Node* SettingsLoader::section(std::string_view name) {
 }
 
 void SettingsLoader::define_lists() {
-  for (const std::string_view name : kSiteLists) patterns_.define({std::string(name), {}, Node{.kind = Node::Kind::array}});
+  for (const std::string_view name : kSiteLists)
+    patterns_.define({std::string(name), {}, Node{.kind = Node::Kind::array}});
   if (const Node* table = section("site")) {
     context_.check_keys(*table, "site", "[site]");
     for (const std::string_view name : kSiteLists) {
@@ -66,7 +67,8 @@ void SettingsLoader::load_milter(const Node& table, Settings& settings) {
   }
   if (const Entry* e = table.find("engine"); e != nullptr && context_.expect(e->value, Node::Kind::string, "engine")) {
     if (e->value.string == "asio") {
-      context_.error(Rg::unsupported, e->value.region, "this version has no engine \"asio\"", "write engine = \"libmilter\"");
+      context_.error(Rg::unsupported, e->value.region, "this version has no engine \"asio\"",
+                     "write engine = \"libmilter\"");
     } else if (e->value.string != "libmilter") {
       context_.error(Rg::not_a_choice, e->value.region, fmt::format("there is no engine \"{}\"", e->value.string),
                      "write engine = \"libmilter\"");
@@ -78,8 +80,9 @@ std::string SettingsLoader::socket(const Node& node) {
   if (!context_.expect(node, Node::Kind::string, "listen")) return "";
   const auto address = SocketAddress::parse(node.string);
   if (!address) {
-    context_.error(Rg::socket_address, node.region, fmt::format("\"{}\" is no socket address", node.string),
-                   "write \"inet:8891@127.0.0.1\", \"inet6:8891@[::1]\", \"unix:/run/replygate/milter.sock\" or \"fd:3\"");
+    context_.error(
+        Rg::socket_address, node.region, fmt::format("\"{}\" is no socket address", node.string),
+        "write \"inet:8891@127.0.0.1\", \"inet6:8891@[::1]\", \"unix:/run/replygate/milter.sock\" or \"fd:3\"");
     return "";
   }
   return address->text();
@@ -132,7 +135,8 @@ Site SettingsLoader::site() {
   site.local_domains = patterns_.texts("local_domains", FactKind::domain);
   site.relay_domains = patterns_.texts("relay_domains", FactKind::domain);
   site.trusted_networks = patterns_.networks("trusted_networks");
-  if (std::string first = patterns_.first_domain("local_domains"); !first.empty()) site.default_domain = std::move(first);
+  if (std::string first = patterns_.first_domain("local_domains"); !first.empty())
+    site.default_domain = std::move(first);
   if (const Node* table = section("site")) {
     if (const Entry* e = table->find("default_domain");
         e != nullptr && context_.expect(e->value, Node::Kind::string, "default_domain")) {
@@ -173,8 +177,7 @@ unsigned SettingsLoader::prefix(const Node& table, std::string_view key, unsigne
 }
 
 RuleDefaults SettingsLoader::rule_defaults(const Settings& settings) const {
-  return {.mode = mode_,
-          .on_unknown = settings.on_error == OnError::tempfail ? OnUnknown::tempfail : OnUnknown::skip};
+  return {.mode = mode_, .on_unknown = settings.on_error == OnError::tempfail ? OnUnknown::tempfail : OnUnknown::skip};
 }
 
 }  // namespace replygate

@@ -12,10 +12,10 @@ struct SocketAddress {
   enum class Family : std::uint8_t { unix_path, inet, inet6, descriptor };
 
   Family family = Family::inet;
-  std::string path;         // of unix_path, absolute, at most 107 octets
-  std::string host;         // of inet and inet6: an address of that family
-  std::uint16_t port = 0;   // 1..65535
-  int descriptor = -1;      // 0..1023, an open listening socket
+  std::string path;        // of unix_path, absolute, at most 107 octets
+  std::string host;        // of inet and inet6: an address of that family
+  std::uint16_t port = 0;  // 1..65535
+  int descriptor = -1;     // 0..1023, an open listening socket
 
   // "unix:/path", "inet:port@host", "inet6:port@[host]", "fd:3". A host is a must: none would mean all of them.
   static std::optional<SocketAddress> parse(std::string_view text);

@@ -16,7 +16,7 @@ struct Address {
   };
 
   Form form = Form::null;
-  std::string full;  // "local@domain", lower case; a local part that needs quotes has them; "" unless a mailbox
+  std::string full;    // "local@domain", lower case; a local part that needs quotes has them; "" unless a mailbox
   std::size_t at = 0;  // index of the '@' in `full`
 
   std::string_view local() const { return std::string_view(full).substr(0, at); }

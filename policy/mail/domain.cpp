@@ -55,8 +55,8 @@ std::string lower_code_points(const std::string& utf8) {
 std::optional<std::string> a_labels_of(const std::string& domain) try {
   const std::string lowered = lower_code_points(domain);
   std::uint8_t* a_labels = nullptr;
-  const int status = idn2_lookup_u8(reinterpret_cast<const std::uint8_t*>(lowered.c_str()), &a_labels,
-                                    IDN2_NFC_INPUT | IDN2_NO_TR46);
+  const int status =
+      idn2_lookup_u8(reinterpret_cast<const std::uint8_t*>(lowered.c_str()), &a_labels, IDN2_NFC_INPUT | IDN2_NO_TR46);
   const std::unique_ptr<std::uint8_t, decltype(&idn2_free)> owner(a_labels, &idn2_free);
   if (status != IDN2_OK) return std::nullopt;
   const std::string_view result = reinterpret_cast<const char*>(a_labels);

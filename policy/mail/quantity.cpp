@@ -16,12 +16,10 @@ struct Unit {
   std::int64_t factor;
 };
 
-constexpr std::array kTimeUnits = {Unit{"w", 604800}, Unit{"d", 86400}, Unit{"h", 3600}, Unit{"m", 60},
-                                   Unit{"s", 1}};
-constexpr std::array kSizeUnits = {
-    Unit{"TiB", 1LL << 40}, Unit{"TB", 1000000000000LL}, Unit{"GiB", 1LL << 30}, Unit{"GB", 1000000000LL},
-    Unit{"MiB", 1LL << 20}, Unit{"MB", 1000000LL},       Unit{"KiB", 1LL << 10}, Unit{"kB", 1000LL},
-    Unit{"B", 1LL}};
+constexpr std::array kTimeUnits = {Unit{"w", 604800}, Unit{"d", 86400}, Unit{"h", 3600}, Unit{"m", 60}, Unit{"s", 1}};
+constexpr std::array kSizeUnits = {Unit{"TiB", 1LL << 40},   Unit{"TB", 1000000000000LL}, Unit{"GiB", 1LL << 30},
+                                   Unit{"GB", 1000000000LL}, Unit{"MiB", 1LL << 20},      Unit{"MB", 1000000LL},
+                                   Unit{"KiB", 1LL << 10},   Unit{"kB", 1000LL},          Unit{"B", 1LL}};
 constexpr std::int64_t kLongest = 3653LL * 86400;
 
 std::optional<std::int64_t> take_number(std::string_view& text) {

@@ -57,7 +57,8 @@ TEST(Bad, EachMistakeHasItsDiagnostic) {
     EXPECT_EQ(said, content(expected)) << path;
   }
   for (const RgInfo& row : rg_table()) {
-    EXPECT_TRUE(seen.contains(static_cast<int>(row.code))) << "no policy in tests/bad shows RG" << static_cast<int>(row.code);
+    EXPECT_TRUE(seen.contains(static_cast<int>(row.code)))
+        << "no policy in tests/bad shows RG" << static_cast<int>(row.code);
   }
 }
 

@@ -9,9 +9,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using replygate::Address;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const replygate::AddressContext context{
-      .default_domain = "ours.example",
-      .is_local = [](std::string_view d) { return d == "ours.example" || d == "localhost"; }};
+  const replygate::AddressContext context{.default_domain = "ours.example", .is_local = [](std::string_view d) {
+                                            return d == "ours.example" || d == "localhost";
+                                          }};
   const Address once = canonical_address(text, context);
   if (once.form != Address::Form::mailbox) {
     if (!once.full.empty()) std::abort();

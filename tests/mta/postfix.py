@@ -67,6 +67,20 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
+def merged(*texts):
+    """One main.cf of several, the last setting of a name alone: Postfix's log service may choke on its own warnings
+    about settings that are overridden."""
+    settings = {}
+    name = None
+    for line in "\n".join(texts).splitlines():
+        if line[:1].isspace() and name:
+            settings[name] += "\n" + line
+        elif "=" in line:
+            name, value = (part.strip() for part in line.split("=", 1))
+            settings[name] = value
+    return "".join(f"{name} = {value}\n" for name, value in settings.items())
+
+
 class Postfix:
     """Domains: local.test is local, relay.test relayed, all else foreign; nobody@local.test does not exist.
 
@@ -88,7 +102,7 @@ class Postfix:
             main += f"smtpd_milters = {milter}\n"
         if users:
             main += self.sasl(users)
-        (self.etc / "main.cf").write_text(main + settings)
+        (self.etc / "main.cf").write_text(merged(main, settings))
         (self.etc / "master.cf").write_text(MASTER.format(port=port))
         self.control("start")
         wait_until(lambda: listens(port), "Postfix to listen")

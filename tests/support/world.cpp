@@ -52,8 +52,8 @@ Talk::Talk(World& world, const Session::Door& door) : world_(world), session_(wo
 
 std::string Talk::connect(std::string_view ip, std::string name) {
   Heard heard;
-  session_->connect({.ip = IpAddress::parse(ip), .name = std::move(name), .port = 40000, .listener = "smtp"}, world_.now,
-                    heard.done());
+  session_->connect({.ip = IpAddress::parse(ip), .name = std::move(name), .port = 40000, .listener = "smtp"},
+                    world_.now, heard.done());
   return heard.text();
 }
 

@@ -84,7 +84,12 @@ const Row kRows[] = {
     {54, "user@\xc3\xb6urs.example", foreign, "user@xn--urs-rna.example"},
     {54, "user@\xc3\x96URS.example", foreign, "user@xn--urs-rna.example"},
     {54, "user@xn--urs-rna.example", foreign, "user@xn--urs-rna.example"},
-    {55, "user@ours\xe3\x80\x82" "example", foreign, "user@ours\xe3\x80\x82" "example"},
+    {55,
+     "user@ours\xe3\x80\x82"
+     "example",
+     foreign,
+     "user@ours\xe3\x80\x82"
+     "example"},
     {56, "user@\xef\xbd\x8furs.example", foreign, "user@\xef\xbd\x8furs.example"},
     {57, "user@our\xc5\xbf.example", foreign, "user@our\xc5\xbf.example"},
     {58, "user@ours\xe2\x80\x8b.example", foreign, "user@ours\xe2\x80\x8b.example"},
@@ -109,7 +114,8 @@ const Row kRows[] = {
 class AddressTest : public ::testing::Test {
  protected:
   AddressTest() {
-    for (const char* domain : {"ours.example", "localhost", "mx.ours.example", "[192.0.2.99]"}) local_.add_exact(domain);
+    for (const char* domain : {"ours.example", "localhost", "mx.ours.example", "[192.0.2.99]"})
+      local_.add_exact(domain);
     relayed_.add_exact("relayed.example");
   }
 
@@ -161,10 +167,10 @@ TEST_F(AddressTest, CanonicalFormIsAFixedPoint) {
 }
 
 TEST_F(AddressTest, LabelsAndDomainsHaveTheirLengths) {
-  EXPECT_EQ(kind_of(parse("user@" + std::string(63, 'a') + ".example")), foreign);       // row 62
-  EXPECT_EQ(kind_of(parse("user@" + std::string(64, 'a') + ".example")), malformed);     // row 62
-  EXPECT_EQ(kind_of(parse(std::string(65, 'u') + "@ours.example")), own);                // row 63
-  EXPECT_EQ(kind_of(parse(std::string(300, 'u') + "@ours.example")), own);               // row 63
+  EXPECT_EQ(kind_of(parse("user@" + std::string(63, 'a') + ".example")), foreign);    // row 62
+  EXPECT_EQ(kind_of(parse("user@" + std::string(64, 'a') + ".example")), malformed);  // row 62
+  EXPECT_EQ(kind_of(parse(std::string(65, 'u') + "@ours.example")), own);             // row 63
+  EXPECT_EQ(kind_of(parse(std::string(300, 'u') + "@ours.example")), own);            // row 63
   std::string domain = "a";
   while (domain.size() < 256) domain += ".aaaaaaa";
   EXPECT_EQ(kind_of(parse("user@" + domain)), malformed);  // row 64

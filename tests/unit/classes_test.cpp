@@ -11,13 +11,34 @@ namespace replygate {
 namespace {
 
 TEST(Classes, TheSlugsOfTheContractExist) {
-  for (const char* slug :
-       {"access-denied", "relay-denied", "user-not-local", "unknown-user", "mailbox-busy", "mailbox-full",
-        "mailbox-name-not-allowed", "too-many-recipients", "too-many-messages", "quota-exceeded", "rate-limited",
-        "message-too-big", "storage-full", "greylisted", "duplicate-flood", "bounces-blocked", "host-closed",
-        "service-unavailable", "bad-helo", "reverse-dns-failed", "authentication-required", "authentication-too-weak",
-        "password-transition-needed", "encryption-required", "tls-unavailable", "command-not-allowed", "local-error",
-        "transaction-failed"}) {
+  for (const char* slug : {"access-denied",
+                           "relay-denied",
+                           "user-not-local",
+                           "unknown-user",
+                           "mailbox-busy",
+                           "mailbox-full",
+                           "mailbox-name-not-allowed",
+                           "too-many-recipients",
+                           "too-many-messages",
+                           "quota-exceeded",
+                           "rate-limited",
+                           "message-too-big",
+                           "storage-full",
+                           "greylisted",
+                           "duplicate-flood",
+                           "bounces-blocked",
+                           "host-closed",
+                           "service-unavailable",
+                           "bad-helo",
+                           "reverse-dns-failed",
+                           "authentication-required",
+                           "authentication-too-weak",
+                           "password-transition-needed",
+                           "encryption-required",
+                           "tls-unavailable",
+                           "command-not-allowed",
+                           "local-error",
+                           "transaction-failed"}) {
     EXPECT_NE(find_classification(slug), nullptr) << slug;
   }
 }

@@ -35,8 +35,9 @@ class GateTest : public ::testing::Test {
  protected:
   GateTest() : GateTest("") {}
   explicit GateTest(std::string_view more) {
-    policy_ = policy_from("[[rule]]\nname = \"q\"\nper = \"sender\"\nlimit = \"5 messages / 1h\"\nreply = \"rate-limited\"\n" +
-                          std::string(more));
+    policy_ = policy_from(
+        "[[rule]]\nname = \"q\"\nper = \"sender\"\nlimit = \"5 messages / 1h\"\nreply = \"rate-limited\"\n" +
+        std::string(more));
   }
 
   void mail() {

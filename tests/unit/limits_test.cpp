@@ -108,7 +108,7 @@ TEST(Limits, AttemptsCountWhateverWasTried) {
   world.pass(minutes(50));
   EXPECT_FALSE(sends(world, "carol"));
   world.pass(minutes(11));
-  EXPECT_TRUE(sends(world, "carol"));   // two attempts of the last hour are counted
+  EXPECT_TRUE(sends(world, "carol"));  // two attempts of the last hour are counted
   EXPECT_FALSE(sends(world, "carol") && sends(world, "carol"));
 }
 

@@ -62,7 +62,9 @@ TEST(Load, ListsComeFromFiles) {
 }
 
 TEST(Load, TheMtaIsAskedForWhatTheRulesNeedAlone) {
-  const auto needs = [](std::string_view rule) { return policy_from("[[rule]]\nname = \"r\"\n" + std::string(rule))->needs(); };
+  const auto needs = [](std::string_view rule) {
+    return policy_from("[[rule]]\nname = \"r\"\n" + std::string(rule))->needs();
+  };
   const Needs rcpt = needs("when = { recipients = \"> 5\" }\nreply = 453");
   EXPECT_FALSE(rcpt.content || rcpt.data || rcpt.reply_at_mail);
   EXPECT_TRUE(needs("when = { client_ip = \"192.0.2.1\" }\nreply = 521").reply_at_mail);
@@ -73,9 +75,11 @@ TEST(Load, TheMtaIsAskedForWhatTheRulesNeedAlone) {
 
 TEST(Load, TheDefaultDomainIsTheFirstLocalOne) {
   EXPECT_EQ(policy_from("")->site().default_domain, "localhost");
-  EXPECT_EQ(policy_from("[site]\nlocal_domains = [\".x.example\", \"Ours.Example\"]")->site().default_domain, "ours.example");
-  EXPECT_EQ(policy_from("[site]\nlocal_domains = [\"a.example\"]\ndefault_domain = \"b.example\"")->site().default_domain,
-            "b.example");
+  EXPECT_EQ(policy_from("[site]\nlocal_domains = [\".x.example\", \"Ours.Example\"]")->site().default_domain,
+            "ours.example");
+  EXPECT_EQ(
+      policy_from("[site]\nlocal_domains = [\"a.example\"]\ndefault_domain = \"b.example\"")->site().default_domain,
+      "b.example");
 }
 
 TEST(Load, TheIdFollowsTheText) {
@@ -94,10 +98,12 @@ TEST(Load, AMissingFileIsSaidSo) {
 }
 
 TEST(Load, ShowPrintsEveryDefault) {
-  const std::string shown = policy_from("[[rule]]\nname = \"r\"\nper = \"user\"\nlimit = \"1 messages / 1h\"\nreply = 452")->text();
-  for (const char* part : {"1. r  (policy.toml:2, at mail)", "limit      \"1 messages / 1h\"", "count      accepted",
-                           "mode       enforce", "on_unknown tempfail",
-                           "reply      452 4.7.1 \"Sending quota exceeded, try again in {retry_after}\"  (quota-exceeded)"}) {
+  const std::string shown =
+      policy_from("[[rule]]\nname = \"r\"\nper = \"user\"\nlimit = \"1 messages / 1h\"\nreply = 452")->text();
+  for (const char* part :
+       {"1. r  (policy.toml:2, at mail)", "limit      \"1 messages / 1h\"", "count      accepted", "mode       enforce",
+        "on_unknown tempfail",
+        "reply      452 4.7.1 \"Sending quota exceeded, try again in {retry_after}\"  (quota-exceeded)"}) {
     EXPECT_NE(shown.find(part), std::string::npos) << part << "\n" << shown;
   }
 }

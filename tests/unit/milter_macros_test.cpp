@@ -27,8 +27,8 @@ TEST(MilterMacros, RefusedByTheMta) {
 }
 
 TEST(MilterMacros, PostfixRoutesVirtualAliasesToError) {
-  const RcptEvent event =
-      rcpt_event("<team@alias.test>", RcptMacros{"error", "5.1.1 User unknown in virtual alias table", "team@alias.test"});
+  const RcptEvent event = rcpt_event(
+      "<team@alias.test>", RcptMacros{"error", "5.1.1 User unknown in virtual alias table", "team@alias.test"});
   EXPECT_FALSE(event.mta_refused);
   EXPECT_EQ(event.route, "local");
   EXPECT_EQ(event.rewritten, "team@alias.test");

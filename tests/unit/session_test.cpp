@@ -265,8 +265,9 @@ TEST(Session, RecipientsThatTheMtaRefusedAreRecordedAndNotJudged) {
   EXPECT_EQ(talk.rcpt("<b@x.example>"), "");
   talk.end();
   const std::string& record = world.records.json.front();
-  EXPECT_NE(record.find("\"action\":\"mta-refused\",\"reply\":{\"enhanced\":\"5.7.1\",\"text\":\"Relay access denied\"}"),
-            std::string::npos)
+  EXPECT_NE(
+      record.find("\"action\":\"mta-refused\",\"reply\":{\"enhanced\":\"5.7.1\",\"text\":\"Relay access denied\"}"),
+      std::string::npos)
       << record;
 }
 

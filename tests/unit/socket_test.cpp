@@ -18,8 +18,8 @@ TEST(SocketAddress, ReadsAndPrints) {
 // libmilter would take a port beyond 65535 modulo 65536, and a missing host for all hosts.
 TEST(SocketAddress, RefusesWhatLibmilterWouldMisread) {
   for (const char* text : {"", "8891", "inet:8891", "inet:99999@127.0.0.1", "inet:0@127.0.0.1", "inet:x@127.0.0.1",
-                           "inet:1@::1", "inet6:1@127.0.0.1", "inet:1@host.example", "unix:relative", "unix:/", "fd:",
-                           "fd:-1", "fd:4096", "tcp:1@127.0.0.1"}) {
+                           "inet:1@::1", "inet6:1@127.0.0.1", "inet:1@host.example", "unix:relative", "unix:/",
+                           "fd:", "fd:-1", "fd:4096", "tcp:1@127.0.0.1"}) {
     EXPECT_FALSE(SocketAddress::parse(text)) << text;
   }
   EXPECT_FALSE(SocketAddress::parse("unix:/" + std::string(107, 'x')));
