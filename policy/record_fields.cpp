@@ -14,21 +14,29 @@ using boost::locale::utf::utf_traits;
 
 constexpr std::size_t kLongestText = 1000;
 
-json::object reply_fields(const Reply& reply) {
-  return {{"code", reply.code()}, {"enhanced", reply.enhanced().text()}, {"text", reply.text()}};
+object& nested(object& fields, std::string_view key) { return fields[key].emplace_object(); }
+
+json::array& list(object& fields, std::string_view key) {
+  json::value& value = fields[key];
+  return value.is_array() ? value.get_array() : value.emplace_array();
 }
 
+object& next_in(json::array& array) { return array.emplace_back(nullptr).emplace_object(); }
+
 // The enhanced code in words.
-void add_status(json::object& fields, EnhancedCode code) {
+void add_status(object& fields, EnhancedCode code) {
   fields["subject"] = subject_in_words(code);
   const EnhancedStatus* status = find_enhanced_status(code);
   fields["detail"] = status == nullptr ? "unregistered" : status->meaning;
 }
 
-void add_finding(json::object& fields, const Finding& finding) {
+void add_finding(object& fields, const Finding& finding, std::string_view mode) {
   constexpr std::array<std::string_view, 4> causes = {"rule", "limit", "never-fits", "unknown"};
   const Reply& reply = finding.reply;
-  fields["reply"] = reply_fields(reply);
+  object& said = nested(fields, "reply");
+  said["code"] = reply.code();
+  said["enhanced"] = reply.enhanced().text();
+  said["text"] = reply.text();
   fields["classification"] = finding.classification->slug;
   fields["severity"] = to_string(reply.severity());
   fields["bounce"] = to_string(bounce_of(reply.code()));
@@ -37,19 +45,43 @@ void add_finding(json::object& fields, const Finding& finding) {
   fields["rule"] = finding.rule->name;
   fields["place"] = finding.rule->place.text();
   fields["cause"] = causes[static_cast<std::size_t>(finding.cause)];
+  fields["mode"] = mode;
 }
 
-json::object limit_fields(const LimitUse& use) {
-  json::object fields{{"rule", use.rule->name},
-                      {"key", safe_text(use.key)},
-                      {"limit", use.limit.most},
-                      {"used", use.used},
-                      {"cost", use.cost},
-                      {"unit", to_string(use.limit.unit)},
-                      {"window", use.limit.period_text()},
-                      {"fits", use.fits}};
+void add_limit(object& fields, const LimitUse& use) {
+  fields["rule"] = use.rule->name;
+  fields["key"] = safe_text(use.key);
+  fields["limit"] = use.limit.most;
+  fields["used"] = use.used;
+  fields["cost"] = use.cost;
+  fields["unit"] = to_string(use.limit.unit);
+  fields["window"] = use.limit.period_text();
+  fields["fits"] = use.fits;
   if (!use.fits && use.room_at) fields["room_at"] = format_time(*use.room_at);
-  return fields;
+}
+
+void add_mta_refusal(object& fields, const Recipient& recipient) {
+  const auto code = EnhancedCode::parse(recipient.mta_status);
+  const bool soft = code && code->severity == 4;
+  fields["action"] = "mta-refused";
+  object& said = nested(fields, "reply");
+  said["enhanced"] = safe_text(recipient.mta_status);
+  said["text"] = safe_text(recipient.mta_text);
+  fields["severity"] = to_string(soft ? Severity::transient : Severity::permanent);
+  fields["bounce"] = to_string(soft ? Bounce::soft : Bounce::hard);
+  if (code) add_status(fields, *code);
+}
+
+// The verdict on the message that counts: the refusal, else the last with something to say, else null.
+const Verdict* message_verdict(const Record& record) {
+  const Verdict* result = nullptr;
+  for (const Verdict* verdict : record.verdicts) {
+    if (verdict->kind == Verdict::Kind::refuse) return verdict;
+    const bool speaks = verdict->accepted_by != nullptr || !verdict->observed.empty() || !verdict->unknown.empty() ||
+                        !verdict->limits.empty();
+    if (speaks) result = verdict;
+  }
+  return result;
 }
 
 }  // namespace
@@ -79,14 +111,12 @@ std::string format_time(Instant time) {
                      (milliseconds - whole).count());
 }
 
-json::object verdict_fields(const Verdict& verdict, const Connection& connection) {
-  json::object fields;
+void add_verdict(object& fields, const Verdict& verdict, const Connection& connection) {
   const bool refused = verdict.kind == Verdict::Kind::refuse;
   const bool counting_only = refused && connection.local_submission;
   fields["action"] = refused && !counting_only ? "refuse" : "pass";
   if (verdict.refusal) {
-    add_finding(fields, *verdict.refusal);
-    fields["mode"] = counting_only ? "counting-only" : "enforce";
+    add_finding(fields, *verdict.refusal, counting_only ? "counting-only" : "enforce");
   } else {
     fields["severity"] = to_string(Severity::success);
     fields["bounce"] = to_string(Bounce::none);
@@ -95,80 +125,50 @@ json::object verdict_fields(const Verdict& verdict, const Connection& connection
     fields["rule"] = verdict.accepted_by->name;
     fields["place"] = verdict.accepted_by->place.text();
   }
-  for (const Finding& finding : verdict.observed) {
-    if (!fields.contains("observed")) fields["observed"] = json::array();
-    json::object observed;
-    add_finding(observed, finding);
-    observed["mode"] = "observe";
-    fields["observed"].as_array().push_back(std::move(observed));
-  }
-  for (const Rule* rule : verdict.unknown) {
-    if (!fields.contains("unknown")) fields["unknown"] = json::array();
-    fields["unknown"].as_array().emplace_back(rule->name);
-  }
-  for (const LimitUse& use : verdict.limits) {
-    if (!fields.contains("limits")) fields["limits"] = json::array();
-    fields["limits"].as_array().push_back(limit_fields(use));
-  }
-  return fields;
+  for (const Finding& finding : verdict.observed) add_finding(next_in(list(fields, "observed")), finding, "observe");
+  for (const Rule* rule : verdict.unknown) list(fields, "unknown").emplace_back(rule->name);
+  for (const LimitUse& use : verdict.limits) add_limit(next_in(list(fields, "limits")), use);
 }
 
-json::object recipient_fields(const JudgedRecipient& judged, const Connection& connection) {
+void add_recipient(object& fields, const JudgedRecipient& judged, const Connection& connection) {
   const Recipient& r = judged.recipient;
-  json::object fields{{"recipient", safe_text(r.address.form == Address::Form::mailbox ? r.address.full : r.raw)},
-                      {"ref", judged.ref}};
+  fields["recipient"] = safe_text(r.address.form == Address::Form::mailbox ? r.address.full : r.raw);
   if (r.address.form == Address::Form::malformed) fields["malformed"] = true;
-  if (r.route && !r.mta_refused) fields["route"] = safe_text(*r.route);
-  json::object verdict = verdict_fields(judged.verdict, connection);
   if (r.mta_refused) {
-    const auto code = EnhancedCode::parse(r.mta_status);
-    const bool soft = code && code->severity == 4;
-    verdict = {{"action", "mta-refused"},
-               {"reply", {{"enhanced", safe_text(r.mta_status)}, {"text", safe_text(r.mta_text)}}},
-               {"severity", to_string(soft ? Severity::transient : Severity::permanent)},
-               {"bounce", to_string(soft ? Bounce::soft : Bounce::hard)}};
-    if (code) add_status(verdict, *code);
+    add_mta_refusal(fields, r);
+    return;
   }
-  for (auto& [key, value] : verdict) fields[key] = std::move(value);
-  return fields;
+  if (r.route) fields["route"] = safe_text(*r.route);
+  add_verdict(fields, judged.verdict, connection);
 }
 
-json::object transaction_fields(const Record& record) {
+void add_transaction(object& fields, const Record& record) {
   const Connection& c = record.connection;
   const Transaction& t = record.transaction;
-  json::object fields{{"time", format_time(record.time)},
-                      {"policy", record.policy.id()},
-                      {"door", record.door},
-                      {"session", record.session},
-                      {"ref", record.ref},
-                      {"queue_id", safe_text(t.queue_id)},
-                      {"outcome", to_string(record.ending)},
-                      {"client_ip", c.ip_text},
-                      {"client_name", safe_text(c.name)},
-                      {"client_port", c.port},
-                      {"listener", safe_text(c.listener)},
-                      {"helo", safe_text(c.helo)},
-                      {"user", safe_text(t.user)},
-                      {"sender", safe_text(t.sender.form == Address::Form::malformed ? t.sender_raw : t.sender.full)},
-                      {"size", t.size > 0 ? t.size : t.declared_size}};
+  fields["time"] = format_time(record.time);
+  fields["policy"] = record.policy.id();
+  fields["door"] = record.door;
+  fields["session"] = record.session;
+  fields["ref"] = record.ref;
+  fields["queue_id"] = safe_text(t.queue_id);
+  fields["outcome"] = to_string(record.ending);
+  fields["client_ip"] = c.ip_text;
+  fields["client_name"] = safe_text(c.name);
+  fields["client_port"] = c.port;
+  fields["listener"] = safe_text(c.listener);
+  fields["helo"] = safe_text(c.helo);
+  fields["user"] = safe_text(t.user);
+  fields["sender"] = safe_text(t.sender.form == Address::Form::malformed ? t.sender_raw : t.sender.full);
+  fields["size"] = t.size > 0 ? t.size : t.declared_size;
   if (!c.tls.version.empty()) {
     fields["tls_version"] = safe_text(c.tls.version);
     fields["tls_cipher"] = safe_text(c.tls.cipher);
     fields["tls_bits"] = c.tls.bits;
   }
   if (c.local_submission) fields["local_submission"] = true;
-  return fields;
-}
-
-const Verdict* message_verdict(const Record& record) {
-  const Verdict* result = nullptr;
-  for (const Verdict* verdict : record.verdicts) {
-    if (verdict->kind == Verdict::Kind::refuse) return verdict;
-    const bool speaks = verdict->accepted_by != nullptr || !verdict->observed.empty() || !verdict->unknown.empty() ||
-                        !verdict->limits.empty();
-    if (speaks) result = verdict;
+  if (const Verdict* verdict = message_verdict(record)) {
+    add_verdict(nested(fields, "message"), *verdict, c);
   }
-  return result;
 }
 
 }  // namespace replygate::detail

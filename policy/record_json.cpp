@@ -1,4 +1,6 @@
+#include <array>
 #include <boost/json/array.hpp>
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "policy/record.h"
@@ -7,16 +9,20 @@
 namespace replygate {
 
 std::string to_json(const Record& record) {
-  boost::json::object fields = detail::transaction_fields(record);
-  if (const Verdict* verdict = detail::message_verdict(record)) {
-    fields["message"] = detail::verdict_fields(*verdict, record.connection);
-  }
-  boost::json::array recipients;
+  namespace json = boost::json;
+  std::array<unsigned char, 16384> buffer;  // most records fit; longer ones take more from the heap
+  json::monotonic_resource arena(buffer.data(), buffer.size());
+  json::object fields(&arena);
+  fields.reserve(24);
+  detail::add_transaction(fields, record);
+  json::array& recipients = fields["recipients"].emplace_array();
+  recipients.reserve(record.recipients.size());
   for (const JudgedRecipient& judged : record.recipients) {
-    recipients.push_back(detail::recipient_fields(judged, record.connection));
+    json::object& said = recipients.emplace_back(nullptr).emplace_object();
+    said["ref"] = judged.ref;
+    detail::add_recipient(said, judged, record.connection);
   }
-  fields["recipients"] = std::move(recipients);
-  return boost::json::serialize(fields) + '\n';
+  return json::serialize(fields) + '\n';
 }
 
 }  // namespace replygate

@@ -41,24 +41,22 @@ void append(std::string& line, const std::string& prefix, const json::object& fi
 }  // namespace
 
 std::string to_logfmt(const Record& record) {
-  json::object head = detail::transaction_fields(record);
-  if (const Verdict* verdict = detail::message_verdict(record)) {
-    head["message"] = detail::verdict_fields(*verdict, record.connection);
-  }
+  json::object head;
+  detail::add_transaction(head, record);
   std::string lines;
-  const auto add_line = [&](const json::object* recipient) {
+  const auto add_line = [&](const json::object& recipient) {
     std::string line;
     append(line, "", head);
-    if (recipient != nullptr) append(line, "", *recipient);
+    append(line, "", recipient);
     lines.append(line, 1);
     lines += '\n';
   };
-  if (record.recipients.empty()) add_line(nullptr);
+  if (record.recipients.empty()) add_line({});
   for (const JudgedRecipient& judged : record.recipients) {
-    json::object fields = detail::recipient_fields(judged, record.connection);
+    json::object fields;
+    detail::add_recipient(fields, judged, record.connection);
     head["ref"] = judged.ref;
-    fields.stable_erase(fields.find("ref"));
-    add_line(&fields);
+    add_line(fields);
   }
   return lines;
 }

@@ -170,11 +170,11 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
 // a local mailbox after virtusertable; what the client wrote is then the better name, if it is one.
 Address Session::canonical_recipient(const RcptEvent& event) const {
   const AddressContext context = address_context();
-  Address offline = canonical_address(event.recipient, context);
-  if (event.rewritten.empty() || event.mta_refused) return offline;
   const bool bare = event.rewritten.find('@') == std::string::npos;
-  if (bare && offline.form == Address::Form::mailbox) return offline;
-  return canonical_address(event.rewritten, context);
+  if (!bare && !event.mta_refused) return canonical_address(event.rewritten, context);
+  Address offline = canonical_address(event.recipient, context);
+  const bool useless = offline.form != Address::Form::mailbox && !event.rewritten.empty() && !event.mta_refused;
+  return useless ? canonical_address(event.rewritten, context) : offline;
 }
 
 std::optional<bool> Session::is_external(const Recipient& recipient) const {

@@ -24,7 +24,10 @@ def check_cmake():
     for cmake in root.glob("**/CMakeLists.txt"):
         if "build" in cmake.relative_to(root).parts:
             continue
-        for name in re.findall(r"[\w/.-]+\.cpp", cmake.read_text(encoding="utf-8")):
+        content = cmake.read_text(encoding="utf-8")
+        names = re.findall(r"[\w/-]+\.cpp", content.replace("fuzz_${name}.cpp", ""))
+        names += [f"fuzz_{name}.cpp" for name in re.findall(r"^replygate_fuzzer\((\w+)\)", content, re.M)]
+        for name in names:
             listed[(cmake.parent / name).resolve()] = cmake
     for path in sources("policy", "milter", "tests"):
         if path.suffix == ".cpp" and path.resolve() not in listed:
@@ -52,7 +55,7 @@ def check_policy_keys():
 def check_record_keys():
     documented = text("conf/LOG.md")
     code = text("policy/record_fields.cpp") + text("policy/record_json.cpp")
-    keys = set(re.findall(r'fields\["(\w+)"\]', code)) | set(re.findall(r'\{"(\w+)", ', code))
+    keys = set(re.findall(r'(?:fields|said)\["(\w+)"\]', code)) | set(re.findall(r'(?:list|nested)\(fields, "(\w+)"\)', code))
     for key in sorted(keys):
         if f"`{key}`" not in documented:
             problems.append(f"conf/LOG.md: no word of the key {key}")

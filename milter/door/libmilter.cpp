@@ -7,13 +7,14 @@
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <future>
-#include <mutex>
+#include <optional>
 
 #include "milter/door/milter_macros.h"
+#include "milter/door/traffic.h"
+#include "milter/door/waiter.h"
 #include "milter/door/wake.h"
 
 namespace replygate {
@@ -21,36 +22,6 @@ namespace {
 
 // libmilter hands its callbacks no pointer of ours before a session has one, so the services are global to this file.
 std::unique_ptr<DoorServices> services;
-
-// The transactions that are open, and whether new ones are still taken. Any thread.
-class Traffic {
- public:
-  void begin() { change(+1); }
-  void end() { change(-1); }
-
-  bool draining() {
-    const std::lock_guard lock(mutex_);
-    return draining_;
-  }
-
-  void drain(std::chrono::milliseconds patience) {
-    std::unique_lock lock(mutex_);
-    draining_ = true;
-    idle_.wait_for(lock, patience, [this] { return open_ == 0; });
-  }
-
- private:
-  void change(int by) {
-    const std::lock_guard lock(mutex_);
-    open_ += by;
-    if (open_ == 0) idle_.notify_all();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable idle_;
-  int open_ = 0;           // guarded by mutex_
-  bool draining_ = false;  // guarded by mutex_
-};
 
 Traffic traffic;
 
@@ -113,10 +84,9 @@ sfsistat give(SMFICTX* context, const Reply& reply) {
 // Runs one event of a session and waits for its answer; the store keeps the deadline.
 template <typename Event>
 sfsistat answer_to(SMFICTX* context, Peer& peer, Event event) {
-  std::promise<Answer> promise;
-  auto future = promise.get_future();
-  event(peer.session, [&promise](Answer answer) { promise.set_value(std::move(answer)); });
-  const Answer answer = future.get();
+  Waiter waiter;
+  event(peer.session, waiter.done());
+  const Answer answer = waiter.wait();
   peer.count();
   return answer.refusal ? give(context, *answer.refusal) : SMFIS_CONTINUE;
 }

@@ -30,6 +30,12 @@ def listens(port, host="127.0.0.1"):
         return False
 
 
+def must_be_free(port):
+    """A server that an earlier run left behind would answer for ours."""
+    if listens(port):
+        raise RuntimeError(f"port {port} is in use; is another test running?")
+
+
 class Daemon:
     """replygate with a policy; `policy` lacks version, [milter] listen, [policy_service] and [log]."""
 
@@ -45,6 +51,7 @@ class Daemon:
             head += f'[policy_service]\nlisten = "inet:{service_port}@127.0.0.1"\n'
         self.policy_file.write_text(head + policy)
         self.process = None
+        must_be_free(port)
         self.start()
 
     def __enter__(self):

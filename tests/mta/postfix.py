@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from daemon import listens, wait_until
+from daemon import listens, must_be_free, wait_until
 
 MAIN = """
 compatibility_level = 3.6
@@ -90,6 +90,7 @@ class Postfix:
 
     def __init__(self, milter=None, port=2625, settings="", users=None):
         self.port = port
+        must_be_free(port)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="replygate-postfix."))
         self.dir.chmod(0o755)
         self.etc = self.dir / "etc"

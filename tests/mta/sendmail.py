@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 
-from daemon import listens, wait_until
+from daemon import listens, must_be_free, wait_until
 
 CACHE = pathlib.Path(os.environ.get("REPLYGATE_SENDMAIL_CACHE", "/var/cache/replygate-tests/sendmail"))
 ROOT = CACHE / "root"
@@ -46,6 +46,7 @@ class Sendmail:
                  hosts="127.0.0.1 localhost\n"):
         fetch()
         self.port = port
+        must_be_free(port)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="replygate-sendmail."))
         self.dir.chmod(0o755)
         for name, mode in (("queue", 0o700), ("run", 0o755)):

@@ -103,7 +103,7 @@ class Quota(unittest.TestCase):
             with self.subTest(mta=name), Daemon(policy) as daemon, start() as mta, Client(mta.port) as client:
                 client("EHLO client.test")
                 text = "Subject: x\r\nX-Folded: a\r\n b\r\n\r\n" + "x" * 70 + "\r\n"
-                self.assertEqual(client.message("s@sender.test", ["u@local.test"], text)["end"][:3], "250")
+                self.assertEqual(client.message("s@sender.test", ["u@local.test"], text)["end"][:9], "250 2.0.0")
                 self.assertEqual(daemon.records(1)[0]["size"], len(text + "\r\n"))
                 big = "Subject: x\r\n\r\n" + ("y" * 70 + "\r\n") * 138
                 self.assertEqual(client.message("s@sender.test", ["u@local.test"], big)["end"][:9], "452 4.7.1")
