@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 
 packaging/dependencies.sh build mta
 echo "building …" >&2
-cmake --preset release -DBUILD_TESTING=OFF >/dev/null
-cmake --build --preset release -j "$(nproc)" >/dev/null
+cmake --preset release >/dev/null
+cmake --build --preset release -j "$(nproc)" --target replygate >/dev/null
 
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "policy/mail/quantity.h"
 
@@ -146,6 +147,19 @@ class Decider {
 };
 
 }  // namespace
+
+void merge(Verdict& verdict, Verdict&& later) {
+  const auto append = [](auto& to, auto&& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  };
+  append(verdict.observed, std::move(later.observed));
+  append(verdict.unknown, std::move(later.unknown));
+  append(verdict.limits, std::move(later.limits));
+  if (later.kind == Verdict::Kind::pass) return;
+  verdict.kind = later.kind;
+  verdict.accepted_by = later.accepted_by;
+  verdict.refusal = std::move(later.refusal);
+}
 
 Verdict decide(const Facts& facts, const Charges& charges, const std::vector<std::optional<Reading>>& readings,
                const Moment& moment) {

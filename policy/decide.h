@@ -45,6 +45,9 @@ struct Verdict {
   std::vector<LimitUse> limits;      // every limit compared, up to the rule that answered
 };
 
+// Adds what a later stage said of the same message: its observations and limits, and its answer if it has one.
+void merge(Verdict& verdict, Verdict&& later);
+
 // What a decision is told besides facts.
 struct Moment {
   Instant now;

@@ -9,7 +9,7 @@ namespace {
 
 // One decision under way.
 struct Case {
-  const Facts& facts;
+  Facts facts;
   Question question;
   Tally& tally;
   Instant now;

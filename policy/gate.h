@@ -27,8 +27,8 @@ class Gate {
 
   Gate(Store& store, Duration patience) : store_(store), patience_(patience) {}
 
-  // `facts`, `policy` and `tally` must stay alive and unchanged until `done` was called. It is called exactly once,
-  // before judge() returns or later, as the store does.
+  // What `facts` refers to, `policy` and `tally` must stay alive and unchanged until `done` was called. It is called
+  // exactly once, before judge() returns or later, as the store does.
   void judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
              Done done);
 

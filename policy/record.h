@@ -38,7 +38,7 @@ struct Record {
   const Connection& connection;
   const Transaction& transaction;
   std::span<const JudgedRecipient> recipients;
-  std::span<const Verdict* const> verdicts;  // on the message as a whole, in their order
+  const Verdict& message;  // on the message as a whole, of all its stages
   Ending ending = Ending::aborted;
 };
 

@@ -72,16 +72,9 @@ void add_mta_refusal(object& fields, const Recipient& recipient) {
   if (code) add_status(fields, *code);
 }
 
-// The verdict on the message that counts: the refusal, else the last with something to say, else null.
-const Verdict* message_verdict(const Record& record) {
-  const Verdict* result = nullptr;
-  for (const Verdict* verdict : record.verdicts) {
-    if (verdict->kind == Verdict::Kind::refuse) return verdict;
-    const bool speaks = verdict->accepted_by != nullptr || !verdict->observed.empty() || !verdict->unknown.empty() ||
-                        !verdict->limits.empty();
-    if (speaks) result = verdict;
-  }
-  return result;
+bool says_something(const Verdict& verdict) {
+  return verdict.kind != Verdict::Kind::pass || !verdict.observed.empty() || !verdict.unknown.empty() ||
+         !verdict.limits.empty();
 }
 
 }  // namespace
@@ -166,9 +159,7 @@ void add_transaction(object& fields, const Record& record) {
     fields["tls_bits"] = c.tls.bits;
   }
   if (c.local_submission) fields["local_submission"] = true;
-  if (const Verdict* verdict = message_verdict(record)) {
-    add_verdict(nested(fields, "message"), *verdict, c);
-  }
+  if (says_something(record.message)) add_verdict(nested(fields, "message"), record.message, c);
 }
 
 }  // namespace replygate::detail

@@ -100,13 +100,6 @@ void Session::judge_session(Stage stage, Instant now, Done done) {
                        });
 }
 
-const Verdict* Session::refused_session() const {
-  for (const auto* verdict : {&at_connect_, &at_helo_}) {
-    if (*verdict && (*verdict)->kind == Verdict::Kind::refuse) return &**verdict;
-  }
-  return nullptr;
-}
-
 void Session::mail(MailEvent event, Instant now, Done done) {
   abort(now);
   ++connection_.messages;
@@ -122,9 +115,11 @@ void Session::mail(MailEvent event, Instant now, Done done) {
   t.smtputf8 = has_parameter(event.parameters, "SMTPUTF8");
   t.sender_login_mismatch = mismatch(t, policy_->site());
   t.queue_id = std::move(event.queue_id);
-  if (const Verdict* verdict = refused_session()) {
-    open_->verdicts.push_back(*verdict);
-    Answer answer = answer_for(*verdict);
+  for (const auto* verdict : {&at_connect_, &at_helo_}) {
+    if (*verdict && open_->message.kind != Verdict::Kind::refuse) merge(open_->message, Verdict(**verdict));
+  }
+  if (open_->message.kind == Verdict::Kind::refuse) {
+    Answer answer = answer_for(open_->message);
     if (answer.refusal) finish(Ending::refused, now);
     return done(std::move(answer));
   }
@@ -140,7 +135,7 @@ void Session::judge_message(Stage stage, Instant now, Done done) {
                            open_->before = std::min(open_->before, judgement.verdict.accepted_by->index);
                          }
                          Answer answer = answer_for(judgement.verdict);
-                         open_->verdicts.push_back(std::move(judgement.verdict));
+                         merge(open_->message, std::move(judgement.verdict));
                          if (answer.refusal) {
                            finish(Ending::refused, now);
                          } else if (stage == Stage::message) {
@@ -151,7 +146,7 @@ void Session::judge_message(Stage stage, Instant now, Done done) {
 }
 
 void Session::rcpt(RcptEvent event, Instant now, Done done) {
-  if (open_ == nullptr) return done({reply_of("command-not-allowed")});
+  if (open_ == nullptr) return done({reply_of("local-error")});
   JudgedRecipient& judged = open_->recipients.emplace_back();
   judged.ref = open_->recipients.size() == 1 ? open_->ref : services_.references.next();
   Recipient& recipient = judged.recipient;
@@ -224,7 +219,7 @@ Answer Session::answer_for(const Verdict& verdict) {
 }
 
 void Session::data(Instant now, Done done) {
-  if (open_ == nullptr) return done({reply_of("command-not-allowed")});
+  if (open_ == nullptr) return done({reply_of("local-error")});
   judge_message(Stage::data, now, std::move(done));
 }
 
@@ -233,7 +228,7 @@ void Session::content(std::int64_t octets) {
 }
 
 void Session::end_of_message(Instant now, Done done) {
-  if (open_ == nullptr) return done({reply_of("command-not-allowed")});
+  if (open_ == nullptr) return done({reply_of("local-error")});
   judge_message(Stage::message, now, std::move(done));
 }
 
@@ -254,8 +249,6 @@ void Session::finish(Ending ending, Instant now) {
     services_.gate.settle(id, accepted ? Settlement::keep : Settlement::give_back, now);
   }
   tally_.end_message(accepted);
-  std::vector<const Verdict*> verdicts;
-  for (const Verdict& verdict : ended->verdicts) verdicts.push_back(&verdict);
   services_.sink.write({.policy = *policy_,
                         .time = now,
                         .door = door_.name,
@@ -264,7 +257,7 @@ void Session::finish(Ending ending, Instant now) {
                         .connection = connection_,
                         .transaction = ended->facts,
                         .recipients = ended->recipients,
-                        .verdicts = verdicts,
+                        .message = ended->message,
                         .ending = ending});
 }
 

@@ -72,7 +72,8 @@ class Session {
   // A refusal decided at connect or HELO is remembered and given at MAIL, where every MTA passes its code on.
   void connect(ConnectEvent event, Instant now, Done done);
   void helo(std::string name, Instant now, Done done);
-  // Ends an open transaction as aborted, then begins one.
+  // Ends an open transaction as aborted, then begins one. Events of a transaction that is not open, because door and
+  // MTA disagree, are refused for now.
   void mail(MailEvent event, Instant now, Done done);
   void rcpt(RcptEvent event, Instant now, Done done);
   void data(Instant now, Done done);
@@ -96,7 +97,7 @@ class Session {
     Transaction facts;
     std::string ref;
     std::vector<JudgedRecipient> recipients;
-    std::vector<Verdict> verdicts;
+    Verdict message;  // of all stages that judge the message as a whole
     std::vector<ReservationId> reservations;
     TextTable charged;
     std::size_t before = std::numeric_limits<std::size_t>::max();  // rules from here on are not asked
@@ -112,7 +113,6 @@ class Session {
   std::optional<bool> is_external(const Recipient& recipient) const;
   Answer answer_for(const Verdict& verdict);
   void finish(Ending ending, Instant now);
-  const Verdict* refused_session() const;
 
   std::shared_ptr<const Policy> policy_;
   Services services_;

@@ -27,7 +27,7 @@ build release
 
 echo "== ASan and UBSan"
 build asan
-"${as_root[@]}" env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+"${as_root[@]}" env ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
   ctest --test-dir build/asan --output-on-failure -L 'unit|mta' -E mta_relay
 
 echo "== TSan"

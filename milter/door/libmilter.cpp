@@ -32,6 +32,7 @@ struct Peer {
   Session session;
   unsigned long steps = 0;  // the SMFIP_* in force
   bool counted = false;     // as an open transaction
+  bool late = false;        // the transaction began while we are stopping
 
   // To be called behind each event that may begin or end a transaction.
   void count() {
@@ -223,7 +224,8 @@ sfsistat refuse_while_draining(SMFICTX* context) {
 
 sfsistat on_mail(SMFICTX* context, char** argv) {
   return guarded(context, [&](Peer& peer) {
-    if (traffic.draining() && (peer.steps & SMFIP_NR_MAIL) == 0) return refuse_while_draining(context);
+    peer.late = traffic.draining();
+    if (peer.late) return (peer.steps & SMFIP_NR_MAIL) != 0 ? SMFIS_NOREPLY : refuse_while_draining(context);
     const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
       session.mail(mail_event(context, argv), services->clock.now(), std::move(done));
     });
@@ -233,13 +235,15 @@ sfsistat on_mail(SMFICTX* context, char** argv) {
 
 sfsistat on_rcpt(SMFICTX* context, char** argv) {
   return guarded(context, [&](Peer& peer) {
+    if (peer.late) return refuse_while_draining(context);
     std::optional<RcptMacros> macros;
     if (const auto mailer = macro(context, "{rcpt_mailer}"); !mailer.empty()) {
       macros = RcptMacros{mailer, macro(context, "{rcpt_host}"), macro(context, "{rcpt_addr}")};
     }
     peer.session.queue_id(macro(context, "i"));
     return answer_to(context, peer, [&](Session& session, Session::Done done) {
-      session.rcpt(rcpt_event(argument(argv), macros), services->clock.now(), std::move(done));
+      session.rcpt(rcpt_event(argument(argv), macros, (peer.steps & SMFIP_RCPT_REJ) != 0), services->clock.now(),
+                   std::move(done));
     });
   });
 }

@@ -6,13 +6,13 @@ std::string client_name(std::string_view host) {
   return host.empty() || host.starts_with('[') ? "unknown" : std::string(host);
 }
 
-RcptEvent rcpt_event(std::string_view argument, const std::optional<RcptMacros>& macros) {
+RcptEvent rcpt_event(std::string_view argument, const std::optional<RcptMacros>& macros, bool shows_refused) {
   RcptEvent event;
   event.recipient = argument;
   if (!macros) return event;
   if (macros->mailer == "error") {
     // A bare enhanced code as host marks a refusal; with text behind it, it is Postfix's way to route a virtual alias.
-    if (EnhancedCode::parse(macros->host)) {
+    if (shows_refused && EnhancedCode::parse(macros->host)) {
       event.mta_refused = true;
       event.mta_status = macros->host;
       event.mta_text = macros->address;

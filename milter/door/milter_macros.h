@@ -25,7 +25,8 @@ struct RcptMacros {
   std::string_view address;
 };
 
-// Tells the recipients that the MTA has refused itself from those that it routes.
-RcptEvent rcpt_event(std::string_view argument, const std::optional<RcptMacros>& macros);
+// Tells the recipients that the MTA has refused itself from those that it routes. It shows the former only where that
+// was negotiated (SMFIP_RCPT_REJ).
+RcptEvent rcpt_event(std::string_view argument, const std::optional<RcptMacros>& macros, bool shows_refused);
 
 }  // namespace replygate

@@ -11,7 +11,7 @@ TEST(MilterMacros, BracketsMeanNoVerifiedName) {
 }
 
 TEST(MilterMacros, OrdinaryRecipient) {
-  const RcptEvent event = rcpt_event("<User@X.test>", RcptMacros{"smtp", "x.test", "user@x.test"});
+  const RcptEvent event = rcpt_event("<User@X.test>", RcptMacros{"smtp", "x.test", "user@x.test"}, true);
   EXPECT_EQ(event.recipient, "<User@X.test>");
   EXPECT_EQ(event.route, "smtp");
   EXPECT_EQ(event.rewritten, "user@x.test");
@@ -19,23 +19,29 @@ TEST(MilterMacros, OrdinaryRecipient) {
 }
 
 TEST(MilterMacros, RefusedByTheMta) {
-  const RcptEvent event = rcpt_event("<u@x.test>", RcptMacros{"error", "5.7.1", "Relay access denied"});
+  const RcptEvent event = rcpt_event("<u@x.test>", RcptMacros{"error", "5.7.1", "Relay access denied"}, true);
   EXPECT_TRUE(event.mta_refused);
   EXPECT_EQ(event.mta_status, "5.7.1");
   EXPECT_EQ(event.mta_text, "Relay access denied");
   EXPECT_EQ(event.rewritten, "");
 }
 
+TEST(MilterMacros, RefusedRecipientsAreNotShownUnasked) {
+  const RcptEvent event = rcpt_event("<u@x.test>", RcptMacros{"error", "5.1.1", "u@x.test"}, false);
+  EXPECT_FALSE(event.mta_refused);
+  EXPECT_EQ(event.rewritten, "u@x.test");
+}
+
 TEST(MilterMacros, PostfixRoutesVirtualAliasesToError) {
   const RcptEvent event = rcpt_event(
-      "<team@alias.test>", RcptMacros{"error", "5.1.1 User unknown in virtual alias table", "team@alias.test"});
+      "<team@alias.test>", RcptMacros{"error", "5.1.1 User unknown in virtual alias table", "team@alias.test"}, true);
   EXPECT_FALSE(event.mta_refused);
   EXPECT_EQ(event.route, "local");
   EXPECT_EQ(event.rewritten, "team@alias.test");
 }
 
 TEST(MilterMacros, WithoutMacros) {
-  const RcptEvent event = rcpt_event("u@x.test", std::nullopt);
+  const RcptEvent event = rcpt_event("u@x.test", std::nullopt, true);
   EXPECT_EQ(event.route, std::nullopt);
   EXPECT_EQ(event.recipient, "u@x.test");
 }

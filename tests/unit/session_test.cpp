@@ -182,6 +182,35 @@ reply = 551
   EXPECT_NE(world.records.json.front().find("\"observed\":[{\"reply\":{\"code\":550"), std::string::npos);
 }
 
+TEST(Session, TheRecordHasWhatEachStageObserved) {
+  World world(R"(
+[[rule]]
+name = "at-connect"
+mode = "observe"
+when = { client_ip = "203.0.113.0/24" }
+reply = 521
+[[rule]]
+name = "at-mail"
+mode = "observe"
+when = { sender_local = "someone" }
+reply = 554
+[[rule]]
+name = "at-the-end"
+per = "sender"
+limit = "1 MB / 1h"
+reply = "quota-exceeded"
+)");
+  Talk talk(world);
+  talk.stranger();
+  talk.rcpt("<a@x.example>");
+  talk.content(100);
+  EXPECT_EQ(talk.end(), "");
+  const std::string& record = world.records.json.front();
+  for (const char* rule : {"\"rule\":\"at-connect\"", "\"rule\":\"at-mail\"", "\"rule\":\"at-the-end\""}) {
+    EXPECT_NE(record.find(rule), std::string::npos) << rule << record;
+  }
+}
+
 TEST(Session, AWholePolicyCanBeObserved) {
   World world("[milter]\nmode = \"observe\"\n[[rule]]\nname = \"r\"\nwhen = { null_sender = true }\nreply = 550\n");
   Talk talk(world);
@@ -275,9 +304,9 @@ TEST(Session, CommandsOutOfOrderAreRefused) {
   World world("");
   Talk talk(world);
   talk.connect("203.0.113.5");
-  EXPECT_EQ(talk.rcpt("<a@x.example>").substr(0, 3), "503");
-  EXPECT_EQ(talk.data().substr(0, 3), "503");
-  EXPECT_EQ(talk.end().substr(0, 3), "503");
+  EXPECT_EQ(talk.rcpt("<a@x.example>").substr(0, 3), "451");
+  EXPECT_EQ(talk.data().substr(0, 3), "451");
+  EXPECT_EQ(talk.end().substr(0, 3), "451");
   talk.abort();
   EXPECT_TRUE(world.records.json.empty());
 }
