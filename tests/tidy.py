@@ -40,7 +40,7 @@ def check_cmake():
 def check_policy_keys():
     documented = text("conf/POLICY.md")
     table = text("policy/load/keys.cpp")
-    for section, body in re.findall(r"string_view k(\w+)\[\] = \{(.*?)\};", table, re.S):
+    for section, body in re.findall(r"string_view k((?!Planned)\w+)\[\] = \{(.*?)\};", table, re.S):
         for key in re.findall(r'"(\w+)"', body):
             if f"`{key}`" not in documented and f"[{key}]" not in documented:
                 problems.append(f"conf/POLICY.md: no word of {section}.{key}")

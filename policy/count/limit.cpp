@@ -22,6 +22,8 @@ Instant expiry(std::int64_t slot, Duration period) {
 
 }  // namespace
 
+std::span<const std::string_view> unit_names() { return kUnits; }
+
 std::string_view to_string(Unit unit) { return kUnits[static_cast<std::size_t>(unit)]; }
 
 std::optional<Unit> unit_from(std::string_view name) {

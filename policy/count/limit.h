@@ -3,6 +3,7 @@
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 namespace replygate {
 
 enum class Unit : std::uint8_t { connections, messages, recipients, bytes };
+std::span<const std::string_view> unit_names();  // in the order of the enumeration
 std::string_view to_string(Unit unit);
 std::optional<Unit> unit_from(std::string_view name);
 

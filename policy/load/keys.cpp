@@ -26,7 +26,28 @@ constexpr std::array kSections = {
     Section{"list", kList},
 };
 
+constexpr std::string_view kPlannedTop[] = {"include", "mailbox", "notify", "test"};
+constexpr std::string_view kPlannedStore[] = {"path", "durability", "max_keys"};
+constexpr std::string_view kPlannedKeys[] = {"timezone"};
+constexpr std::string_view kPlannedRule[] = {"burst", "discard", "escalate", "greylist", "header",
+                                             "hold",  "share",   "warn_at",  "was",      "on_store_error"};
+constexpr std::string_view kPlannedList[] = {"sqlite", "query"};
+constexpr std::string_view kPlannedFacts[] = {"digest", "header",  "header_count", "mailbox_used",
+                                              "time",   "weekday", "session_age"};
+constexpr std::string_view kPlannedUnits[] = {"distinct_recipients", "refusals", "unknown_recipients"};
+
+constexpr std::array kPlanned = {
+    Section{"", kPlannedTop},       Section{"store", kPlannedStore}, Section{"keys", kPlannedKeys},
+    Section{"rule", kPlannedRule},  Section{"list", kPlannedList},   Section{"fact", kPlannedFacts},
+    Section{"unit", kPlannedUnits},
+};
+
 }  // namespace
+
+bool is_planned(std::string_view section, std::string_view word) {
+  const auto it = std::ranges::find(kPlanned, section, &Section::name);
+  return it != kPlanned.end() && std::ranges::find(it->keys, word) != it->keys.end();
+}
 
 std::span<const Section> sections() { return kSections; }
 

@@ -10,7 +10,6 @@ namespace replygate {
 namespace {
 
 constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
-constexpr std::array<std::string_view, 4> kUnits = {"connections", "messages", "recipients", "bytes"};
 constexpr std::array<std::string_view, 2> kScopes = {"message", "session"};
 
 std::optional<std::int64_t> number(FactKind kind, std::string_view text) {
@@ -82,9 +81,11 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
     limit.unit = Unit::bytes;
   } else if (const auto count = parse_count(amount.substr(0, blank)); count && !unit_word.empty()) {
     const auto unit = unit_from(unit_word);
+    if (!unit && context.report_if_planned("unit", unit_word, node.region)) return std::nullopt;
     if (!unit) {
       context.error(Rg::unknown_unit, part_of(node, text.find(unit_word), unit_word.size()),
-                    fmt::format("a limit cannot count \"{}\"", unit_word), suggestion(unit_word, kUnits, "it counts"));
+                    fmt::format("a limit cannot count \"{}\"", unit_word),
+                    suggestion(unit_word, unit_names(), "it counts"));
       return std::nullopt;
     }
     limit.most = *count;

@@ -84,6 +84,7 @@ class RuleLoader {
       note(*row);
       return row;
     }
+    if (context_.report_if_planned("fact", name, at)) return nullptr;
     std::vector<std::string_view> names;
     for (const FactInfo& known : fact_table()) names.push_back(known.name);
     const std::string_view meant = nearest(name, names);
