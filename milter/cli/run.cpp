@@ -99,8 +99,11 @@ int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) 
   (*milter)->stop();
   server.join();
   if (delegation) delegation->stop();
+  (*sinks)->close();
   if (!good) say("libmilter gave up");
-  return good ? kFine : kUnavailable;
+  const int status = good ? kFine : kUnavailable;
+  if (!(*milter)->quiet()) std::_Exit(status);
+  return status;
 }
 
 }  // namespace

@@ -21,13 +21,19 @@ namespace replygate {
 namespace {
 
 // libmilter hands its callbacks no pointer of ours before a session has one, so the services are global to this file.
-std::unique_ptr<DoorServices> services;
+// They are never destroyed, since libmilter's threads are never joined.
+const DoorServices* services = nullptr;
 
 Traffic traffic;
 
 // What libmilter keeps for us from negotiation to close. Its callbacks come one at a time, on changing threads.
 struct Peer {
   explicit Peer(const DoorServices& s) : session(s.policy, {s.gate, s.sink, s.references}, {}) {}
+  ~Peer() {
+    if (counted) traffic.end_transaction();
+  }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
 
   Session session;
   unsigned long steps = 0;  // the SMFIP_* in force
@@ -38,7 +44,7 @@ struct Peer {
   void count() {
     if (session.in_transaction() == counted) return;
     counted = !counted;
-    counted ? traffic.begin() : traffic.end();
+    counted ? traffic.begin_transaction() : traffic.end_transaction();
   }
 };
 
@@ -151,6 +157,7 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long actions, unsigned long ste
       ask_for_macros(context, needs);
     }
     smfi_setpriv(context, peer.release());
+    traffic.begin_session();
     return SMFIS_CONTINUE;
   } catch (const std::exception&) {
     return SMFIS_REJECT;  // the MTA does as its default action says
@@ -300,15 +307,16 @@ sfsistat on_abort(SMFICTX* context) {
 }
 
 sfsistat on_close(SMFICTX* context) {
-  const std::unique_ptr<Peer> peer(peer_of(context));
+  std::unique_ptr<Peer> peer(peer_of(context));
   smfi_setpriv(context, nullptr);
   if (peer == nullptr) return SMFIS_CONTINUE;  // a connection that never negotiated
   try {
     peer->session.abort(services->clock.now());
-    peer->count();
   } catch (const std::exception& error) {
     std::fputs(fmt::format("replygate: internal error: {}\n", error.what()).c_str(), stderr);
   }
+  peer.reset();
+  traffic.end_session();
   return SMFIS_CONTINUE;
 }
 
@@ -339,7 +347,7 @@ tl::expected<std::unique_ptr<MilterDoor>, std::string> MilterDoor::open(const So
                                                                         DoorServices given) {
   // smfi_opensocket would silently take the path of a running process over.
   if (touch(address)) return tl::unexpected(fmt::format("{} is in use by another process", address.text()));
-  services = std::make_unique<DoorServices>(std::move(given));
+  services = new DoorServices(std::move(given));
   std::string text = address.text();
   const mode_t before = ::umask(0117);
   const bool listening = smfi_register(description()) == MI_SUCCESS && smfi_setconn(text.data()) == MI_SUCCESS &&
@@ -354,6 +362,8 @@ tl::expected<std::unique_ptr<MilterDoor>, std::string> MilterDoor::open(const So
 MilterDoor::~MilterDoor() = default;
 
 bool MilterDoor::serve() { return smfi_main() == MI_SUCCESS; }
+
+bool MilterDoor::quiet() { return traffic.quiet(); }
 
 void MilterDoor::drain(std::chrono::milliseconds patience) { traffic.drain(patience); }
 

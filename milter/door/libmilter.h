@@ -30,6 +30,10 @@ class MilterDoor {
   // Makes serve() return soon.
   void stop();
 
+  // Behind serve(): no session is left on which a thread of libmilter could still call back. Where one is, the services
+  // must not be destroyed: the process has to end without.
+  bool quiet();
+
  private:
   explicit MilterDoor(SocketAddress address) : address_(std::move(address)) {}
   SocketAddress address_;

@@ -6,11 +6,19 @@
 
 namespace replygate {
 
-// The transactions that are open, and whether new ones are still taken. Any thread.
+// The sessions and the transactions that are open, and whether new ones are still taken. Any thread.
 class Traffic {
  public:
-  void begin() { change(+1); }
-  void end() { change(-1); }
+  void begin_session() { change(sessions_, +1); }
+  void end_session() { change(sessions_, -1); }
+  void begin_transaction() { change(transactions_, +1); }
+  void end_transaction() { change(transactions_, -1); }
+
+  // No session is open.
+  bool quiet() {
+    const std::lock_guard lock(mutex_);
+    return sessions_ == 0;
+  }
 
   // From drain() on.
   bool draining() {
@@ -22,20 +30,22 @@ class Traffic {
   void drain(std::chrono::milliseconds patience) {
     std::unique_lock lock(mutex_);
     draining_ = true;
-    idle_.wait_for(lock, patience, [this] { return open_ == 0; });
+    idle_.wait_for(lock, patience, [this] { return transactions_ == 0; });
   }
 
  private:
-  void change(int by) {
+  void change(int& count, int by) {
     const std::lock_guard lock(mutex_);
-    open_ += by;
-    if (open_ == 0) idle_.notify_all();
+    count += by;
+    if (transactions_ == 0) idle_.notify_all();
   }
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  int open_ = 0;           // guarded by mutex_
-  bool draining_ = false;  // guarded by mutex_
+  // Guarded by mutex_.
+  int sessions_ = 0;
+  int transactions_ = 0;
+  bool draining_ = false;
 };
 
 }  // namespace replygate

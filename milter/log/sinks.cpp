@@ -26,6 +26,10 @@ tl::expected<std::unique_ptr<LogSinks>, std::string> LogSinks::open(const Settin
   return sinks;
 }
 
+void LogSinks::close() {
+  for (const auto& writer : writers_) writer->close();
+}
+
 void LogSinks::write(const Record& record) {
   if (writers_.empty()) return;
   const std::string entry = format_ == LogFormat::json ? to_json(record) : to_logfmt(record);

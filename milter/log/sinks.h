@@ -18,6 +18,9 @@ class LogSinks final : public RecordSink {
 
   void write(const Record& record) override;
 
+  // Writes what is left; records that come later are dropped.
+  void close();
+
  private:
   explicit LogSinks(LogFormat format) : format_(format) {}
 

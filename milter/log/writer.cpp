@@ -23,6 +23,10 @@ Writer::Writer(int fd, bool owns, std::string name)
     : fd_(fd), owns_(owns), name_(std::move(name)), thread_([this] { run(); }) {}
 
 Writer::~Writer() {
+  if (thread_.joinable()) close();
+}
+
+void Writer::close() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -36,7 +40,7 @@ void Writer::write(std::string_view entry) {
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
-    if (backlog_.size() + entry.size() > kMostBacklog) {
+    if (stop_ || backlog_.size() + entry.size() > kMostBacklog) {
       ++dropped_;
       return;
     }

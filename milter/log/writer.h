@@ -17,7 +17,10 @@ class Writer {
   Writer(int fd, bool owns, std::string name);
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
-  ~Writer();  // writes what is left, for at most two seconds
+  ~Writer();  // closes
+
+  // Writes what is left, for at most two seconds, and ends the thread; what is written later is dropped. Once.
+  void close();
 
   // Any thread. `entry` ends with LF.
   void write(std::string_view entry);

@@ -52,6 +52,16 @@ TEST(Writer, KeepsEntriesWholeFromManyThreads) {
   }
 }
 
+TEST(Writer, ClosedItDropsWhatComes) {
+  const Pipe pipe;
+  Writer writer(pipe.in(), true, "pipe");
+  writer.write("one\n");
+  writer.close();
+  writer.write("two\n");
+  EXPECT_EQ(pipe.take(), "one\n");
+  EXPECT_EQ(writer.dropped(), 1U);
+}
+
 TEST(Writer, ASlowReaderCostsEntriesAndNoTime) {
   const Pipe pipe;
   {
