@@ -3,7 +3,7 @@
 # Postfix and real Sendmail; then the units under ASan+UBSan and TSan, MTA tests under them too, and short fuzzing.
 #   tests/run.sh           everything
 #   tests/run.sh release   the release build alone
-#   tests/run.sh long      everything, with ten minutes for each fuzz target
+#   tests/run.sh long      everything, clang-tidy, and ten minutes for each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-all}
@@ -38,5 +38,5 @@ build tsan
 echo "== fuzzing"
 build fuzz
 seconds=20
-[ "$what" = long ] && seconds=600
+[ "$what" = long ] && { seconds=600; tests/lint.sh tidy; }
 tests/fuzz/run.sh "$seconds"

@@ -25,10 +25,12 @@ def fetch():
     if not (BINARY.exists() and (CF / "m4/cf.m4").exists()):
         debs = CACHE / "debs"
         debs.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "sendmail-bin", "sendmail-base", "sendmail-cf"],
-            cwd=debs, check=True,
-        )
+        download = [
+            "apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "sendmail-bin", "sendmail-base", "sendmail-cf"
+        ]
+        if subprocess.run(download, cwd=debs).returncode != 0:
+            subprocess.run(["apt-get", "-qq", "update"], check=True)
+            subprocess.run(download, cwd=debs, check=True)
         for deb in debs.glob("*.deb"):
             subprocess.run(["dpkg", "-x", deb, ROOT], check=True)
         BINARY.chmod(0o755)
