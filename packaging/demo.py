@@ -1,9 +1,12 @@
-"""The sessions of demo.sh: prints each dialogue with the record that replygate wrote of it."""
+"""The sessions of demo.sh: prints each dialogue, and beside it the record that replygate wrote of it."""
 
 import base64
 import os
+import itertools
 import pathlib
+import shutil
 import sys
+import textwrap
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests/mta"))
@@ -65,30 +68,27 @@ SETTINGS = (
     "    reject_unauth_destination\n"
 )
 
-BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("",) * 3
+COLOURS = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if COLOURS else ("",) * 3
+WIDTH = max(shutil.get_terminal_size((150, 24)).columns, 100)
 
 
 class Shown:
-    """A client whose dialogue is printed."""
+    """A client that remembers its dialogue in `lines`."""
 
     def __init__(self, mta, source="127.0.0.2"):
         self.client = Client(mta.port, source)
-        self.says("220", self.client.banner[0])
-        self("EHLO client.test", quiet=True)
+        self.lines = [f"S: {self.client.banner[0]}"]
+        self.client("EHLO client.test")
 
-    def says(self, _, text):
-        for line in text.splitlines():
-            print(f"    S: {line}")
-
-    def __call__(self, command, quiet=False):
+    def __call__(self, command):
+        self.lines.append(f"C: {'(message)' if command.endswith(chr(10) + '.') else command}")
         try:
             reply = self.client(command)
         except Closed:
-            print(f"    C: {command.splitlines()[0]}\n    S: (connection closed)")
+            self.lines.append("S: (connection closed)")
             return ""
-        if not quiet:
-            print(f"    C: {'(message)' if command.endswith(chr(10) + '.') else command}")
-            self.says("", reply)
+        self.lines += [f"S: {line}" for line in reply.splitlines()]
         return reply
 
     def send(self, sender, *recipients):
@@ -123,12 +123,21 @@ def verdict_line(said):
     return text
 
 
-def show_records(records):
-    for record in records:
-        who = record["user"] or record["client_ip"]
-        print(f"  {DIM}record {record['ref']} ({record['door']}): {who}, <{record['sender']}>, {record['outcome']}{OFF}")
-        for said in ([record["message"]] if "message" in record else []) + record["recipients"]:
-            print(f"    {DIM}{verdict_line(said)}{OFF}")
+def record_lines(record):
+    """What replygate recorded, for people."""
+    who = record["user"] or record["client_ip"]
+    yield f"{record['door']} {record['ref']}: {who}, <{record['sender']}>, {record['outcome']}"
+    for said in ([record["message"]] if "message" in record else []) + record["recipients"]:
+        yield "  " + verdict_line(said)
+
+
+def side_by_side(dialogue, records):
+    column = (WIDTH - 3) // 2
+    def wrapped(lines, indent):
+        return [part for line in lines for part in textwrap.wrap(line, column, subsequent_indent=indent) or [""]]
+    right = wrapped((line for record in records for line in record_lines(record)), "    ")
+    for left, beside in itertools.zip_longest(wrapped(dialogue, "   "), right, fillvalue=""):
+        print(f"{left:{column}} {DIM}| {beside}{OFF}".rstrip())
     print()
 
 
@@ -146,14 +155,14 @@ def sessions(mta, daemon):
         play(session)
         session.quit()
         found = daemon.records(seen + records)
-        show_records(found[seen:])
+        side_by_side(session.lines, found[seen:])
         seen = len(found)
 
     scene("1. Ordinary mail passes", lambda s: s.send("ann@example.test", "bob@local.test"), 1)
     scene("2. A stranger may not relay: the policy's code, through Postfix's own relay check",
-          lambda s: s.send("ann@example.test", "x@elsewhere.test"), 1)
+          lambda s: s.send("ann@example.test", "x@elsewhere.test"), 2)
     scene("3. A spelling that hides the destination does not help",
-          lambda s: s.send("ann@example.test", "x%elsewhere.test@local.test"), 1)
+          lambda s: s.send("ann@example.test", "x%elsewhere.test@local.test"), 2)
     scene("4. Too many recipients: 453 for the excess alone",
           lambda s: s.send("ann@example.test", *[f"r{i}@local.test" for i in range(1, 6)]), 1)
 
@@ -163,8 +172,8 @@ def sessions(mta, daemon):
 
     scene("5. An authenticated user may send elsewhere", authenticated, 1)
     scene("6. A full mailbox: a hard bounce, as the policy words it",
-          lambda s: s.send("ann@example.test", "hoarder@local.test"), 1)
-    scene("7. Backscatter is blocked", lambda s: s.send("", "victim@local.test"), 1)
+          lambda s: s.send("ann@example.test", "hoarder@local.test"), 2)
+    scene("7. Backscatter is blocked", lambda s: s.send("", "victim@local.test"), 2)
     scene("8. Observe mode: recorded, not refused", lambda s: s.send("newsletter@example.test", "bob@local.test"), 1)
     scene("9. A closed host: refused for good, with 521", lambda s: s.send("x@bad.test", "bob@local.test"), 1, "127.66.0.1")
     scene("10. A quota of 2 recipients in 5 seconds runs out …",

@@ -210,7 +210,13 @@ class RuleLoader {
   }
 
   void check_units(const Region& at) {
-    for (const Limit& limit : rule_.limits) {
+    check_units(rule_.limits, at);
+    for (const auto& [key, limits] : rule_.overrides.exact) check_units(limits, at);
+    for (const auto& [set, limits] : rule_.overrides.patterns) check_units(limits, at);
+  }
+
+  void check_units(const Limits& limits, const Region& at) {
+    for (const Limit& limit : limits) {
       const bool movable = limit.unit == Unit::messages || limit.unit == Unit::connections;
       const bool connections_late = limit.unit == Unit::connections && rule_.stage > Stage::helo;
       if ((!movable && rule_.stage != stage_of(limit.unit)) || connections_late) {

@@ -22,7 +22,7 @@ std::optional<std::string> literal(std::string_view domain) {
   const bool colons = inner.find(':', tagged ? 5 : 0) != std::string_view::npos;
   const auto address = IpAddress::parse(inner);
   if (!address || tagged != colons) return std::nullopt;
-  return address->is_v4() ? fmt::format("[{}]", address->text()) : fmt::format("[IPv6:{}]", address->text());
+  return address->is_v4() ? fmt::format("[{}]", address->text()) : fmt::format("[ipv6:{}]", address->text());
 }
 
 bool label_octet(char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '_'; }

@@ -8,7 +8,7 @@ namespace replygate {
 
 // The canonical form of a domain: ASCII lower case, IDNs as A-labels (IDNA2008 without compatibility mapping, so that
 // no look-alike spelling becomes another domain), one trailing dot cut, address literals normalised
-// ("[192.0.2.1]", "[IPv6:2001:db8::1]", IPv4-mapped as IPv4).
+// ("[192.0.2.1]", "[ipv6:2001:db8::1]", IPv4-mapped as IPv4).
 //
 // Nothing for what no MTA could deliver to: empty labels, labels over 63 or names over 255 octets, bare or
 // malformed addresses, characters outside letters, digits, '-', '_'. A non-ASCII name that IDNA refuses is kept

@@ -59,7 +59,7 @@ const Row kRows[] = {
     {32, "user@[127.0.0.1]", foreign, "user@[127.0.0.1]"},
     {33, "user@[10.1.2.3]", foreign, "user@[10.1.2.3]"},
     {34, "user@127.0.0.1", malformed, ""},
-    {35, "user@[IPv6:::1]", foreign, "user@[IPv6:::1]"},
+    {35, "user@[IPv6:::1]", foreign, "user@[ipv6:::1]"},
     {36, "user@[IPv6:::ffff:127.0.0.1]", foreign, "user@[127.0.0.1]"},
     {37, "user@[::ffff:127.0.0.1]", malformed, ""},
     {38, "user@#2130706433", malformed, ""},

@@ -12,7 +12,7 @@ TEST(Domain, FoldsCaseAndOneTrailingDot) {
 
 TEST(Domain, LiteralsAreNormalised) {
   EXPECT_EQ(canonical_domain("[192.0.2.1]"), "[192.0.2.1]");
-  EXPECT_EQ(canonical_domain("[IPv6:2001:DB8:0:0::1]"), "[IPv6:2001:db8::1]");
+  EXPECT_EQ(canonical_domain("[IPv6:2001:DB8:0:0::1]"), "[ipv6:2001:db8::1]");
   EXPECT_EQ(canonical_domain("[ipv6:::ffff:192.0.2.1]"), "[192.0.2.1]");
   for (const char* bad : {"[]", "[192.0.2]", "[2001:db8::1]", "[IPv6:192.0.2.1]", "[x]", "192.0.2.1", "[192.0.2.1"}) {
     EXPECT_EQ(canonical_domain(bad), std::nullopt) << bad;

@@ -39,6 +39,23 @@ TEST(Session, RelayDenialIsForStrangersAlone) {
   EXPECT_EQ(user.rcpt("<a@other.example>"), "");
 }
 
+TEST(Session, AddressLiteralsOfOursAreOurs) {
+  World world(R"(
+[site]
+local_domains = ["ours.example", "[IPv6:2001:DB8::25]", "[192.0.2.25]"]
+[[rule]]
+name = "r"
+unless = { recipient_domain = "$local_domains" }
+reply = "relay-denied"
+)");
+  Talk talk(world);
+  talk.stranger();
+  EXPECT_EQ(talk.rcpt("<a@[IPv6:2001:db8:0:0::25]>"), "");
+  EXPECT_EQ(talk.rcpt("<a@[IPv6:::ffff:192.0.2.25]>"), "");
+  EXPECT_NE(talk.rcpt("<a@[IPv6:2001:db8::26]>"), "");
+  EXPECT_NE(talk.rcpt("<a%x.example@[192.0.2.25]>"), "");
+}
+
 TEST(Session, NoAddressIsNeverTrusted) {
   World world(kRelay);
   Talk talk(world);
