@@ -8,7 +8,7 @@ declare -A packages=(
            libsodium-dev libcli11-dev libgtest-dev libgmock-dev"
   [mta]="postfix sasl2-bin libsasl2-modules libsasl2-modules-db m4 python3 util-linux procps"
   [tidy]="clang-tidy clang-format clang libclang-rt-14-dev"
-  [package]="debhelper dpkg-dev fakeroot"
+  [package]="build-essential debhelper dpkg-dev fakeroot"
 )
 
 wanted=""
