@@ -71,8 +71,8 @@ std::string outcome_text(const Outcome& outcome) {
                      reply.classification->slug);
 }
 
-std::string rule_text(const Rule& rule) {
-  return fmt::format("{}. {}  ({}, at {})\n", rule.index + 1, rule.name, rule.place.text(), to_string(rule.stage)) +
+std::string rule_text(const Rule& rule, std::size_t number) {
+  return fmt::format("{}. {}  ({}, at {})\n", number, rule.name, rule.place.text(), to_string(rule.stage)) +
          conditions_text("when", rule.when) + conditions_text("unless", rule.unless) + limit_text(rule) +
          outcome_text(rule.outcome) +
          fmt::format("  {:<10} {}\n  {:<10} {}\n", "mode", to_string(rule.mode), "on_unknown",
@@ -112,8 +112,16 @@ Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::strin
   for (const Rule& rule : rules_) by_stage_[static_cast<std::size_t>(rule.stage)].push_back(&rule);
 }
 
+std::size_t Policy::named_rules() const {
+  std::size_t count = 0;
+  for (const Rule& rule : rules_) {
+    if (rule.index == 0 || rules_[rule.index - 1].name != rule.name) ++count;
+  }
+  return count;
+}
+
 std::string Policy::text() const {
-  std::string text = fmt::format("policy {}: {} rules\n", id_, rules_.size());
+  std::string text = fmt::format("policy {}: {} rules\n", id_, named_rules());
   text += fmt::format("milter     listen {}, engine libmilter, on_error {}\n", settings_.listen,
                       settings_.on_error == OnError::tempfail ? "tempfail" : "accept");
   if (!settings_.policy_service.empty()) text += fmt::format("policy_service listen {}\n", settings_.policy_service);
@@ -122,7 +130,11 @@ std::string Policy::text() const {
   text += fmt::format("keys       ipv4_prefix {}, ipv6_prefix {}, subaddress \"{}\"\n", site_.ipv4_prefix,
                       site_.ipv6_prefix, site_.subaddress);
   text += fmt::format("site       default domain {}\n", site_.default_domain);
-  for (const Rule& rule : rules_) text += '\n' + rule_text(rule);
+  std::size_t number = 0;
+  for (const Rule& rule : rules_) {
+    if (rule.index == 0 || rules_[rule.index - 1].name != rule.name) ++number;
+    text += '\n' + rule_text(rule, number);
+  }
   return text;
 }
 

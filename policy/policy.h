@@ -57,6 +57,7 @@ struct Overrides {
   const Limits* find(std::string_view key) const;  // null: none applies
 };
 
+// Judged at one stage. A rule whose limits are counted at several stages is several of these, with one name.
 struct Rule {
   std::size_t index = 0;  // in the policy
   std::string name;
@@ -65,7 +66,8 @@ struct Rule {
   std::vector<Condition> when;
   std::vector<Condition> unless;
   std::vector<Fact> per;
-  Limits limits;  // empty: the rule answers whenever it holds
+  bool limited = false;  // false: the rule answers whenever it holds
+  Limits limits;         // of keys without an override; may be empty for a unit that overrides alone have
   Overrides overrides;
   Count count = Count::accepted;
   OnUnknown on_unknown = OnUnknown::tempfail;
@@ -74,7 +76,7 @@ struct Rule {
 
   FactSet facts = 0;  // that a condition, the key or the text names; set by Policy
 
-  bool has_limits() const { return !limits.empty(); }
+  bool has_limits() const { return limited; }
   bool needs(Fact fact) const { return (facts & bit(fact)) != 0; }
   bool names_recipient_facts() const;  // facts of one recipient; the count `recipients` is none
 };
@@ -123,6 +125,8 @@ class Policy {
   const Site& site() const { return site_; }
   const Settings& settings() const { return settings_; }
   const std::vector<Rule>& rules() const { return rules_; }
+  // As the policy counts them: parts of one rule at several stages are one.
+  std::size_t named_rules() const;
   // The rules that are judged at a stage, in the order of the file.
   const std::vector<const Rule*>& rules_at(Stage stage) const { return by_stage_[static_cast<std::size_t>(stage)]; }
   const std::string& id() const { return id_; }  // changes with the text of the policy

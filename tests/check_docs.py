@@ -7,12 +7,18 @@ import sys
 import tempfile
 
 binary, root = sys.argv[1], pathlib.Path(sys.argv[2])
-policies = {str(path): path.read_text() for path in [root / "conf/replygate.toml", *root.glob("conf/examples/*.toml")]}
+files = [root / "conf/replygate.toml", *sorted(root.glob("conf/examples/*.toml"))]
+policies = {}
 for page in (root / "conf/POLICY.md", root / "README.md"):
     for number, block in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(), re.S)):
         if block.lstrip().startswith("version"):
             policies[f"{page}, block {number}"] = block
 failed = 0
+for path in files:
+    run = subprocess.run([binary, "check", "--strict", path], capture_output=True, text=True)
+    if run.returncode != 0:
+        failed += 1
+        print(run.stderr)
 for name, text in policies.items():
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write(text)
@@ -21,5 +27,6 @@ for name, text in policies.items():
     if run.returncode != 0:
         failed += 1
         print(f"{name}:\n{run.stderr}")
-print(f"{len(policies) - failed} of {len(policies)} policies are fine")
-sys.exit(1 if failed or not policies else 0)
+total = len(policies) + len(files)
+print(f"{total - failed} of {total} policies are fine")
+sys.exit(1 if failed or total < 2 else 0)

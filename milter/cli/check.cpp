@@ -27,7 +27,7 @@ int check_command(const CheckOptions& options) {
   }
   if (options.show) fmt::print("{}", loaded.policy->text());
   if (!options.json && !options.show) {
-    fmt::print("{}: OK, {} rules, {} warnings\n", options.file, loaded.policy->rules().size(), warnings);
+    fmt::print("{}: OK, {} rules, {} warnings\n", options.file, loaded.policy->named_rules(), warnings);
   }
   return kFine;
 }

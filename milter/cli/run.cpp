@@ -90,7 +90,7 @@ int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) 
     good = (*milter)->serve();
     pthread_kill(main_thread, SIGTERM);  // libmilter may end by itself, on a signal that reached it
   });
-  say(fmt::format("policy {} with {} rules; milter at {}{}", policy->id(), policy->rules().size(), settings.listen,
+  say(fmt::format("policy {} with {} rules; milter at {}{}", policy->id(), policy->named_rules(), settings.listen,
                   settings.policy_service.empty() ? "" : ", policy service at " + settings.policy_service));
   wait_for_stop(signals);
   say("stopping");

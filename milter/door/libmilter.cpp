@@ -56,22 +56,13 @@ std::string_view macro(SMFICTX* context, const char* name) {
   return value == nullptr ? std::string_view() : value;
 }
 
-std::string doubled_percent(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '%') result += '%';
-    result += c;
-  }
-  return result;
-}
-
 // The only place that hands a reply to libmilter. The verdict follows from the code; a reply that libmilter will not
 // take is replaced, since a bare verdict could send one that was set before.
 sfsistat give(SMFICTX* context, const Reply& reply) {
   std::array<std::string, Reply::kMostLines> texts;
   std::array<char*, Reply::kMostLines> lines{};
   for (std::size_t i = 0; i < reply.lines().size(); ++i) {
-    texts[i] = doubled_percent(reply.lines()[i]);
+    texts[i] = reply_line(reply.lines()[i]);
     lines[i] = texts[i].data();
   }
   std::string code = std::to_string(reply.code());
@@ -98,7 +89,7 @@ sfsistat answer_to(SMFICTX* context, Peer& peer, Event event) {
   return answer.refusal ? give(context, *answer.refusal) : SMFIS_CONTINUE;
 }
 
-// Nothing may leave a callback: an exception would end the process. `fallback` answers where there is no session.
+// Nothing may leave a callback: an exception would end the process. Without a session the MTA shall try later.
 template <typename Body>
 sfsistat guarded(SMFICTX* context, Body body) {
   Peer* peer = peer_of(context);

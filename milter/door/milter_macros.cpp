@@ -2,6 +2,17 @@
 
 namespace replygate {
 
+std::string reply_line(std::string_view text) {
+  constexpr std::size_t kMost = 980;
+  std::string line;
+  for (const char c : text) {
+    const std::string_view written = c == '%' ? "%%" : std::string_view(&c, 1);
+    if (line.size() + written.size() > kMost) break;
+    line += written;
+  }
+  return line;
+}
+
 std::string client_name(std::string_view host) {
   return host.empty() || host.starts_with('[') ? "unknown" : std::string(host);
 }

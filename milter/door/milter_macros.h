@@ -16,6 +16,10 @@ constexpr std::string_view kMailMacros =
 constexpr std::string_view kRcptMacros = "i {rcpt_mailer} {rcpt_host} {rcpt_addr}";
 constexpr std::string_view kLateMacros = "i";
 
+// A line of a reply as smfi_setmlreply takes it: '%' doubled, and cut between characters at the 980 octets that
+// libmilter allows.
+std::string reply_line(std::string_view text);
+
 // The host argument of connect: both MTAs put an address without verified name in brackets.
 std::string client_name(std::string_view host);
 

@@ -59,9 +59,13 @@ bool Context::report_if_planned(std::string_view section, std::string_view word,
 }
 
 Loaded Context::finish(std::shared_ptr<const Policy> policy) {
-  std::ranges::stable_sort(diagnostics_, {}, [](const Diagnostic& d) {
-    return std::tuple(d.primary.region.file, d.primary.region.line, d.primary.region.column);
-  });
+  // What is compiled twice, once for each stage, reports its mistakes twice.
+  const auto place = [](const Diagnostic& d) {
+    return std::tuple(d.primary.region.file, d.primary.region.line, d.primary.region.column, d.code, d.message);
+  };
+  std::ranges::stable_sort(diagnostics_, {}, place);
+  const auto again = std::ranges::unique(diagnostics_, {}, place);
+  diagnostics_.erase(again.begin(), again.end());
   return {.policy = failed() ? nullptr : std::move(policy),
           .diagnostics = std::move(diagnostics_),
           .sources = std::move(sources_)};

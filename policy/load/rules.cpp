@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "policy/load/numbers.h"
 #include "policy/mail/text.h"
@@ -36,22 +37,25 @@ class RuleLoader {
     rule_.on_unknown = defaults.on_unknown;
   }
 
-  Rule load() {
+  // A rule, or several of one name: limits in units that are counted at different stages make a part each.
+  std::vector<Rule> load() {
     context_.check_keys(table_, "rule", "a rule");
     name();
     rule_.place = {.file = table_.region.file, .line = table_.region.line, .column = table_.region.column};
     if (const Entry* e = table_.find("when")) conditions(*e, rule_.when);
     if (const Entry* e = table_.find("unless")) conditions(*e, rule_.unless);
     if (const Entry* e = table_.find("per")) per(e->value);
-    if (const Entry* e = table_.find("limit")) rule_.limits = limits(e->value);
+    if (const Entry* e = table_.find("limit")) {
+      rule_.limits = limits(e->value);
+      rule_.limited = true;
+    }
     if (const Entry* e = table_.find("override")) overrides(e->value);
     word("mode", kModes, rule_.mode);
     word("on_unknown", kOnUnknown, rule_.on_unknown);
     word("count", kCounts, rule_.count);
     limit_keys();
-    stage();
     outcome();
-    return std::move(rule_);
+    return std::move(parts_);
   }
 
  private:
@@ -149,7 +153,7 @@ class RuleLoader {
                        "keep the smaller one; it alone would act");
         return;
       }
-      raise(stage_of(limit->unit));
+      unit_stages_.insert(stage_of(limit->unit));
       result.push_back(*limit);
     };
     if (node.kind == Node::Kind::array) {
@@ -196,36 +200,17 @@ class RuleLoader {
     }
   }
 
-  void stage() {
-    if (const Entry* e = table_.find("at")) {
-      const auto wanted = choice(context_, e->value, "at", kStageWords);
-      if (wanted && *wanted < rule_.stage) {
-        context_.error(Rg::too_early, e->value.region,
-                       fmt::format("the rule cannot be judged at {}", to_string(*wanted)),
-                       fmt::format("what it names is known at {}; leave `at` away", to_string(rule_.stage)));
-      } else if (wanted) {
-        raise(*wanted);
-      }
+  // Moves the rule to where `at` says; never before what it names is known.
+  void move_stage() {
+    const Entry* e = table_.find("at");
+    const auto wanted = e == nullptr ? std::nullopt : choice(context_, e->value, "at", kStageWords);
+    if (!wanted) return;
+    const Stage known = std::max(rule_.stage, unit_stages_.empty() ? rule_.stage : *unit_stages_.rbegin());
+    if (*wanted < known) {
+      context_.error(Rg::too_early, e->value.region, fmt::format("the rule cannot be judged at {}", to_string(*wanted)),
+                     fmt::format("what it names is known at {}; leave `at` away", to_string(known)));
     }
-  }
-
-  void check_units(const Region& at) {
-    check_units(rule_.limits, at);
-    for (const auto& [key, limits] : rule_.overrides.exact) check_units(limits, at);
-    for (const auto& [set, limits] : rule_.overrides.patterns) check_units(limits, at);
-  }
-
-  void check_units(const Limits& limits, const Region& at) {
-    for (const Limit& limit : limits) {
-      const bool movable = limit.unit == Unit::messages || limit.unit == Unit::connections;
-      const bool connections_late = limit.unit == Unit::connections && rule_.stage > Stage::helo;
-      if ((!movable && rule_.stage != stage_of(limit.unit)) || connections_late) {
-        context_.error(Rg::unit_stage, at,
-                       fmt::format("{} are counted at {}, but the rule is judged at {}", to_string(limit.unit),
-                                   to_string(stage_of(limit.unit)), to_string(rule_.stage)),
-                       "name only facts that are known there, or make two rules");
-      }
-    }
+    raise(*wanted);
   }
 
   void outcome() {
@@ -235,17 +220,11 @@ class RuleLoader {
       context_.error(Rg::outcome, reply != nullptr ? accept->key_region : table_.region,
                      reply != nullptr ? "a rule cannot refuse and accept" : "the rule says neither reply nor accept",
                      "write one of reply = … and accept = true");
-      return;
+    } else if (accept != nullptr) {
+      accepts(accept->value);
+    } else {
+      refuses(reply->value);
     }
-    if (accept != nullptr) return accepts(accept->value);
-    auto spec = replies_.compile(reply->value, rule_.stage);
-    if (!spec) return;
-    const Stage before = rule_.stage;
-    for (const Fact named : spec->text.facts()) note(info(named));
-    if (rule_.stage != before) spec = replies_.compile(reply->value, rule_.stage);
-    replies_.check_stage(*spec, rule_.stage, reply->value.region);
-    rule_.outcome = *std::move(spec);
-    finish_stage(reply->value.region);
   }
 
   void accepts(const Node& node) {
@@ -257,17 +236,60 @@ class RuleLoader {
       context_.error(Rg::outcome, node.region, "a rule with a limit refuses what is over it; it cannot accept",
                      "write a reply, or remove the limit");
     }
+    move_stage();
     rule_.outcome = Accept{};
-    finish_stage(node.region);
+    check_recipient_facts(rule_.stage, node.region);
+    parts_.push_back(std::move(rule_));
   }
 
-  void finish_stage(const Region& at) {
-    if (rule_.has_limits()) check_units(at);
-    if (rule_.stage > Stage::rcpt && names_recipient_facts_) {
-      context_.error(Rg::recipient_too_late, at,
-                     fmt::format("at {} there is one reply for all recipients", to_string(rule_.stage)),
-                     "the rule names a fact of one recipient: let it be judged at rcpt");
+  void refuses(const Node& node) {
+    const auto spec = replies_.compile(node, rule_.stage);
+    if (!spec) return;
+    for (const Fact named : spec->text.facts()) note(info(named));
+    move_stage();
+    std::set<Stage> stages;
+    for (const Stage counted : unit_stages_) stages.insert(std::max(rule_.stage, counted));
+    if (!rule_.has_limits()) stages.insert(rule_.stage);
+    for (const Stage stage : stages) add_part(stage, node);
+  }
+
+  void add_part(Stage stage, const Node& reply) {
+    Rule part = rule_;
+    part.stage = stage;
+    part.limits = limits_at(stage, rule_.limits, reply.region);
+    for (auto& [key, limits] : part.overrides.exact) limits = limits_at(stage, limits, reply.region);
+    for (auto& [set, limits] : part.overrides.patterns) limits = limits_at(stage, limits, reply.region);
+    check_recipient_facts(stage, reply.region);
+    // The stage may decide what a bare code means.
+    auto spec = replies_.compile(reply, stage);
+    if (!spec) return;
+    replies_.check_stage(*spec, stage, reply.region);
+    part.outcome = *std::move(spec);
+    parts_.push_back(std::move(part));
+  }
+
+  // Those that are counted at a stage; reports those that cannot be counted where the rule's facts put them.
+  Limits limits_at(Stage stage, const Limits& limits, const Region& at) {
+    Limits result;
+    for (const Limit& limit : limits) {
+      const Stage counted = stage_of(limit.unit);
+      if (std::max(rule_.stage, counted) != stage) continue;
+      result.push_back(limit);
+      const bool movable = limit.unit == Unit::messages || (limit.unit == Unit::connections && stage <= Stage::helo);
+      if (stage == counted || movable) continue;
+      context_.error(Rg::unit_stage, at,
+                     fmt::format("{} are counted at {}, but the rule is judged at {}", to_string(limit.unit),
+                                 to_string(counted), to_string(stage)),
+                     "name only facts that are known there, or make two rules");
     }
+    return result;
+  }
+
+  void check_recipient_facts(Stage stage, const Region& at) {
+    if (stage <= Stage::rcpt || !names_recipient_facts_) return;
+    context_.error(Rg::recipient_too_late, at,
+                   fmt::format("at {} there is one reply for all recipients", to_string(stage)),
+                   "the rule names a fact of one recipient: let it be judged at rcpt");
   }
 
   Context& context_;
@@ -275,7 +297,9 @@ class RuleLoader {
   Replies& replies_;
   const Node& table_;
   Rule rule_;
+  std::set<Stage> unit_stages_;  // at which its limits and overrides are counted
   bool names_recipient_facts_ = false;
+  std::vector<Rule> parts_;
 };
 
 }  // namespace
@@ -286,18 +310,19 @@ std::vector<Rule> load_rules(Context& context, Patterns& patterns, Replies& repl
   std::map<std::string, Region> names;
   for (const Node& table : rules.items) {
     if (!context.expect(table, Node::Kind::table, "a rule")) continue;
-    Rule rule = RuleLoader(context, patterns, replies, defaults, table).load();
-    rule.index = result.size();
-    const Entry* name = table.find("name");
-    if (name != nullptr && !rule.name.empty()) {
-      const auto [before, added] = names.try_emplace(rule.name, name->value.region);
-      if (!added) {
-        Diagnostic& d = context.error(Rg::defined_twice, name->value.region,
-                                      fmt::format("two rules are named \"{}\"", rule.name), "give each its own name");
-        d.secondary = Label{before->second, "the first one"};
-      }
+    for (Rule& part : RuleLoader(context, patterns, replies, defaults, table).load()) {
+      part.index = result.size();
+      result.push_back(std::move(part));
     }
-    result.push_back(std::move(rule));
+    const Entry* name = table.find("name");
+    if (name == nullptr || name->value.string.empty()) continue;
+    const auto [before, added] = names.try_emplace(name->value.string, name->value.region);
+    if (!added) {
+      Diagnostic& d =
+          context.error(Rg::defined_twice, name->value.region,
+                        fmt::format("two rules are named \"{}\"", name->value.string), "give each its own name");
+      d.secondary = Label{before->second, "the first one"};
+    }
   }
   return result;
 }

@@ -15,7 +15,8 @@ struct RuleDefaults {
   OnUnknown on_unknown = OnUnknown::tempfail;
 };
 
-// Compiles the tables of [[rule]], all of them, mistakes or not.
+// Compiles the tables of [[rule]], all of them, mistakes or not. A table whose limits are counted at several stages
+// makes several rules of one name, one behind the other.
 std::vector<Rule> load_rules(Context& context, Patterns& patterns, Replies& replies, const RuleDefaults& defaults,
                              const Node& rules);
 

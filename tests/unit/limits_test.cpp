@@ -205,6 +205,37 @@ TEST(Limits, BytesAreThoseThatCame) {
   EXPECT_EQ(send(1001), "552 5.3.4 Message of 1001 bytes can never fit the limit of 1 kB / 1h");
 }
 
+TEST(Limits, UnitsOfSeveralStagesStandInOneRule) {
+  World world(R"(
+[[rule]]
+name = "all"
+per = "client_ip"
+limit = ["3 connections / 1h", "3 messages / 1h", "2 recipients / 1h", "1000 B / 1h"]
+reply = "rate-limited"
+[rule.override]
+"198.51.100.1" = ["1 connections / 1h", "5 recipients / 1h"]
+)");
+  EXPECT_EQ(world.policy->named_rules(), 1U);
+  EXPECT_EQ(world.policy->rules().size(), 4U);
+  const auto send = [&](const char* ip, int recipients, std::int64_t octets) {
+    Talk talk(world);
+    talk.connect(ip);
+    if (std::string reply = talk.mail("<a@x.example>"); !reply.empty()) return "mail " + reply.substr(0, 3);
+    int kept = 0;
+    for (int i = 0; i < recipients; ++i) kept += talk.rcpt("<r@x.example>").empty() ? 1 : 0;
+    talk.content(octets);
+    const std::string end = kept == 0 ? "none" : talk.end().substr(0, 3);
+    talk.abort();
+    return std::to_string(kept) + " " + end;
+  };
+  EXPECT_EQ(send("203.0.113.5", 1, 600), "1 ");
+  EXPECT_EQ(send("203.0.113.5", 1, 600), "1 451");  // the bytes are full; the recipient is given back
+  EXPECT_EQ(send("203.0.113.5", 2, 100), "1 ");
+  EXPECT_EQ(send("203.0.113.5", 1, 100), "mail 451");  // the fourth connection
+  EXPECT_EQ(send("198.51.100.1", 5, 99999), "5 ");     // its override names no bytes
+  EXPECT_EQ(send("198.51.100.1", 1, 1), "mail 451");
+}
+
 TEST(Limits, ALimitOfNothingRefusesForGood) {
   World world(limit_rule("per = \"user\"\nlimit = \"0 recipients / 1h\""));
   Talk talk(world);

@@ -5,6 +5,13 @@
 namespace replygate {
 namespace {
 
+TEST(MilterMacros, ReplyLinesAreDoubledAndBounded) {
+  EXPECT_EQ(reply_line("100% of %s"), "100%% of %%s");
+  EXPECT_EQ(reply_line(""), "");
+  EXPECT_EQ(reply_line(std::string(500, '%')), std::string(980, '%'));
+  EXPECT_EQ(reply_line("a" + std::string(500, '%')), "a" + std::string(978, '%'));  // no half of a pair
+}
+
 TEST(MilterMacros, BracketsMeanNoVerifiedName) {
   EXPECT_EQ(client_name("mail.example.org"), "mail.example.org");
   for (const char* host : {"[192.0.2.1]", "[IPv6:0:0:0:0:0:0:0:1]", ""}) EXPECT_EQ(client_name(host), "unknown");
