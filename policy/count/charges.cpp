@@ -1,7 +1,5 @@
 #include "policy/count/charges.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <optional>
 
@@ -37,9 +35,23 @@ std::optional<Key> key_of(const Rule& rule, const Facts& facts, const Site& site
     value = to_lower(value);
     if (!key.shown.empty()) key.shown += '|';
     key.shown += value;
-    key.identity += fmt::format("{}:{}", value.size(), value);
+    key.identity += std::to_string(value.size());
+    key.identity += ':';
+    key.identity += value;
   }
   return key;
+}
+
+std::string counter_of(const Rule& rule, const Limit& limit, const Key& key) {
+  constexpr char kEnd = '\x1f';  // in no rule's name
+  std::string counter = rule.name;
+  counter += kEnd;
+  counter += to_string(limit.unit);
+  counter += '/';
+  counter += limit.period_text();
+  counter += kEnd;
+  counter += key.identity;
+  return counter;
 }
 
 std::int64_t cost_of(const Limit& limit, const Facts& facts) {
@@ -100,8 +112,7 @@ class Walk {
     const Limits* own = rule.overrides.find(key->shown);
     const std::size_t before = charges_.asks.size();
     for (const Limit& limit : own != nullptr ? *own : rule.limits) {
-      std::string counter =
-          fmt::format("{}\x1f{}/{}\x1f{}", rule.name, to_string(limit.unit), limit.period_text(), key->identity);
+      std::string counter = counter_of(rule, limit, *key);
       if (question_.charged != nullptr && question_.charged->contains(counter)) continue;
       charges_.asks.push_back({.rule = &rule,
                                .limit = limit,

@@ -34,12 +34,14 @@ bool ascii_label_ok(std::string_view label) {
 
 bool ascii_name_ok(std::string_view name) {
   if (name.size() > 255) return false;
-  std::string_view last;
-  for (const std::string_view label : split(name, '.')) {
+  for (;;) {
+    const std::size_t dot = name.find('.');
+    const std::string_view label = name.substr(0, dot);
     if (!ascii_label_ok(label)) return false;
-    last = label;
+    // A last label of digits alone would be an address without brackets (RFC 3696 §2).
+    if (dot == std::string_view::npos) return !std::ranges::all_of(label, is_digit);
+    name.remove_prefix(dot + 1);
   }
-  return !std::ranges::all_of(last, is_digit);  // an address without brackets (RFC 3696 §2)
 }
 
 // Simple lower-casing of code points and no other mapping. Throws where `utf8` is not UTF-8.

@@ -58,7 +58,8 @@ std::string format_duration(Duration duration) {
   std::string text;
   for (const Unit& unit : kTimeUnits) {
     if (seconds >= unit.factor) {
-      text += fmt::format("{}{}", seconds / unit.factor, unit.name);
+      text += std::to_string(seconds / unit.factor);
+      text += unit.name;
       seconds %= unit.factor;
     }
   }
