@@ -172,7 +172,9 @@ class RuleLoader {
     for (const Entry& e : node.entries) {
       const bool exempt = e.value.kind == Node::Kind::string && e.value.string == "unlimited";
       Limits own = exempt ? Limits() : limits(e.value);
-      if (!is_pattern(e.key)) {
+      if (kind == FactKind::ip) {
+        address_override(e, std::move(own));
+      } else if (!is_pattern(e.key)) {
         rule_.overrides.exact.emplace(to_lower(e.key), std::move(own));
       } else if (auto set = patterns_.text_pattern(e.key, e.key_region, kind); set && e.key.starts_with('$')) {
         patterns.emplace_back(std::move(set), std::move(own));
@@ -180,6 +182,15 @@ class RuleLoader {
         patterns.insert(patterns.begin() + static_cast<std::ptrdiff_t>(before_lists++),
                         {std::move(set), std::move(own)});
       }
+    }
+  }
+
+  void address_override(const Entry& e, Limits own) {
+    if (const auto address = IpAddress::parse(e.key)) {
+      rule_.overrides.exact.emplace(address->text(), std::move(own));
+    } else {
+      context_.error(Rg::pattern_type, e.key_region, fmt::format("\"{}\" is no address, and the key is one", e.key),
+                     "write an address; for networks count per client_net, or make a rule with client_ip in `when`");
     }
   }
 

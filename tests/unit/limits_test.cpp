@@ -319,6 +319,14 @@ reply = "quota-exceeded"
   EXPECT_EQ(room_of("Root@Ours.Example"), 10);
 }
 
+TEST(Limits, OverridesOfAddressesHaveOneSpelling) {
+  World world(limit_rule("per = \"client_ip\"\nlimit = \"1 messages / 1h\"") +
+              "[rule.override]\n\"::ffff:203.0.113.5\" = \"3 messages / 1h\"\n");
+  int sent = 0;
+  while (sent < 10 && sends(world, "carol")) ++sent;
+  EXPECT_EQ(sent, 3);
+}
+
 TEST(Limits, PostmasterOfOursIsNeverRefusedByALimit) {
   World world(limit_rule("per = \"recipient\"\nlimit = \"1 recipients / 1h\""));
   Talk talk(world);
