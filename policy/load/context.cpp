@@ -64,8 +64,8 @@ Loaded Context::finish(std::shared_ptr<const Policy> policy) {
     return std::tuple(d.primary.region.file, d.primary.region.line, d.primary.region.column, d.code, d.message);
   };
   std::ranges::stable_sort(diagnostics_, {}, place);
-  const auto again = std::ranges::unique(diagnostics_, {}, place);
-  diagnostics_.erase(again.begin(), again.end());
+  const auto equal = [&](const Diagnostic& a, const Diagnostic& b) { return place(a) == place(b); };
+  diagnostics_.erase(std::unique(diagnostics_.begin(), diagnostics_.end(), equal), diagnostics_.end());
   return {.policy = failed() ? nullptr : std::move(policy),
           .diagnostics = std::move(diagnostics_),
           .sources = std::move(sources_)};
