@@ -3,8 +3,12 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/json/array.hpp>
 #include <boost/locale/encoding_utf.hpp>
+
+#include "policy/mail/text.h"
 
 namespace replygate::detail {
 namespace {
@@ -21,7 +25,11 @@ json::array& list(object& fields, std::string_view key) {
   return value.is_array() ? value.get_array() : value.emplace_array();
 }
 
-object& next_in(json::array& array) { return array.emplace_back(nullptr).emplace_object(); }
+object& next_in(json::array& array) {
+  object& next = array.emplace_back(nullptr).emplace_object();
+  next.reserve(12);
+  return next;
+}
 
 // The enhanced code in words.
 void add_status(object& fields, EnhancedCode code) {
@@ -80,6 +88,7 @@ bool says_something(const Verdict& verdict) {
 }  // namespace
 
 std::string safe_text(std::string_view text) {
+  if (text.size() <= kLongestText && std::ranges::all_of(text, is_ascii)) return std::string(text);
   std::string result;
   const char* at = text.data();
   const char* const end = at + text.size();

@@ -19,6 +19,7 @@ std::string to_json(const Record& record) {
   recipients.reserve(record.recipients.size());
   for (const JudgedRecipient& judged : record.recipients) {
     json::object& said = recipients.emplace_back(nullptr).emplace_object();
+    said.reserve(16);
     said["ref"] = judged.ref;
     detail::add_recipient(said, judged, record.connection);
   }

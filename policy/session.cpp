@@ -106,6 +106,7 @@ void Session::mail(MailEvent event, Instant now, Done done) {
   connection_.tls = std::move(event.tls);
   open_ = std::make_unique<Open>();
   open_->ref = services_.references.next();
+  open_->recipients.reserve(4);
   Transaction& t = open_->facts;
   t.sender_raw = event.sender;
   t.sender = canonical_address(event.rewritten.empty() ? event.sender : event.rewritten, address_context());
