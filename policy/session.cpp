@@ -9,8 +9,6 @@
 namespace replygate {
 namespace {
 
-constexpr auto kAllRules = std::numeric_limits<std::size_t>::max();
-
 std::int64_t declared_size(const std::vector<std::string>& parameters) {
   for (const std::string_view parameter : parameters) {
     if (parameter.size() < 6 || !equal_ignoring_case(parameter.substr(0, 5), "SIZE=")) continue;
@@ -47,7 +45,6 @@ Session::Session(std::shared_ptr<const Policy> policy, Services services, const 
 
 Question Session::question(Stage stage) const {
   Question question{.stage = stage,
-                    .before = kAllRules,
                     .counters = door_.counters,
                     .counting_only = connection_.local_submission,
                     .beyond = door_.beyond};

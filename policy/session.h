@@ -88,7 +88,6 @@ class Session {
   // policy's on_error says.
   Answer internal_error() const;
 
-  const Policy& policy() const { return *policy_; }
   bool in_transaction() const { return open_ != nullptr; }
 
  private:

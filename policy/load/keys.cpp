@@ -49,8 +49,6 @@ bool is_planned(std::string_view section, std::string_view word) {
   return it != kPlanned.end() && std::ranges::find(it->keys, word) != it->keys.end();
 }
 
-std::span<const Section> sections() { return kSections; }
-
 std::span<const std::string_view> keys_of(std::string_view name) {
   const auto it = std::ranges::find(kSections, name, &Section::name);
   return it == kSections.end() ? std::span<const std::string_view>() : it->keys;

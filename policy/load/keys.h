@@ -11,8 +11,6 @@ struct Section {
   std::span<const std::string_view> keys;
 };
 
-std::span<const Section> sections();
-
 // Whether the language has `word` in a section ("fact" and "unit" count as sections here), but this version does not.
 bool is_planned(std::string_view section, std::string_view word);
 
