@@ -5,8 +5,15 @@
 
 #include <algorithm>
 
+#include "policy/mail/quantity.h"
+
 namespace replygate {
 namespace {
+
+bool closes(const Rule& rule) {
+  const auto* reply = std::get_if<ReplySpec>(&rule.outcome);
+  return reply != nullptr && closes_connection(reply->code);
+}
 
 Needs needs_of(const std::vector<Rule>& rules) {
   Needs needs;
@@ -14,6 +21,8 @@ Needs needs_of(const std::vector<Rule>& rules) {
     const bool bytes = std::ranges::any_of(rule.limits, [](const Limit& l) { return l.unit == Unit::bytes; });
     needs.content |= bytes || rule.needs(Fact::size);
     needs.data |= rule.stage == Stage::data;
+    needs.reply_at_connect |= rule.stage == Stage::connect && closes(rule);
+    needs.reply_at_helo |= rule.stage == Stage::helo && closes(rule);
     needs.reply_at_mail |= rule.stage <= Stage::mail;
   }
   return needs;
@@ -79,10 +88,23 @@ std::string rule_text(const Rule& rule, std::size_t number) {
                      to_string(rule.on_unknown));
 }
 
+std::string bounds_text(const Settings& settings) {
+  const DoorBounds& b = settings.bounds;
+  std::string text =
+      fmt::format("bounds     idle_timeout {}, drain_timeout {}", format_duration(b.idle), format_duration(b.drain));
+  if (settings.engine == Engine::asio) {
+    text += fmt::format(", packet_timeout {}, max_connections {}, max_packet {}, max_session_memory {}, threads {}",
+                        format_duration(b.packet_time), b.connections, format_size(b.packet),
+                        format_size(b.session_memory), b.threads == 0 ? "by cores" : std::to_string(b.threads));
+  }
+  return text + "\n";
+}
+
 }  // namespace
 
 std::string Place::text() const { return fmt::format("{}:{}", file, line); }
 
+std::string_view to_string(Engine engine) { return engine == Engine::asio ? "asio" : "libmilter"; }
 std::string_view to_string(Mode mode) { return mode == Mode::enforce ? "enforce" : "observe"; }
 std::string_view to_string(OnUnknown on_unknown) { return on_unknown == OnUnknown::skip ? "skip" : "tempfail"; }
 std::string_view to_string(Count count) { return count == Count::accepted ? "accepted" : "attempts"; }
@@ -122,8 +144,9 @@ std::size_t Policy::named_rules() const {
 
 std::string Policy::text() const {
   std::string text = fmt::format("policy {}: {} rules\n", id_, named_rules());
-  text += fmt::format("milter     listen {}, engine libmilter, on_error {}\n", settings_.listen,
-                      settings_.on_error == OnError::tempfail ? "tempfail" : "accept");
+  text += fmt::format("milter     listen {}, engine {}, on_error {}\n", fmt::join(settings_.listen, ", "),
+                      to_string(settings_.engine), settings_.on_error == OnError::tempfail ? "tempfail" : "accept");
+  text += bounds_text(settings_);
   if (!settings_.policy_service.empty()) text += fmt::format("policy_service listen {}\n", settings_.policy_service);
   text += fmt::format("log        {} to {}\n", settings_.log_format == LogFormat::json ? "json" : "logfmt",
                       fmt::join(settings_.log_sinks, ", "));

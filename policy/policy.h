@@ -84,18 +84,34 @@ struct Rule {
 // What the MTA must send so that the rules of a policy can be judged.
 struct Needs {
   bool content = false;  // headers and body, for their size
+  bool reply_at_connect = false;
+  bool reply_at_helo = false;
   bool reply_at_mail = false;
   bool data = false;
 };
 
 enum class OnError : std::uint8_t { tempfail, accept };
-enum class Engine : std::uint8_t { libmilter };
+enum class Engine : std::uint8_t { asio, libmilter };
 enum class LogFormat : std::uint8_t { json, logfmt };
+
+std::string_view to_string(Engine engine);
+
+// What a peer at the milter socket may take, and how long. libmilter knows `idle` and `drain` alone.
+struct DoorBounds {
+  std::int64_t connections = 10000;
+  std::int64_t packet = std::int64_t{1} << 20;           // octets
+  std::int64_t session_memory = std::int64_t{16} << 20;  // octets that one connection may make us keep
+  Duration idle = std::chrono::seconds(7210);            // between two packets
+  Duration packet_time = std::chrono::seconds(20);       // for a packet begun, and for a reply to be read
+  Duration drain = std::chrono::seconds(10);             // at a stop
+  std::int64_t threads = 0;                              // 0: as the machine has cores, at most 4
+};
 
 // What the daemon needs to know besides the rules.
 struct Settings {
-  std::string listen = "inet:8891@127.0.0.1";
-  Engine engine = Engine::libmilter;
+  std::vector<std::string> listen = {"inet:8891@127.0.0.1"};
+  Engine engine = Engine::asio;
+  DoorBounds bounds;
   OnError on_error = OnError::tempfail;
   std::string policy_service;                       // "" : no second door
   std::vector<std::string> log_sinks = {"stdout"};  // "stdout", "file:/path"

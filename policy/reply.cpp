@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "policy/catalogue/classes.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -47,5 +48,11 @@ std::string Reply::wire() const {
 }
 
 std::string Reply::one_line() const { return fmt::format("{} {} {}", code_, enhanced_.text(), text()); }
+
+Reply default_reply(std::string_view slug) {
+  const Classification& c = *find_classification(slug);
+  const std::string text(c.text);
+  return Reply::make(c.code, c.enhanced, {&text, 1}).value();
+}
 
 }  // namespace replygate

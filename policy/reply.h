@@ -47,6 +47,9 @@ class Reply {
   std::vector<std::string> lines_;
 };
 
+// The catalogue's own reply for a classification, which must exist.
+Reply default_reply(std::string_view slug);
+
 // Octets of a reply line before its text: "550 5.7.1 ".
 std::size_t prefix_size(EnhancedCode enhanced);
 

@@ -32,12 +32,6 @@ bool mismatch(const Transaction& t, const Site& site) {
 
 bool refused(const JudgedRecipient& r) { return r.recipient.mta_refused || r.verdict.kind == Verdict::Kind::refuse; }
 
-Reply reply_of(std::string_view slug) {
-  const Classification& c = *find_classification(slug);
-  const std::string text(c.text);
-  return Reply::make(c.code, c.enhanced, {&text, 1}).value();
-}
-
 }  // namespace
 
 Session::Session(std::shared_ptr<const Policy> policy, Services services, const Door& door)
@@ -92,9 +86,23 @@ void Session::judge_session(Stage stage, Instant now, Done done) {
   services_.gate.judge(*policy_, facts, question(stage), tally_, {now, id_},
                        [this, stage, now, done = std::move(done)](Judgement judgement) {
                          services_.gate.settle(judgement.reservation, Settlement::keep, now);
-                         (stage == Stage::connect ? at_connect_ : at_helo_) = std::move(judgement.verdict);
-                         done({});
+                         auto& verdict = stage == Stage::connect ? at_connect_ : at_helo_;
+                         verdict = std::move(judgement.verdict);
+                         done(close_early(*verdict, now));
                        });
+}
+
+// The record of a session that ends so has no sender and no recipients.
+Answer Session::close_early(const Verdict& verdict, Instant now) {
+  const bool closes = verdict.kind == Verdict::Kind::refuse && closes_connection(verdict.refusal->reply.code());
+  if (!closes || !door_.early) return {};
+  Answer answer = answer_for(verdict);
+  if (!answer.refusal) return answer;
+  open_ = std::make_unique<Open>();
+  open_->ref = id_;
+  merge(open_->message, Verdict(verdict));
+  finish(Ending::refused, now);
+  return answer;
 }
 
 void Session::mail(MailEvent event, Instant now, Done done) {
@@ -105,6 +113,7 @@ void Session::mail(MailEvent event, Instant now, Done done) {
   open_->ref = services_.references.next();
   open_->recipients.reserve(4);
   Transaction& t = open_->facts;
+  open_->octets = sizeof(Open) + 4 * (event.sender.size() + event.rewritten.size() + event.user.size());
   t.sender_raw = event.sender;
   t.sender = canonical_address(event.rewritten.empty() ? event.sender : event.rewritten, address_context());
   t.user = to_lower(event.user);
@@ -144,10 +153,11 @@ void Session::judge_message(Stage stage, Instant now, Done done) {
 }
 
 void Session::rcpt(RcptEvent event, Instant now, Done done) {
-  if (open_ == nullptr) return done({reply_of("local-error")});
+  if (open_ == nullptr) return done({default_reply("local-error")});
   JudgedRecipient& judged = open_->recipients.emplace_back();
   judged.ref = open_->recipients.size() == 1 ? open_->ref : services_.references.next();
   Recipient& recipient = judged.recipient;
+  open_->octets += sizeof(JudgedRecipient) + 4 * (event.recipient.size() + event.rewritten.size());
   recipient.raw = event.recipient;
   recipient.address = canonical_recipient(event);
   recipient.route = std::move(event.route);
@@ -217,7 +227,7 @@ Answer Session::answer_for(const Verdict& verdict) {
 }
 
 void Session::data(Instant now, Done done) {
-  if (open_ == nullptr) return done({reply_of("local-error")});
+  if (open_ == nullptr) return done({default_reply("local-error")});
   judge_message(Stage::data, now, std::move(done));
 }
 
@@ -226,9 +236,11 @@ void Session::content(std::int64_t octets) {
 }
 
 void Session::end_of_message(Instant now, Done done) {
-  if (open_ == nullptr) return done({reply_of("local-error")});
+  if (open_ == nullptr) return done({default_reply("local-error")});
   judge_message(Stage::message, now, std::move(done));
 }
+
+std::size_t Session::footprint() const { return tally_.octets() + (open_ == nullptr ? 0 : open_->octets); }
 
 void Session::queue_id(std::string_view id) {
   if (open_ != nullptr && !id.empty()) open_->facts.queue_id = id;
@@ -261,7 +273,7 @@ void Session::finish(Ending ending, Instant now) {
 
 Answer Session::internal_error() const {
   if (policy_->settings().on_error == OnError::accept || connection_.local_submission) return {};
-  return {reply_of("local-error")};
+  return {default_reply("local-error")};
 }
 
 }  // namespace replygate

@@ -64,12 +64,14 @@ class Session {
   struct Door {
     std::string_view name = "milter";
     bool counters = true;
+    bool early = true;  // can refuse before MAIL
     FactSet beyond = 0;
   };
 
   Session(std::shared_ptr<const Policy> policy, Services services, const Door& door);
 
-  // A refusal decided at connect or HELO is remembered and given at MAIL, where every MTA passes its code on.
+  // A 421 decided at connect or HELO is given at once, and ends the session. Every other refusal is remembered and
+  // given at MAIL, where every MTA passes code and text on.
   void connect(ConnectEvent event, Instant now, Done done);
   void helo(std::string name, Instant now, Done done);
   // Ends an open transaction as aborted, then begins one. Events of a transaction that is not open, because door and
@@ -88,6 +90,9 @@ class Session {
   // policy's on_error says.
   Answer internal_error() const;
 
+  // Octets, roughly, that it keeps of the open message and of counters within the session.
+  std::size_t footprint() const;
+
   bool in_transaction() const { return open_ != nullptr; }
 
  private:
@@ -99,12 +104,14 @@ class Session {
     Verdict message;  // of all stages that judge the message as a whole
     std::vector<ReservationId> reservations;
     TextTable charged;
+    std::size_t octets = 0;
     std::size_t before = std::numeric_limits<std::size_t>::max();  // rules from here on are not asked
   };
 
   Question question(Stage stage) const;
   AddressContext address_context() const;
   void judge_session(Stage stage, Instant now, Done done);
+  Answer close_early(const Verdict& verdict, Instant now);
   void judge_message(Stage stage, Instant now, Done done);
   void judge_recipient(Instant now, Done done);
   void hold(Judgement& judgement);

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/random.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -8,7 +10,7 @@
 
 #include "milter/cli/commands.h"
 #include "milter/door/delegation.h"
-#include "milter/door/libmilter.h"
+#include "milter/door/door.h"
 #include "milter/files.h"
 #include "milter/log/sinks.h"
 #include "policy/count/store_memory.h"
@@ -17,8 +19,7 @@ namespace replygate {
 namespace {
 
 constexpr std::chrono::milliseconds kStorePatience{50};
-constexpr std::chrono::seconds kDrainPatience{5};
-constexpr std::chrono::seconds kStopPatience{8};
+constexpr std::chrono::milliseconds kStopPatience{8000};
 
 void say(std::string_view text) { fmt::print(stderr, "replygate: {}\n", text); }
 
@@ -48,7 +49,7 @@ int wait_for_stop(const sigset_t& signals) {
 }
 
 // libmilter may fail to return from its main loop; a process that should stop must not linger.
-void exit_after(std::chrono::seconds patience) {
+void exit_after(std::chrono::milliseconds patience) {
   std::thread([patience] {
     std::this_thread::sleep_for(patience);
     say("stopping took too long; exiting");
@@ -78,31 +79,30 @@ int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) 
     }
     delegation = *std::move(opened);
   }
-  auto milter = MilterDoor::open(SocketAddress::parse(settings.listen).value(), services);
+  auto milter = open_milter_door(services);
   if (!milter) {
     say(milter.error());
     return kUnavailable;
   }
   if (delegation) delegation->start();
-  bool good = true;
-  const pthread_t main_thread = pthread_self();
-  std::thread server([&] {
-    good = (*milter)->serve();
-    pthread_kill(main_thread, SIGTERM);  // libmilter may end by itself, on a signal that reached it
+  std::atomic<bool> good = true;
+  (*milter)->start([&good, main_thread = pthread_self()](bool well) {
+    good = well;
+    pthread_kill(main_thread, SIGTERM);
   });
-  say(fmt::format("policy {} with {} rules; milter at {}{}", policy->id(), policy->named_rules(), settings.listen,
+  say(fmt::format("policy {} with {} rules; milter at {} on {}{}", policy->id(), policy->named_rules(),
+                  fmt::join(settings.listen, ", "), to_string(settings.engine),
                   settings.policy_service.empty() ? "" : ", policy service at " + settings.policy_service));
   wait_for_stop(signals);
   say("stopping");
-  exit_after(kDrainPatience + kStopPatience);
-  (*milter)->drain(kDrainPatience);
-  (*milter)->stop();
-  server.join();
+  const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(settings.bounds.drain);
+  exit_after(patience + kStopPatience);
+  (*milter)->drain(patience);
+  const bool ended = (*milter)->stop();
   if (delegation) delegation->stop();
   (*sinks)->close();
-  if (!good) say("libmilter gave up");
   const int status = good ? kFine : kUnavailable;
-  if (!(*milter)->quiet()) std::_Exit(status);
+  if (!ended) std::_Exit(status);
   return status;
 }
 

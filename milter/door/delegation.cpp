@@ -1,20 +1,17 @@
 #include "milter/door/delegation.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <boost/asio.hpp>
 #include <thread>
 
 #include "milter/door/delegation_protocol.h"
-#include "milter/door/wake.h"
+#include "milter/door/listening.h"
 
 namespace replygate {
 namespace {
 
 namespace asio = boost::asio;
-using Protocol = asio::generic::stream_protocol;
 using boost::system::error_code;
 
 constexpr std::size_t kMostRequest = std::size_t{64} << 10;
@@ -35,7 +32,7 @@ class RefusalsOnly final : public RecordSink {
 Answer judge(const DelegationRequest& request, const DoorServices& services) {
   RefusalsOnly sink(services.sink);
   Session session(services.policy, {services.gate, sink, services.references},
-                  {.name = "policy_service", .counters = false, .beyond = kBeyondDelegation});
+                  {.name = "policy_service", .counters = false, .early = false, .beyond = kBeyondDelegation});
   const Instant now = services.clock.now();
   Answer last;
   // Without counters every decision is made before its call returns.
@@ -51,7 +48,7 @@ Answer judge(const DelegationRequest& request, const DoorServices& services) {
 // One connection of the MTA: request, answer, request …
 class Conversation : public std::enable_shared_from_this<Conversation> {
  public:
-  Conversation(Protocol::socket socket, const DoorServices& services, std::size_t& open)
+  Conversation(StreamSocket socket, const DoorServices& services, std::size_t& open)
       : socket_(std::move(socket)), services_(services), open_(open) {
     ++open_;
   }
@@ -77,19 +74,12 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     });
   }
 
-  Protocol::socket socket_;
+  StreamSocket socket_;
   const DoorServices& services_;
   std::size_t& open_;
   std::string in_;
   std::string out_;
 };
-
-Protocol::endpoint endpoint_of(const SocketAddress& address) {
-  if (address.family == SocketAddress::Family::unix_path) {
-    return asio::local::stream_protocol::endpoint(address.path);
-  }
-  return asio::ip::tcp::endpoint(asio::ip::make_address(address.host), address.port);
-}
 
 }  // namespace
 
@@ -97,24 +87,11 @@ class DelegationDoor::Server {
  public:
   explicit Server(DoorServices services) : services_(std::move(services)) {}
 
-  tl::expected<void, std::string> listen(const SocketAddress& address) try {
-    if (address.family == SocketAddress::Family::descriptor) {
-      acceptor_.assign(Protocol(AF_UNIX, 0), address.descriptor);
-      return {};
-    }
-    const bool local = address.family == SocketAddress::Family::unix_path;
-    if (touch(address)) return tl::unexpected(fmt::format("{} is in use by another process", address.text()));
-    if (local) ::unlink(address.path.c_str());
-    const Protocol::endpoint endpoint = endpoint_of(address);
-    acceptor_.open(endpoint.protocol());
-    if (!local) acceptor_.set_option(asio::socket_base::reuse_address(true));
-    acceptor_.bind(endpoint);
-    if (local && ::chmod(address.path.c_str(), 0660) != 0)
-      return tl::unexpected("cannot set the mode of " + address.path);
-    acceptor_.listen();
+  tl::expected<void, std::string> listen(const SocketAddress& address) {
+    auto acceptor = listen_on(context_, address);
+    if (!acceptor) return tl::unexpected(std::move(acceptor.error()));
+    acceptor_ = *std::move(acceptor);
     return {};
-  } catch (const boost::system::system_error& error) {
-    return tl::unexpected(fmt::format("cannot listen on {}: {}", address.text(), error.code().message()));
   }
 
   void start() {
@@ -129,7 +106,7 @@ class DelegationDoor::Server {
 
  private:
   void accept() {
-    acceptor_.async_accept([this](error_code error, Protocol::socket socket) {
+    acceptor_.async_accept([this](error_code error, StreamSocket socket) {
       if (error == asio::error::operation_aborted) return;
       if (!error && open_ < kMostConnections)
         std::make_shared<Conversation>(std::move(socket), services_, open_)->read();
@@ -144,7 +121,7 @@ class DelegationDoor::Server {
   DoorServices services_;
   std::size_t open_ = 0;
   asio::io_context context_{1};
-  asio::basic_socket_acceptor<Protocol> acceptor_{context_};
+  StreamAcceptor acceptor_{context_};
   asio::steady_timer pause_{context_};
   std::thread thread_;
 };

@@ -11,8 +11,10 @@
 #include <cstdlib>
 #include <future>
 #include <optional>
+#include <thread>
+#include <vector>
 
-#include "milter/door/milter_macros.h"
+#include "milter/door/mta_events.h"
 #include "milter/door/traffic.h"
 #include "milter/door/waiter.h"
 #include "milter/door/wake.h"
@@ -50,11 +52,18 @@ struct Peer {
 
 Peer* peer_of(SMFICTX* context) { return static_cast<Peer*>(smfi_getpriv(context)); }
 
-std::string_view macro(SMFICTX* context, const char* name) {
-  std::string key(name);
-  const char* value = smfi_getsymval(context, key.data());
-  return value == nullptr ? std::string_view() : value;
-}
+class LibmilterMacros final : public MacroSource {
+ public:
+  explicit LibmilterMacros(SMFICTX* context) : context_(context) {}
+  std::string_view get(std::string_view name) const override {
+    std::string key(name);
+    const char* value = smfi_getsymval(context_, key.data());
+    return value == nullptr ? std::string_view() : value;
+  }
+
+ private:
+  SMFICTX* context_;
+};
 
 // The only place that hands a reply to libmilter. The verdict follows from the code; a reply that libmilter will not
 // take is replaced, since a bare verdict could send one that was set before.
@@ -71,10 +80,10 @@ sfsistat give(SMFICTX* context, const Reply& reply) {
   const int set = smfi_setmlreply(context, code.data(), enhanced.data(), l[0], l[1], l[2], l[3], l[4], l[5], l[6], l[7],
                                   l[8], l[9], l[10], l[11], l[12], l[13], l[14], l[15], nullptr);
   if (set == MI_SUCCESS) return reply.severity() == Severity::permanent ? SMFIS_REJECT : SMFIS_TEMPFAIL;
-  const Classification& c = *find_classification("local-error");
-  code = std::to_string(c.code);
-  enhanced = c.enhanced.text();
-  std::string text(c.text);
+  const Reply plain = default_reply("local-error");
+  code = std::to_string(plain.code());
+  enhanced = plain.enhanced().text();
+  std::string text = plain.text();
   smfi_setreply(context, code.data(), enhanced.data(), text.data());
   return SMFIS_TEMPFAIL;
 }
@@ -110,26 +119,11 @@ sfsistat unless_silent(const Peer& peer, unsigned long flag, sfsistat status) {
   return (peer.steps & flag) != 0 ? SMFIS_NOREPLY : status;
 }
 
-unsigned long wanted_steps(const Needs& needs) {
-  unsigned long steps = SMFIP_NOUNKNOWN | SMFIP_RCPT_REJ | SMFIP_NR_CONN | SMFIP_NR_HELO;
-  if (!needs.reply_at_mail) steps |= SMFIP_NR_MAIL;
-  if (!needs.data) steps |= SMFIP_NODATA;
-  steps |= needs.content ? SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY | SMFIP_HDR_LEADSPC
-                         : SMFIP_NOHDRS | SMFIP_NOEOH | SMFIP_NOBODY;
-  return steps;
-}
-
 void ask_for_macros(SMFICTX* context, const Needs& needs) {
-  const auto ask = [context](int stage, std::string_view names) {
-    std::string list(names);
-    smfi_setsymlist(context, stage, list.data());
-  };
-  ask(SMFIM_CONNECT, kConnectMacros);
-  ask(SMFIM_ENVFROM, kMailMacros);
-  ask(SMFIM_ENVRCPT, kRcptMacros);
-  if (needs.data) ask(SMFIM_DATA, kLateMacros);
-  ask(SMFIM_EOH, kLateMacros);  // Sendmail uses the list of EOM only beside one of EOH
-  ask(SMFIM_EOM, kLateMacros);
+  for (const MacroWish& wish : macro_wishes(needs)) {
+    std::string list(wish.names);
+    smfi_setsymlist(context, static_cast<int>(wish.stage), list.data());
+  }
 }
 
 sfsistat on_negotiate(SMFICTX* context, unsigned long actions, unsigned long steps, unsigned long, unsigned long,
@@ -138,7 +132,7 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long actions, unsigned long ste
   try {
     auto peer = std::make_unique<Peer>(*services);
     const Needs& needs = services->policy->needs();
-    peer->steps = wanted_steps(needs) & steps;
+    peer->steps = wanted_steps(needs) & static_cast<std::uint32_t>(steps);
     *wanted = peer->steps;
     *wanted_actions = 0;
     *reserved2 = 0;
@@ -155,31 +149,31 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long actions, unsigned long ste
   }
 }
 
-ConnectEvent connect_event(SMFICTX* context, const char* host, const _SOCK_ADDR* address) {
-  ConnectEvent event;
-  event.name = client_name(host == nullptr ? "" : host);
-  event.listener = macro(context, "{daemon_name}");
-  if (address == nullptr) return event;
-  if (address->sa_family == AF_INET) {
+struct ClientAddress {
+  std::optional<IpAddress> ip;
+  std::uint16_t port = 0;
+};
+
+ClientAddress client_address(const _SOCK_ADDR* address) {
+  if (address != nullptr && address->sa_family == AF_INET) {
     const auto* in = reinterpret_cast<const sockaddr_in*>(address);
-    event.ip = IpAddress::v4(ntohl(in->sin_addr.s_addr));
-    event.port = ntohs(in->sin_port);
-    // Postfix hands mail of sendmail(1) over so.
-    event.local_submission = event.port == 0 && ntohl(in->sin_addr.s_addr) == INADDR_LOOPBACK;
-  } else if (address->sa_family == AF_INET6) {
+    return {IpAddress::v4(ntohl(in->sin_addr.s_addr)), ntohs(in->sin_port)};
+  }
+  if (address != nullptr && address->sa_family == AF_INET6) {
     const auto* in6 = reinterpret_cast<const sockaddr_in6*>(address);
     IpAddress::Bytes bytes{};
     std::copy_n(std::begin(in6->sin6_addr.s6_addr), bytes.size(), bytes.begin());
-    event.ip = IpAddress(bytes);
-    event.port = ntohs(in6->sin6_port);
+    return {IpAddress(bytes), ntohs(in6->sin6_port)};
   }
-  return event;
+  return {};
 }
 
 sfsistat on_connect(SMFICTX* context, char* host, _SOCK_ADDR* address) {
   return guarded(context, [&](Peer& peer) {
+    const auto [ip, port] = client_address(address);
     const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
-      session.connect(connect_event(context, host, address), services->clock.now(), std::move(done));
+      session.connect(connect_event(host == nullptr ? "" : host, ip, port, LibmilterMacros(context)),
+                      services->clock.now(), std::move(done));
     });
     return unless_silent(peer, SMFIP_NR_CONN, status);
   });
@@ -196,36 +190,20 @@ sfsistat on_helo(SMFICTX* context, char* name) {
   });
 }
 
-std::string argument(char** argv) { return argv == nullptr || argv[0] == nullptr ? "" : argv[0]; }
-
-MailEvent mail_event(SMFICTX* context, char** argv) {
-  MailEvent event;
-  event.sender = argument(argv);
-  for (std::size_t i = 1; !event.sender.empty() && argv[i] != nullptr; ++i) event.parameters.emplace_back(argv[i]);
-  event.rewritten = macro(context, "{mail_addr}");
-  event.user = macro(context, "{auth_authen}");
-  event.mechanism = macro(context, "{auth_type}");
-  event.queue_id = macro(context, "i");
-  event.tls = {.version = std::string(macro(context, "{tls_version}")),
-               .cipher = std::string(macro(context, "{cipher}")),
-               .bits = std::atoll(std::string(macro(context, "{cipher_bits}")).c_str()),
-               .subject = std::string(macro(context, "{cert_subject}")),
-               .issuer = std::string(macro(context, "{cert_issuer}"))};
-  return event;
+std::vector<std::string_view> arguments(char** argv) {
+  std::vector<std::string_view> list;
+  for (; argv != nullptr && *argv != nullptr; ++argv) list.emplace_back(*argv);
+  return list;
 }
 
-sfsistat refuse_while_draining(SMFICTX* context) {
-  const Classification& c = *find_classification("service-unavailable");
-  const std::string text(c.text);
-  return give(context, Reply::make(c.code, c.enhanced, {&text, 1}).value());
-}
+sfsistat refuse_while_draining(SMFICTX* context) { return give(context, default_reply("service-unavailable")); }
 
 sfsistat on_mail(SMFICTX* context, char** argv) {
   return guarded(context, [&](Peer& peer) {
     peer.late = traffic.draining();
     if (peer.late) return (peer.steps & SMFIP_NR_MAIL) != 0 ? SMFIS_NOREPLY : refuse_while_draining(context);
     const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
-      session.mail(mail_event(context, argv), services->clock.now(), std::move(done));
+      session.mail(mail_event(arguments(argv), LibmilterMacros(context)), services->clock.now(), std::move(done));
     });
     return unless_silent(peer, SMFIP_NR_MAIL, status);
   });
@@ -234,21 +212,19 @@ sfsistat on_mail(SMFICTX* context, char** argv) {
 sfsistat on_rcpt(SMFICTX* context, char** argv) {
   return guarded(context, [&](Peer& peer) {
     if (peer.late) return refuse_while_draining(context);
-    std::optional<RcptMacros> macros;
-    if (const auto mailer = macro(context, "{rcpt_mailer}"); !mailer.empty()) {
-      macros = RcptMacros{mailer, macro(context, "{rcpt_host}"), macro(context, "{rcpt_addr}")};
-    }
-    peer.session.queue_id(macro(context, "i"));
+    const LibmilterMacros macros(context);
+    peer.session.queue_id(macros.get("i"));
+    const auto list = arguments(argv);
+    RcptEvent event = rcpt_event(list.empty() ? "" : list.front(), macros, (peer.steps & SMFIP_RCPT_REJ) != 0);
     return answer_to(context, peer, [&](Session& session, Session::Done done) {
-      session.rcpt(rcpt_event(argument(argv), macros, (peer.steps & SMFIP_RCPT_REJ) != 0), services->clock.now(),
-                   std::move(done));
+      session.rcpt(std::move(event), services->clock.now(), std::move(done));
     });
   });
 }
 
 sfsistat on_data(SMFICTX* context) {
   return guarded(context, [&](Peer& peer) {
-    peer.session.queue_id(macro(context, "i"));
+    peer.session.queue_id(LibmilterMacros(context).get("i"));
     return answer_to(context, peer, [&](Session& session, Session::Done done) {
       session.data(services->clock.now(), std::move(done));
     });
@@ -257,11 +233,7 @@ sfsistat on_data(SMFICTX* context) {
 
 sfsistat on_header(SMFICTX* context, char* name, char* value) {
   return guarded(context, [&](Peer& peer) {
-    const std::string_view text = value;
-    const auto folds = std::count(text.begin(), text.end(), '\n');
-    const std::size_t blank = (peer.steps & SMFIP_HDR_LEADSPC) != 0 ? 0 : 1;
-    peer.session.content(static_cast<std::int64_t>(std::string_view(name).size() + 1 + blank + text.size() + 2) +
-                         folds);
+    peer.session.content(header_octets(name, value, (peer.steps & SMFIP_HDR_LEADSPC) != 0));
     return unless_silent(peer, SMFIP_NR_HDR, SMFIS_CONTINUE);
   });
 }
@@ -282,7 +254,7 @@ sfsistat on_body(SMFICTX* context, unsigned char*, std::size_t length) {
 
 sfsistat on_end_of_message(SMFICTX* context) {
   return guarded(context, [&](Peer& peer) {
-    peer.session.queue_id(macro(context, "i"));
+    peer.session.queue_id(LibmilterMacros(context).get("i"));
     return answer_to(context, peer, [&](Session& session, Session::Done done) {
       session.end_of_message(services->clock.now(), std::move(done));
     });
@@ -332,14 +304,50 @@ smfiDesc description() {
   return d;
 }
 
+class LibmilterDoor final : public MilterDoor {
+ public:
+  explicit LibmilterDoor(SocketAddress address) : address_(std::move(address)) {}
+  ~LibmilterDoor() override {
+    if (thread_.joinable()) thread_.detach();  // of a process that ends without stop()
+  }
+
+  void start(std::function<void(bool well)> ended) override {
+    thread_ = std::thread([ended = std::move(ended)] {
+      const bool well = smfi_main() == MI_SUCCESS;
+      if (!well) std::fputs("replygate: libmilter gave up\n", stderr);
+      ended(well);
+    });
+  }
+
+  // The library would cut open sessions, so that new transactions need not be let in.
+  void drain(std::chrono::milliseconds patience) override { traffic.drain(std::chrono::milliseconds(0), patience); }
+
+  // smfi_stop waits for the listener, which looks up only when somebody connects, or every five seconds.
+  bool stop() override {
+    const auto stopped = std::async(std::launch::async, [] { smfi_stop(); });
+    do {
+      touch(address_);
+    } while (stopped.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready);
+    touch(address_);
+    thread_.join();
+    return traffic.sessions() == 0;
+  }
+
+ private:
+  SocketAddress address_;
+  std::thread thread_;
+};
+
 }  // namespace
 
-tl::expected<std::unique_ptr<MilterDoor>, std::string> MilterDoor::open(const SocketAddress& address,
-                                                                        DoorServices given) {
+tl::expected<std::unique_ptr<MilterDoor>, std::string> open_libmilter_door(const DoorServices& given) {
+  const Settings& settings = given.policy->settings();
+  const auto address = SocketAddress::parse(settings.listen.front()).value();
   // smfi_opensocket would silently take the path of a running process over.
   if (touch(address)) return tl::unexpected(fmt::format("{} is in use by another process", address.text()));
-  services = new DoorServices(std::move(given));
+  services = new DoorServices(given);
   std::string text = address.text();
+  smfi_settimeout(static_cast<int>(settings.bounds.idle / std::chrono::seconds(1)));
   const mode_t before = ::umask(0117);
   const bool listening = smfi_register(description()) == MI_SUCCESS && smfi_setconn(text.data()) == MI_SUCCESS &&
                          smfi_opensocket(true) == MI_SUCCESS;
@@ -347,24 +355,7 @@ tl::expected<std::unique_ptr<MilterDoor>, std::string> MilterDoor::open(const So
   if (!listening) {
     return tl::unexpected(fmt::format("cannot listen on {}; syslog (facility mail) has libmilter's reason", text));
   }
-  return std::unique_ptr<MilterDoor>(new MilterDoor(address));
-}
-
-MilterDoor::~MilterDoor() = default;
-
-bool MilterDoor::serve() { return smfi_main() == MI_SUCCESS; }
-
-bool MilterDoor::quiet() { return traffic.quiet(); }
-
-void MilterDoor::drain(std::chrono::milliseconds patience) { traffic.drain(patience); }
-
-// smfi_stop waits for the listener, which looks up only when somebody connects, or every five seconds.
-void MilterDoor::stop() {
-  const auto stopped = std::async(std::launch::async, [] { smfi_stop(); });
-  do {
-    touch(address_);
-  } while (stopped.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready);
-  touch(address_);
+  return std::make_unique<LibmilterDoor>(address);
 }
 
 }  // namespace replygate

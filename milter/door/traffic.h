@@ -14,23 +14,25 @@ class Traffic {
   void begin_transaction() { change(transactions_, +1); }
   void end_transaction() { change(transactions_, -1); }
 
-  // No session is open.
-  bool quiet() {
+  int sessions() {
     const std::lock_guard lock(mutex_);
-    return sessions_ == 0;
+    return sessions_;
   }
 
-  // From drain() on.
+  // New transactions are to be turned away.
   bool draining() {
     const std::lock_guard lock(mutex_);
     return draining_;
   }
 
-  // Returns when no transaction is open, or after `patience`.
-  void drain(std::chrono::milliseconds patience) {
+  // Waits until no session is open, for `grace` at the most; from then on new transactions are turned away. Returns
+  // when no transaction is open, or after `patience` in all.
+  void drain(std::chrono::milliseconds grace, std::chrono::milliseconds patience) {
+    const auto start = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
+    idle_.wait_until(lock, start + grace, [this] { return sessions_ == 0; });
     draining_ = true;
-    idle_.wait_for(lock, patience, [this] { return transactions_ == 0; });
+    idle_.wait_until(lock, start + patience, [this] { return transactions_ == 0; });
   }
 
  private:

@@ -79,6 +79,9 @@ const ReplyCode* find_reply_code(int code);
 Severity severity_of(int code);
 Bounce bounce_of(int code);
 
+// Whether the server ends the session with this reply, at whatever command (RFC 5321 §3.8).
+constexpr bool closes_connection(int code) { return code == 421; }
+
 // Second digit in words (RFC 5321 §4.2.1): "syntax", "information", "connections", "mail system", "unspecified".
 std::string_view category_of(int code);
 

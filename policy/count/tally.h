@@ -22,12 +22,19 @@ class Tally {
   // Forgets the counts of the message; `accepted` keeps what it added to those of the session.
   void end_message(bool accepted);
 
+  // Memory that it takes, roughly.
+  std::size_t octets() const { return message_octets_ + session_octets_; }
+
  private:
   using Counts = boost::unordered_flat_map<std::string, std::int64_t>;
+
+  static void count(Counts& counts, std::size_t& octets, const std::string& counter, std::int64_t cost);
 
   Counts message_;
   Counts session_;
   std::vector<std::pair<std::string, std::int64_t>> pending_;
+  std::size_t message_octets_ = 0;
+  std::size_t session_octets_ = 0;
 };
 
 }  // namespace replygate

@@ -61,6 +61,7 @@ enum class Rg : std::uint16_t {
   list_unreadable = 1502,
   empty_list = 1505,
   unsupported = 1601,
+  engine = 1602,
 };
 
 // One row for `replygate explain RGnnnn`.

@@ -59,6 +59,8 @@ constexpr std::array kTable = {
     RgInfo{Rg::unknown_list, "unknown list", "The name after $ must be in [lists], or be a list of [site]."},
     RgInfo{Rg::list_unreadable, "list cannot be read", "The file of a list is missing or may not be read."},
     RgInfo{Rg::empty_list, "list without entries", "A condition on an empty list never holds."},
+    RgInfo{Rg::engine, "the engine cannot do this",
+           "Some keys of [milter] are for the engine \"asio\" alone; with libmilter they would have no effect."},
     RgInfo{Rg::unsupported, "not in this version", "The language has this, the installed version does not yet."},
 };
 // clang-format on

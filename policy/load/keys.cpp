@@ -8,7 +8,9 @@ namespace {
 
 constexpr std::string_view kTop[] = {"version", "milter", "policy_service", "site",    "store",
                                      "log",     "keys",   "lists",          "replies", "rule"};
-constexpr std::string_view kMilter[] = {"listen", "engine", "on_error", "mode"};
+constexpr std::string_view kMilter[] = {"listen",        "engine",          "on_error",   "mode",
+                                        "idle_timeout",  "packet_timeout",  "max_packet", "max_session_memory",
+                                        "drain_timeout", "max_connections", "threads"};
 constexpr std::string_view kPolicyService[] = {"listen"};
 constexpr std::string_view kSite[] = {"local_domains", "relay_domains", "trusted_networks", "default_domain"};
 constexpr std::string_view kStore[] = {"backend"};

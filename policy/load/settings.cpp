@@ -1,14 +1,11 @@
 #include "policy/load/settings.h"
 
-#include "policy/load/socket.h"
+#include "policy/load/milter_settings.h"
 #include "policy/mail/domain.h"
 
 namespace replygate {
 namespace {
 
-constexpr std::pair<std::string_view, OnError> kOnError[] = {{"tempfail", OnError::tempfail},
-                                                             {"accept", OnError::accept}};
-constexpr std::pair<std::string_view, Mode> kModes[] = {{"enforce", Mode::enforce}, {"observe", Mode::observe}};
 constexpr std::pair<std::string_view, LogFormat> kFormats[] = {{"json", LogFormat::json},
                                                                {"logfmt", LogFormat::logfmt}};
 constexpr std::string_view kSiteLists[] = {"local_domains", "relay_domains", "trusted_networks"};
@@ -46,46 +43,18 @@ void SettingsLoader::define_lists() {
 
 Settings SettingsLoader::load() {
   Settings settings;
-  if (const Node* table = section("milter")) load_milter(*table, settings);
+  if (const Node* table = section("milter")) {
+    MilterLoader milter(context_, *table);
+    milter.load(settings);
+    mode_ = milter.mode();
+  }
   if (const Node* table = section("policy_service")) {
     context_.check_keys(*table, "policy_service", "[policy_service]");
-    if (const Entry* e = table->find("listen")) settings.policy_service = socket(e->value);
+    if (const Entry* e = table->find("listen")) settings.policy_service = parse_socket(context_, e->value);
   }
   if (const Node* table = section("log")) load_log(*table, settings);
   if (const Node* table = section("store")) load_store(*table);
   return settings;
-}
-
-void SettingsLoader::load_milter(const Node& table, Settings& settings) {
-  context_.check_keys(table, "milter", "[milter]");
-  if (const Entry* e = table.find("listen")) settings.listen = socket(e->value);
-  if (const Entry* e = table.find("on_error")) {
-    if (const auto value = choice(context_, e->value, "on_error", kOnError)) settings.on_error = *value;
-  }
-  if (const Entry* e = table.find("mode")) {
-    if (const auto value = choice(context_, e->value, "mode", kModes)) mode_ = *value;
-  }
-  if (const Entry* e = table.find("engine"); e != nullptr && context_.expect(e->value, Node::Kind::string, "engine")) {
-    if (e->value.string == "asio") {
-      context_.error(Rg::unsupported, e->value.region, "this version has no engine \"asio\"",
-                     "write engine = \"libmilter\"");
-    } else if (e->value.string != "libmilter") {
-      context_.error(Rg::not_a_choice, e->value.region, fmt::format("there is no engine \"{}\"", e->value.string),
-                     "write engine = \"libmilter\"");
-    }
-  }
-}
-
-std::string SettingsLoader::socket(const Node& node) {
-  if (!context_.expect(node, Node::Kind::string, "listen")) return "";
-  const auto address = SocketAddress::parse(node.string);
-  if (!address) {
-    context_.error(
-        Rg::socket_address, node.region, fmt::format("\"{}\" is no socket address", node.string),
-        "write \"inet:8891@127.0.0.1\", \"inet6:8891@[::1]\", \"unix:/run/replygate/milter.sock\" or \"fd:3\"");
-    return "";
-  }
-  return address->text();
 }
 
 void SettingsLoader::load_log(const Node& table, Settings& settings) {

@@ -25,12 +25,10 @@ class SettingsLoader {
  private:
   // The table of a section with its keys checked; null where there is none.
   const Node* section(std::string_view name);
-  void load_milter(const Node& table, Settings& settings);
   void load_log(const Node& table, Settings& settings);
   void load_store(const Node& table);
   void load_keys(const Node& table, Site& site);
   void add_sink(const Node& node, Settings& settings);
-  std::string socket(const Node& node);
   unsigned prefix(const Node& table, std::string_view key, unsigned standard, unsigned most);
 
   Context& context_;

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 
+ENGINE = os.environ.get("REPLYGATE_ENGINE", "asio")
 BINARY = os.environ.get("REPLYGATE", str(pathlib.Path(__file__).parents[2] / "build/release/replygate"))
 
 
@@ -45,7 +46,7 @@ class Daemon:
         self.port, self.service_port = port, service_port
         self.records_file = self.folder / "records.json"
         self.policy_file = self.folder / "policy.toml"
-        head = f'version = 1\n[milter]\nlisten = "inet:{port}@127.0.0.1"\non_error = "{on_error}"\n'
+        head = f'version = 1\n[milter]\nlisten = "inet:{port}@127.0.0.1"\nengine = "{ENGINE}"\non_error = "{on_error}"\n'
         head += f'[log]\ndecisions = "file:{self.records_file}"\n'
         if service_port:
             head += f'[policy_service]\nlisten = "inet:{service_port}@127.0.0.1"\n'

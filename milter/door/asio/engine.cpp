@@ -1,0 +1,111 @@
+#include "milter/door/asio/engine.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <boost/asio.hpp>
+#include <cstdio>
+#include <future>
+#include <thread>
+#include <vector>
+
+#include "milter/door/asio/listener.h"
+#include "milter/door/asio/worker.h"
+
+namespace replygate {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::int64_t kMostThreads = 4;
+constexpr rlim_t kOtherDescriptors = 64;  // logs, stores, the second door
+
+std::int64_t thread_count(const DoorBounds& bounds) {
+  const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  return bounds.threads == 0 ? std::min(cores, kMostThreads) : bounds.threads;
+}
+
+// Each connection takes a descriptor. The soft limit is raised as far as the system allows.
+void raise_descriptor_limit(const DoorBounds& bounds) {
+  const rlim_t wanted = static_cast<rlim_t>(bounds.connections) + kOtherDescriptors;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < wanted) {
+    fmt::print(stderr, "replygate: {} open files are allowed, too few for max_connections = {}\n", limit.rlim_cur,
+               bounds.connections);
+  }
+}
+
+class AsioDoor final : public MilterDoor {
+ public:
+  explicit AsioDoor(const DoorServices& services) : services_(services), shared_{services_, {}, {}} {
+    const std::int64_t threads = thread_count(bounds());
+    for (std::int64_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(shared_));
+  }
+  ~AsioDoor() override { static_cast<void>(stop()); }
+
+  tl::expected<void, std::string> listen() {
+    raise_descriptor_limit(bounds());
+    for (const std::string& text : services_.policy->settings().listen) {
+      const SocketAddress address = SocketAddress::parse(text).value();
+      auto acceptor = listen_on(workers_.front()->context(), address);
+      if (!acceptor) return tl::unexpected(std::move(acceptor.error()));
+      listeners_.push_back(std::make_unique<Listener>(*std::move(acceptor), address, workers_, shared_));
+    }
+    return {};
+  }
+
+  void start(std::function<void(bool well)>) override {
+    started_ = true;
+    for (const auto& listener : listeners_) listener->start();
+    for (const auto& worker : workers_) worker->start();
+  }
+
+  // Sessions that are open may go on for half of the time; then only transactions that are.
+  void drain(std::chrono::milliseconds patience) override {
+    stop_listening();
+    shared_.traffic.drain(patience / 2, patience);
+  }
+
+  bool stop() override {
+    stop_listening();
+    for (const auto& worker : workers_) worker->stop();
+    return true;
+  }
+
+ private:
+  const DoorBounds& bounds() const { return services_.policy->settings().bounds; }
+
+  // On the thread that the listeners belong to.
+  void stop_listening() {
+    if (!started_ || listeners_.empty()) return;
+    std::promise<void> stopped;
+    asio::post(workers_.front()->context(), [&] {
+      for (const auto& listener : listeners_) listener->stop();
+      stopped.set_value();
+    });
+    stopped.get_future().wait();
+    retired_ = std::move(listeners_);
+    listeners_.clear();
+  }
+
+  const DoorServices services_;
+  EngineShared shared_;
+  bool started_ = false;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Listener>> retired_;  // their last handlers may still run
+};
+
+}  // namespace
+
+tl::expected<std::unique_ptr<MilterDoor>, std::string> open_asio_door(const DoorServices& services) {
+  auto door = std::make_unique<AsioDoor>(services);
+  if (auto listening = door->listen(); !listening) return tl::unexpected(std::move(listening.error()));
+  return door;
+}
+
+}  // namespace replygate

@@ -1,0 +1,123 @@
+#include "milter/door/asio/listener.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio.hpp>
+
+namespace replygate {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kPause{50};
+
+bool no_resources(const boost::system::error_code& error) {
+  return error == asio::error::no_descriptors || error == asio::error::no_memory ||
+         error == asio::error::no_buffer_space || error == boost::system::errc::too_many_files_open_in_system;
+}
+
+void set_options(StreamSocket& socket) {
+  boost::system::error_code ignored;
+  socket.non_blocking(true, ignored);
+  if (socket.local_endpoint(ignored).protocol().family() == AF_UNIX) return;
+  // Without it a second packet waits for the MTA's delayed acknowledgement.
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket.set_option(asio::socket_base::keep_alive(true), ignored);
+}
+
+// Whether the socket at `path` is the one that `descriptor` listens on, as far as names tell.
+void remove_path(const SocketAddress& address) {
+  if (address.family == SocketAddress::Family::unix_path) ::unlink(address.path.c_str());
+}
+
+}  // namespace
+
+bool ReserveDescriptor::take() {
+  if (descriptor_ < 0) descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return descriptor_ >= 0;
+}
+
+void ReserveDescriptor::release() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+}
+
+Listener::Listener(StreamAcceptor acceptor, SocketAddress address, const std::vector<std::unique_ptr<Worker>>& workers,
+                   EngineShared& shared)
+    : acceptor_(std::move(acceptor)),
+      address_(std::move(address)),
+      workers_(workers),
+      shared_(shared),
+      timer_(workers.front()->context()) {
+  acceptor_.non_blocking(true);
+}
+
+Worker& Listener::next_worker() {
+  next_ = turn_++ % workers_.size();
+  return *workers_[next_];
+}
+
+void Listener::accept() {
+  acceptor_.async_accept(next_worker().context(),
+                         [this](Error error, StreamSocket socket) { on_accept(error, std::move(socket)); });
+}
+
+void Listener::on_accept(Error error, StreamSocket socket) {
+  if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
+  if (!error) serve(std::move(socket));
+  if (no_resources(error)) return pause(error.message());
+  if (full())
+    return pause(fmt::format("max_connections, {}, reached", shared_.services.policy->settings().bounds.connections));
+  accept();
+}
+
+void Listener::serve(StreamSocket socket) {
+  if (paused_) {
+    paused_ = false;
+    fmt::print(stderr, "replygate: {}: accepting connections again\n", address_.text());
+  }
+  set_options(socket);
+  shared_.traffic.begin_session();
+  workers_[next_]->serve(std::move(socket));
+}
+
+bool Listener::full() { return shared_.traffic.sessions() >= shared_.services.policy->settings().bounds.connections; }
+
+void Listener::pause(std::string_view why) {
+  paused_ = true;
+  reserve_.release();
+  starving_.say(fmt::format("{}: accepting pauses with {} connections open: {}", address_.text(),
+                            shared_.traffic.sessions(), why));
+  timer_.expires_after(kPause);
+  timer_.async_wait([this](Error error) {
+    if (!error) on_pause_end();
+  });
+}
+
+void Listener::on_pause_end() {
+  if (full()) return pause("still at max_connections");
+  if (!reserve_.take()) return pause("still no descriptor");
+  accept();
+}
+
+void Listener::stop() {
+  timer_.cancel();
+  if (!acceptor_.is_open()) return;
+  if (address_.family != SocketAddress::Family::descriptor) {
+    remove_path(address_);
+    Error error;
+    while (!full()) {
+      StreamSocket socket(next_worker().context());
+      acceptor_.accept(socket, error);
+      if (error) break;
+      serve(std::move(socket));
+    }
+  }
+  Error ignored;
+  acceptor_.close(ignored);
+}
+
+}  // namespace replygate

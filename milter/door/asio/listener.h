@@ -1,0 +1,66 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "milter/door/asio/worker.h"
+#include "milter/door/listening.h"
+#include "milter/log/throttle.h"
+#include "policy/load/socket.h"
+
+namespace replygate {
+
+// A descriptor that is held so that there is one when all others are gone: free while accepting pauses, for whatever
+// the rest of the daemon has to open. One thread.
+class ReserveDescriptor {
+ public:
+  ReserveDescriptor() { take(); }
+  ~ReserveDescriptor() { release(); }
+  ReserveDescriptor(const ReserveDescriptor&) = delete;
+  ReserveDescriptor& operator=(const ReserveDescriptor&) = delete;
+
+  bool take();  // true where it is held
+  void release();
+
+ private:
+  int descriptor_ = -1;
+};
+
+// Takes connections from one listening socket and deals them out to the workers. On the first worker's thread, where
+// nothing else is said. Pauses while there are too many connections or no descriptors left, and says so.
+class Listener {
+ public:
+  Listener(StreamAcceptor acceptor, SocketAddress address, const std::vector<std::unique_ptr<Worker>>& workers,
+           EngineShared& shared);
+
+  void start() { accept(); }
+
+  // Takes what waits already, unless another process may take it, and closes. A Unix path of ours is removed.
+  void stop();
+
+ private:
+  using Error = boost::system::error_code;
+
+  void accept();
+  void on_accept(Error error, StreamSocket socket);
+  void serve(StreamSocket socket);
+  void pause(std::string_view why);
+  void on_pause_end();
+  bool full();
+  Worker& next_worker();
+
+  StreamAcceptor acceptor_;
+  const SocketAddress address_;
+  const std::vector<std::unique_ptr<Worker>>& workers_;
+  EngineShared& shared_;
+  boost::asio::steady_timer timer_;
+  ReserveDescriptor reserve_;
+  Throttle starving_;
+  std::size_t turn_ = 0;
+  std::size_t next_ = 0;  // worker, as the socket being accepted belongs to its context
+  bool paused_ = false;
+};
+
+}  // namespace replygate

@@ -1,0 +1,129 @@
+#include "milter/door/asio/mta_connection.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio.hpp>
+
+#include "milter/door/wire/replies.h"
+
+namespace replygate {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+MtaConnection::MtaConnection(Worker& worker, StreamSocket socket)
+    : worker_(worker), socket_(std::move(socket)), dialogue_(worker.shared().services, worker.shared().traffic, [this] {
+        asio::post(worker_.context(), [self = shared_from_this()] { self->on_answer(); });
+      }) {}
+
+MtaConnection::~MtaConnection() { worker_.shared().traffic.end_session(); }
+
+void MtaConnection::close() {
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+void MtaConnection::read() {
+  if (in_.empty() && dialogue_.negotiated()) {
+    stalled_ = false;
+    worker_.wait_for(Waiting::idle, *this);
+  } else if (!stalled_) {
+    stalled_ = true;
+    worker_.wait_for(Waiting::stalled, *this);
+  }
+  const std::span<char> room = in_.prepare(packet_);
+  socket_.async_read_some(
+      asio::buffer(room.data(), room.size()),
+      [self = shared_from_this()](error_code error, std::size_t size) { self->on_read(error, size); });
+}
+
+void MtaConnection::on_read(error_code error, std::size_t size) {
+  if (error || !socket_.is_open()) return;  // the end of the last handler is the end of the connection
+  in_.received(size);
+  process(Next::read);
+}
+
+void MtaConnection::process(Next next) {
+  std::string& out = worker_.scratch();
+  out.clear();
+  if (keep_) {
+    keep_.reset();
+    next = dialogue_.resume(out);
+  }
+  bool more = true;
+  while (next == Next::read && more) {
+    const std::size_t before = in_.octets().size();
+    next = take_packet(out);
+    more = in_.octets().size() != before;
+  }
+  if (next == Next::wait) {
+    keep_ = shared_from_this();
+    guard_.emplace(worker_.context().get_executor());
+    worker_.wait_for(Waiting::decision, *this);
+  }
+  if (!out.empty()) send(out);
+  if (next == Next::close) return close();
+  if (keep_ || !socket_.is_open()) return;
+  if (unsent_.empty()) return read();
+  worker_.wait_for(Waiting::stalled, *this);
+}
+
+// Uses up nothing where no whole packet has come.
+MtaConnection::Next MtaConnection::take_packet(std::string& out) {
+  const auto most = static_cast<std::size_t>(worker_.shared().services.policy->settings().bounds.packet);
+  const wire::Framed framed = wire::next_packet(in_.octets(), most);
+  packet_ = framed.kind == wire::Framed::Kind::incomplete ? framed.size : 0;
+  switch (framed.kind) {
+    case wire::Framed::Kind::incomplete: return Next::read;
+    case wire::Framed::Kind::too_long: complain("a packet beyond max_packet"); return Next::close;
+    case wire::Framed::Kind::empty: complain("an empty packet"); return Next::close;
+    case wire::Framed::Kind::packet: break;
+  }
+  const Next next = dialogue_.take(framed.packet, out);
+  if (!dialogue_.problem().empty()) complain(dialogue_.problem());
+  in_.use(framed.size);
+  stalled_ = false;
+  return next;
+}
+
+void MtaConnection::on_answer() {
+  guard_.reset();
+  if (socket_.is_open()) return process(Next::read);
+  keep_.reset();
+}
+
+void MtaConnection::send(std::string_view octets) {
+  const bool first = unsent_.empty();
+  if (first) {
+    error_code error;
+    const std::size_t sent = socket_.write_some(asio::buffer(octets), error);
+    if (error && error != asio::error::would_block) return close();
+    octets.remove_prefix(sent);
+  }
+  unsent_ += octets;
+  if (unsent_.empty() || !first) return;
+  socket_.async_wait(StreamSocket::wait_write, [self = shared_from_this()](error_code error) {
+    if (!error && self->socket_.is_open()) self->send_rest();
+  });
+}
+
+void MtaConnection::send_rest() {
+  const std::string rest = std::exchange(unsent_, {});
+  send(rest);
+  if (!keep_ && unsent_.empty() && socket_.is_open()) process(Next::read);
+}
+
+void MtaConnection::on_deadline(Waiting what) {
+  if (what != Waiting::decision) return close();
+  worker_.wait_for(Waiting::decision, *this);
+  if (!dialogue_.may_progress() || !unsent_.empty()) return;
+  std::string packet;
+  wire::append_progress(packet);
+  send(packet);
+}
+
+void MtaConnection::complain(std::string_view problem) {
+  worker_.shared().troubles.say(fmt::format("milter protocol: {}; connection closed", problem));
+}
+
+}  // namespace replygate

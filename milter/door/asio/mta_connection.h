@@ -1,0 +1,57 @@
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "milter/door/asio/deadlines.h"
+#include "milter/door/asio/input_buffer.h"
+#include "milter/door/asio/worker.h"
+#include "milter/door/listening.h"
+#include "milter/door/wire/dialogue.h"
+
+namespace replygate {
+
+// One connection of an MTA: moves octets between its socket and its dialogue. On its worker's thread throughout.
+// It takes the next packet only when the last one is answered and the answer is sent, so that what a peer can make it
+// keep is bounded.
+class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, public Deadlines::Item {
+ public:
+  MtaConnection(Worker& worker, StreamSocket socket);
+  ~MtaConnection();
+  MtaConnection(const MtaConnection&) = delete;
+  MtaConnection& operator=(const MtaConnection&) = delete;
+
+  void start() { read(); }
+  void close();
+  void on_deadline(Waiting what);
+
+ private:
+  using Next = wire::Dialogue::Next;
+
+  void read();
+  void on_read(boost::system::error_code error, std::size_t size);
+  void process(Next next);
+  Next take_packet(std::string& out);
+  void on_answer();
+  void send(std::string_view octets);
+  void send_rest();
+  void complain(std::string_view problem);
+
+  Worker& worker_;
+  StreamSocket socket_;
+  InputBuffer in_;
+  std::size_t packet_ = 0;  // size of the packet that has begun to arrive; 0 if not known
+  std::string unsent_;
+  bool stalled_ = false;  // the time of a packet that has begun is running
+
+  // While a decision is under way: who keeps us and the worker alive.
+  std::shared_ptr<MtaConnection> keep_;
+  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> guard_;
+
+  wire::Dialogue dialogue_;
+};
+
+}  // namespace replygate

@@ -1,0 +1,92 @@
+#include "milter/door/asio/worker.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio.hpp>
+
+#include "milter/door/asio/mta_connection.h"
+
+namespace replygate {
+namespace {
+
+namespace asio = boost::asio;
+
+// Well within the seconds for which MTAs wait.
+constexpr std::chrono::seconds kProgressEvery{3};
+
+MtaConnection& connection_of(Deadlines::Item& item) { return static_cast<MtaConnection&>(item); }
+
+}  // namespace
+
+Worker::Worker(EngineShared& shared)
+    : shared_(shared),
+      deadlines_{Deadlines(shared.services.policy->settings().bounds.idle),
+                 Deadlines(shared.services.policy->settings().bounds.packet_time), Deadlines(kProgressEvery)} {}
+
+Worker::~Worker() { stop(); }
+
+void Worker::start() {
+  thread_ = std::thread([this] {
+    while (!run()) {
+    }
+  });
+}
+
+// What a handler throws ends its connection alone.
+bool Worker::run() try {
+  context_.run();
+  return true;
+} catch (const std::exception& error) {
+  shared_.troubles.say(fmt::format("internal error: {}", error.what()));
+  return false;
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  asio::post(context_, [this] { close_all(); });
+  guard_.reset();
+  thread_.join();
+}
+
+void Worker::close_all() {
+  stopping_ = true;
+  timer_.cancel();
+  for (Deadlines& list : deadlines_) {
+    while (Deadlines::Item* item = list.take_any()) connection_of(*item).close();
+  }
+}
+
+void Worker::serve(StreamSocket socket) {
+  asio::dispatch(context_, [this, socket = std::move(socket)]() mutable {
+    const auto connection = std::make_shared<MtaConnection>(*this, std::move(socket));
+    if (!stopping_) connection->start();
+  });
+}
+
+void Worker::wait_for(Waiting what, Deadlines::Item& connection) {
+  deadlines(what).put_off(connection, std::chrono::steady_clock::now());
+  wake_at(*deadlines(what).next());
+}
+
+// The timer is set only when something is due earlier than it; put-off deadlines find it waking in vain.
+void Worker::wake_at(Deadlines::Time time) {
+  if (time >= wake_ || stopping_) return;
+  wake_ = time;
+  timer_.expires_at(time);
+  timer_.async_wait([this](boost::system::error_code error) {
+    if (!error) on_wake();
+  });
+}
+
+void Worker::on_wake() {
+  wake_ = Deadlines::Time::max();
+  const auto now = std::chrono::steady_clock::now();
+  for (const Waiting what : {Waiting::idle, Waiting::stalled, Waiting::decision}) {
+    while (Deadlines::Item* item = deadlines(what).take_due(now)) connection_of(*item).on_deadline(what);
+  }
+  for (const Deadlines& list : deadlines_) {
+    if (const auto next = list.next()) wake_at(*next);
+  }
+}
+
+}  // namespace replygate

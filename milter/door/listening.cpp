@@ -1,0 +1,77 @@
+#include "milter/door/listening.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "milter/door/wake.h"
+
+namespace replygate {
+namespace {
+
+namespace asio = boost::asio;
+using Protocol = asio::generic::stream_protocol;
+
+Protocol::endpoint endpoint_of(const SocketAddress& address) {
+  if (address.family == SocketAddress::Family::unix_path) {
+    return asio::local::stream_protocol::endpoint(address.path);
+  }
+  return asio::ip::tcp::endpoint(asio::ip::make_address(address.host), address.port);
+}
+
+int option(int descriptor, int name) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(descriptor, SOL_SOCKET, name, &value, &size) == 0 ? value : 0;
+}
+
+tl::expected<StreamAcceptor, std::string> adopt(asio::io_context& context, const SocketAddress& address) {
+  const int domain = option(address.descriptor, SO_DOMAIN);
+  if (option(address.descriptor, SO_ACCEPTCONN) == 0 || option(address.descriptor, SO_TYPE) != SOCK_STREAM) {
+    return tl::unexpected(
+        fmt::format("{} is no listening socket; it must be handed over by who starts replygate", address.text()));
+  }
+  return StreamAcceptor(context, Protocol(domain, 0), address.descriptor);
+}
+
+void remove_stale(const std::string& path) {
+  struct stat file {};
+  if (::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode)) ::unlink(path.c_str());
+}
+
+void bind(StreamAcceptor& acceptor, const SocketAddress& address) {
+  const Protocol::endpoint endpoint = endpoint_of(address);
+  acceptor.open(endpoint.protocol());
+  if (address.family != SocketAddress::Family::unix_path) {
+    acceptor.set_option(asio::socket_base::reuse_address(true));
+    if (address.family == SocketAddress::Family::inet6) acceptor.set_option(asio::ip::v6_only(true));
+    acceptor.bind(endpoint);
+    return;
+  }
+  remove_stale(address.path);
+  const mode_t before = ::umask(0117);
+  boost::system::error_code error;
+  acceptor.bind(endpoint, error);
+  ::umask(before);
+  if (error) throw boost::system::system_error(error);
+}
+
+}  // namespace
+
+tl::expected<StreamAcceptor, std::string> listen_on(asio::io_context& context, const SocketAddress& address) try {
+  if (address.family == SocketAddress::Family::descriptor) return adopt(context, address);
+  if (touch(address)) return tl::unexpected(fmt::format("{} is in use by another process", address.text()));
+  StreamAcceptor acceptor(context);
+  bind(acceptor, address);
+  acceptor.listen();
+  return acceptor;
+} catch (const boost::system::system_error& error) {
+  return tl::unexpected(fmt::format("cannot listen on {}: {}", address.text(), error.code().message()));
+}
+
+}  // namespace replygate

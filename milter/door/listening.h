@@ -1,0 +1,20 @@
+#pragma once
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "policy/load/socket.h"
+
+namespace replygate {
+
+using StreamSocket = boost::asio::generic::stream_protocol::socket;
+using StreamAcceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;
+
+// Binds and listens, or takes over a descriptor that listens; else says why not. The stale socket of a Unix path is
+// replaced, that of a running process is not; its mode is 0660. Not while other threads create files.
+tl::expected<StreamAcceptor, std::string> listen_on(boost::asio::io_context& context, const SocketAddress& address);
+
+}  // namespace replygate

@@ -1,0 +1,115 @@
+#include "milter/door/mta_events.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace replygate {
+namespace {
+
+std::int64_t number(std::string_view text) {
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+std::uint32_t wanted_steps(const Needs& needs) {
+  std::uint32_t steps = wire::kNoUnknown | wire::kShowRefused;
+  if (!needs.reply_at_connect) steps |= wire::kNoReplyConnect;
+  if (!needs.reply_at_helo) steps |= wire::kNoReplyHelo;
+  if (!needs.reply_at_mail) steps |= wire::kNoReplyMail;
+  if (!needs.data) steps |= wire::kNoData;
+  steps |= needs.content ? wire::kNoReplyHeader | wire::kNoReplyEndOfHeaders | wire::kNoReplyBody | wire::kLeadingSpace
+                         : wire::kNoHeaders | wire::kNoEndOfHeaders | wire::kNoBody;
+  return steps;
+}
+
+std::vector<MacroWish> macro_wishes(const Needs& needs) {
+  using wire::MacroStage;
+  std::vector<MacroWish> wishes = {
+      {MacroStage::connect, "{daemon_name}"},
+      {MacroStage::mail,
+       "i {auth_type} {auth_authen} {mail_addr} {tls_version} {cipher} {cipher_bits} {cert_subject} "
+       "{cert_issuer}"},
+      {MacroStage::rcpt, "i {rcpt_mailer} {rcpt_host} {rcpt_addr}"}};
+  if (needs.data) wishes.push_back({MacroStage::data, "i"});
+  wishes.push_back({MacroStage::end_of_message, "i"});
+  wishes.push_back({MacroStage::end_of_headers, "i"});  // Sendmail uses the list before only beside one here
+  return wishes;
+}
+
+ConnectEvent connect_event(std::string_view host, const std::optional<IpAddress>& ip, std::uint16_t port,
+                           const MacroSource& macros) {
+  static const IpAddress loopback = IpAddress::parse("127.0.0.1").value();
+  return {.ip = ip,
+          .name = client_name(host),
+          .port = port,
+          .listener = std::string(macros.get("{daemon_name}")),
+          .local_submission = port == 0 && ip == loopback};
+}
+
+MailEvent mail_event(const std::vector<std::string_view>& arguments, const MacroSource& macros) {
+  MailEvent event;
+  if (!arguments.empty()) {
+    event.sender = arguments.front();
+    event.parameters.assign(arguments.begin() + 1, arguments.end());
+  }
+  event.rewritten = macros.get("{mail_addr}");
+  event.user = macros.get("{auth_authen}");
+  event.mechanism = macros.get("{auth_type}");
+  event.queue_id = macros.get("i");
+  event.tls = {.version = std::string(macros.get("{tls_version}")),
+               .cipher = std::string(macros.get("{cipher}")),
+               .bits = number(macros.get("{cipher_bits}")),
+               .subject = std::string(macros.get("{cert_subject}")),
+               .issuer = std::string(macros.get("{cert_issuer}"))};
+  return event;
+}
+
+RcptEvent rcpt_event(std::string_view argument, const MacroSource& macros, bool shows_refused) {
+  RcptEvent event;
+  event.recipient = argument;
+  const std::string_view mailer = macros.get("{rcpt_mailer}");
+  if (mailer.empty()) return event;
+  const std::string_view host = macros.get("{rcpt_host}");
+  const std::string_view address = macros.get("{rcpt_addr}");
+  if (mailer == "error") {
+    // A bare enhanced code as host marks a refusal; with text behind it, it is Postfix's way to route a virtual alias.
+    if (shows_refused && EnhancedCode::parse(host)) {
+      event.mta_refused = true;
+      event.mta_status = host;
+      event.mta_text = address;
+      return event;
+    }
+    event.route = "local";
+  } else {
+    event.route = mailer;
+  }
+  event.rewritten = address;
+  return event;
+}
+
+// The MTA hands folds over as LF.
+std::int64_t header_octets(std::string_view name, std::string_view value, bool leading_space) {
+  const auto folds = std::ranges::count(value, '\n');
+  const std::size_t blank = leading_space ? 0 : 1;
+  return static_cast<std::int64_t>(name.size() + 1 + blank + value.size() + 2) + folds;
+}
+
+std::string client_name(std::string_view host) {
+  return host.empty() || host.starts_with('[') ? "unknown" : std::string(host);
+}
+
+std::string reply_line(std::string_view text) {
+  constexpr std::size_t kMost = 980;
+  std::string line;
+  for (const char c : text) {
+    const std::string_view written = c == '%' ? "%%" : std::string_view(&c, 1);
+    if (line.size() + written.size() > kMost) break;
+    line += written;
+  }
+  return line;
+}
+
+}  // namespace replygate

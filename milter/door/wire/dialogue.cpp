@@ -1,0 +1,262 @@
+#include "milter/door/wire/dialogue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "milter/door/mta_events.h"
+#include "milter/door/wire/arguments.h"
+#include "milter/door/wire/replies.h"
+
+namespace replygate::wire {
+namespace {
+
+std::uint32_t no_reply_flag(Command command) {
+  switch (command) {
+    case Command::connect: return kNoReplyConnect;
+    case Command::helo: return kNoReplyHelo;
+    case Command::mail: return kNoReplyMail;
+    case Command::header: return kNoReplyHeader;
+    case Command::end_of_headers: return kNoReplyEndOfHeaders;
+    case Command::body: return kNoReplyBody;
+    default: return 0;
+  }
+}
+
+}  // namespace
+
+Dialogue::Dialogue(const DoorServices& services, Traffic& traffic, std::function<void()> answered)
+    : services_(services), traffic_(traffic), answered_(std::move(answered)) {}
+
+Dialogue::~Dialogue() { end_session(); }
+
+Dialogue::Next Dialogue::take(const Packet& packet, std::string& out) try {
+  return handle(packet, out);
+} catch (const std::exception& error) {
+  std::fputs(fmt::format("replygate: internal error: {}\n", error.what()).c_str(), stderr);
+  if (session_ == nullptr) return fail("internal error");
+  asked_ = static_cast<Command>(packet.command);
+  then_ = place_;
+  answer_ = session_->internal_error();
+  return give(out);
+}
+
+Dialogue::Next Dialogue::handle(const Packet& packet, std::string& out) {
+  const auto command = static_cast<Command>(packet.command);
+  asked_ = command;
+  switch (command) {
+    case Command::negotiate: return negotiate(packet.data, out);
+    case Command::quit: end_session(); return Next::close;
+    case Command::macros: macros_.set(packet.data); return Next::read;
+    default: break;
+  }
+  if (place_ == Place::start) return fail("no negotiation");
+  switch (command) {
+    case Command::quit_keep_open:
+      end_session();
+      place_ = Place::negotiated;
+      return Next::read;
+    case Command::abort: return abort();
+    case Command::connect: return connect(packet.data, out);
+    case Command::unknown: return go_on(out);
+    default:
+      return place_ == Place::negotiated ? fail("an event without a session")
+                                         : handle_in_session(command, packet.data, out);
+  }
+}
+
+Dialogue::Next Dialogue::handle_in_session(Command command, std::string_view data, std::string& out) {
+  switch (command) {
+    case Command::helo: return helo(data, out);
+    case Command::mail: return mail(data, out);
+    case Command::rcpt: return rcpt(data, out);
+    case Command::data: return this->data(out);
+    case Command::header: return header(data, out);
+    case Command::end_of_headers: return content(2, out);
+    case Command::body: return content(static_cast<std::int64_t>(data.size()), out);
+    case Command::end_of_message: return end_of_message(data, out);
+    default: return fail("unknown command");
+  }
+}
+
+Dialogue::Next Dialogue::negotiate(std::string_view data, std::string& out) {
+  const auto offer = parse_negotiation(data);
+  if (!offer) return fail("negotiation too short");
+  if (offer->version < kOldestVersion) return fail("protocol version too old");
+  if (place_ > Place::negotiated) return fail("negotiation within a session");
+  const Needs& needs = services_.policy->needs();
+  const bool choose_macros = (offer->actions & kSetMacros) != 0;
+  steps_ = wanted_steps(needs) & offer->steps;
+  append_negotiation(out, {std::min(offer->version, kVersion), choose_macros ? kSetMacros : 0, steps_},
+                     choose_macros ? macro_wishes(needs) : std::vector<MacroWish>());
+  place_ = Place::negotiated;
+  return Next::read;
+}
+
+Dialogue::Next Dialogue::connect(std::string_view data, std::string& out) {
+  if (place_ != Place::negotiated) return fail("a second session");
+  const auto arguments = parse_connect(data);
+  if (!arguments) return fail("malformed CONNECT");
+  session_ = std::make_unique<Session>(
+      services_.policy, Session::Services{services_.gate, services_.sink, services_.references}, Session::Door{});
+  return ask(
+      Place::session,
+      [&](Session::Done done) {
+        session_->connect(connect_event(arguments->host, arguments->ip, arguments->port, macros_),
+                          services_.clock.now(), std::move(done));
+      },
+      out);
+}
+
+Dialogue::Next Dialogue::helo(std::string_view data, std::string& out) {
+  const auto name = take_string(data);
+  if (!name) return fail("malformed HELO");
+  abort();
+  return ask(
+      Place::session,
+      [&](Session::Done done) { session_->helo(std::string(*name), services_.clock.now(), std::move(done)); }, out);
+}
+
+std::optional<replygate::Reply> Dialogue::reason_to_turn_away() const {
+  if (traffic_.draining()) return default_reply("service-unavailable");
+  const auto most = static_cast<std::size_t>(services_.policy->settings().bounds.session_memory);
+  if (macros_.octets() + session_->footprint() > most) return default_reply("storage-full");
+  return std::nullopt;
+}
+
+Dialogue::Next Dialogue::mail(std::string_view data, std::string& out) {
+  const auto arguments = parse_strings(data);
+  if (!arguments) return fail("malformed MAIL");
+  if (const auto reply = reason_to_turn_away()) {
+    abort();
+    turned_away_ = std::make_unique<replygate::Reply>(*reply);
+    place_ = Place::mail;
+    return refuse(*reply, out);
+  }
+  turned_away_.reset();
+  return ask(
+      Place::mail,
+      [&](Session::Done done) {
+        session_->mail(mail_event(*arguments, macros_), services_.clock.now(), std::move(done));
+      },
+      out);
+}
+
+Dialogue::Next Dialogue::rcpt(std::string_view data, std::string& out) {
+  const auto arguments = parse_strings(data);
+  if (!arguments) return fail("malformed RCPT");
+  if (turned_away_) return refuse(*turned_away_, out);
+  if (!session_->in_transaction() || place_ > Place::rcpt) return out_of_order(out);
+  const auto most = static_cast<std::size_t>(services_.policy->settings().bounds.session_memory);
+  if (macros_.octets() + session_->footprint() > most) return refuse(default_reply("storage-full"), out);
+  session_->queue_id(macros_.get("i"));
+  RcptEvent event = rcpt_event(arguments->front(), macros_, (steps_ & kShowRefused) != 0);
+  macros_.end_recipient();
+  return ask(
+      event.mta_refused ? place_ : Place::rcpt,
+      [&](Session::Done done) { session_->rcpt(std::move(event), services_.clock.now(), std::move(done)); }, out);
+}
+
+Dialogue::Next Dialogue::data(std::string& out) {
+  if (!session_->in_transaction() || place_ != Place::rcpt) return out_of_order(out);
+  session_->queue_id(macros_.get("i"));
+  return ask(
+      Place::content, [&](Session::Done done) { session_->data(services_.clock.now(), std::move(done)); }, out);
+}
+
+Dialogue::Next Dialogue::header(std::string_view data, std::string& out) {
+  const auto name = take_string(data);
+  const auto value = take_string(data);
+  if (!name || !value) return fail("malformed header");
+  return content(header_octets(*name, *value, (steps_ & kLeadingSpace) != 0), out);
+}
+
+Dialogue::Next Dialogue::content(std::int64_t octets, std::string& out) {
+  if (!session_->in_transaction() || place_ < Place::rcpt) return out_of_order(out);
+  session_->content(octets);
+  place_ = Place::content;
+  return go_on(out);
+}
+
+Dialogue::Next Dialogue::end_of_message(std::string_view data, std::string& out) {
+  if (!session_->in_transaction() || place_ < Place::rcpt) {
+    abort();
+    return out_of_order(out);
+  }
+  session_->content(static_cast<std::int64_t>(data.size()));
+  session_->queue_id(macros_.get("i"));
+  return ask(
+      Place::session, [&](Session::Done done) { session_->end_of_message(services_.clock.now(), std::move(done)); },
+      out);
+}
+
+Dialogue::Next Dialogue::abort() {
+  if (place_ < Place::session) return Next::read;
+  session_->abort(services_.clock.now());
+  count_transaction();
+  macros_.end_message();
+  turned_away_.reset();
+  place_ = Place::session;
+  return Next::read;
+}
+
+Dialogue::Next Dialogue::end_session() {
+  if (session_ != nullptr) abort();
+  session_.reset();
+  macros_.clear();
+  return Next::close;
+}
+
+template <typename Event>
+Dialogue::Next Dialogue::ask(Place then, Event event, std::string& out) {
+  then_ = then;
+  phase_.store(Phase::asking, std::memory_order_relaxed);
+  event([this](Answer answer) {
+    answer_ = std::move(answer);
+    if (phase_.exchange(Phase::answered, std::memory_order_acq_rel) == Phase::waiting) answered_();
+  });
+  const bool answered = phase_.exchange(Phase::waiting, std::memory_order_acq_rel) == Phase::answered;
+  return answered ? give(out) : Next::wait;
+}
+
+Dialogue::Next Dialogue::resume(std::string& out) { return give(out); }
+
+Dialogue::Next Dialogue::give(std::string& out) {
+  count_transaction();
+  const Answer answer = std::move(answer_);
+  answer_ = {};
+  if (!answer.refusal) {
+    place_ = then_;
+    return go_on(out);
+  }
+  if (place_ == Place::negotiated || !session_->in_transaction()) place_ = Place::session;
+  return refuse(*answer.refusal, out);
+}
+
+bool Dialogue::replies(Command command) const { return (steps_ & no_reply_flag(command)) == 0; }
+
+Dialogue::Next Dialogue::go_on(std::string& out) {
+  if (replies(asked_)) append_go_on(out);
+  return Next::read;
+}
+
+Dialogue::Next Dialogue::refuse(const replygate::Reply& reply, std::string& out) {
+  if (replies(asked_)) append_refusal(out, reply);
+  return Next::read;
+}
+
+Dialogue::Next Dialogue::out_of_order(std::string& out) { return refuse(default_reply("local-error"), out); }
+
+Dialogue::Next Dialogue::fail(std::string_view problem) {
+  problem_ = problem;
+  return Next::close;
+}
+
+void Dialogue::count_transaction() {
+  if (session_->in_transaction() == counted_) return;
+  counted_ = !counted_;
+  counted_ ? traffic_.begin_transaction() : traffic_.end_transaction();
+}
+
+}  // namespace replygate::wire

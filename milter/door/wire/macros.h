@@ -1,0 +1,36 @@
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "milter/door/mta_events.h"
+
+namespace replygate::wire {
+
+// The MTA's macros. Those of an earlier event stay readable until the same or an earlier one begins anew; those of a
+// recipient end with its command, so that none is judged by the route of another. Tolerant: a name without a value is
+// passed over, and macros for commands that have none are ignored.
+class MacroTable final : public MacroSource {
+ public:
+  // The data of a macro packet: the command that the macros belong to, then names and values.
+  void set(std::string_view data);
+
+  std::string_view get(std::string_view name) const override;
+
+  void end_recipient() { clear_from(kRcpt); }
+  void end_message() { clear_from(kMail); }
+  void clear() { clear_from(kConnect); }
+
+  std::size_t octets() const;
+
+ private:
+  enum Level : std::size_t { kConnect, kHelo, kMail, kRcpt, kLater, kLevels };
+
+  static Level level_of(char command);
+  void clear_from(std::size_t level);
+
+  std::array<std::string, kLevels> texts_;  // name NUL value NUL …
+};
+
+}  // namespace replygate::wire

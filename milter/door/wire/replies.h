@@ -1,0 +1,26 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "milter/door/mta_events.h"
+#include "milter/door/wire/arguments.h"
+#include "milter/door/wire/protocol.h"
+#include "policy/reply.h"
+
+// The packets to the MTA. Pure; each function appends one packet to `out`.
+namespace replygate::wire {
+
+// `wishes` replace the MTA's own lists; to be given only where it offers kSetMacros.
+void append_negotiation(std::string& out, const Negotiation& answer, std::span<const MacroWish> wishes);
+
+void append_go_on(std::string& out);
+
+// The client gets the reply as it is: MTAs read '%' as the beginning of a directive, so it is doubled.
+void append_refusal(std::string& out, const replygate::Reply& reply);
+
+// The decision takes longer; the MTA shall go on waiting. At the end of a message only.
+void append_progress(std::string& out);
+
+}  // namespace replygate::wire

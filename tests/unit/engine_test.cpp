@@ -1,0 +1,430 @@
+#include "milter/door/asio/engine.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "tests/support/wire.h"
+#include "tests/support/world.h"
+
+namespace replygate::test {
+namespace {
+
+constexpr std::chrono::seconds kPatience{10};
+
+class LockedRecords final : public RecordSink {
+ public:
+  void write(const Record& record) override {
+    const std::lock_guard lock(mutex_);
+    lines_.push_back(to_json(record));
+  }
+  std::vector<std::string> lines() {
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+// Answers from a thread of its own, once it is let.
+class OtherThreadStore final : public Store {
+ public:
+  OtherThreadStore() : thread_([this] { run(); }) {}
+  ~OtherThreadStore() override {
+    {
+      const std::lock_guard lock(mutex_);
+      end_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+  void take(std::vector<Charge> charges, bool admit, Instant now, Duration patience, Taken done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      work_.push_back([this, charges = std::move(charges), admit, now, patience, done = std::move(done)] {
+        store_.take(charges, admit, now, patience, done);
+      });
+    }
+    changed_.notify_one();
+  }
+  void settle(ReservationId id, Settlement settlement, Instant now) override { store_.settle(id, settlement, now); }
+  void let(bool answer) {
+    {
+      const std::lock_guard lock(mutex_);
+      answers_ = answer;
+    }
+    changed_.notify_one();
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return end_ || (answers_ && !work_.empty()); });
+      if (end_ && work_.empty()) return;
+      const auto next = std::move(work_.front());
+      work_.erase(work_.begin());
+      lock.unlock();
+      next();
+      lock.lock();
+    }
+  }
+
+  MemoryStore store_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::function<void()>> work_;
+  bool answers_ = true;
+  bool end_ = false;
+  std::thread thread_;
+};
+
+class EngineTest : public ::testing::Test {
+ protected:
+  EngineTest() : path_("/tmp/replygate-engine-test." + std::to_string(::getpid())), listen_("unix:" + path_) {
+    std::filesystem::remove(path_);
+  }
+  ~EngineTest() override { std::filesystem::remove(path_); }
+
+  // `milter`: lines of [milter].
+  void use(const std::string& milter, std::string_view rules = "") {
+    policy_ = policy_from("[milter]\nlisten = \"" + listen_ + "\"\n" + milter + "\n" + std::string(rules));
+  }
+
+  tl::expected<std::unique_ptr<MilterDoor>, std::string> open(Gate& gate) {
+    if (policy_ == nullptr) use("");
+    return open_asio_door({policy_, gate, records_, references_, clock_});
+  }
+
+  std::unique_ptr<MilterDoor> serve() { return serve(gate_); }
+  std::unique_ptr<MilterDoor> serve(Gate& gate) {
+    auto door = open(gate);
+    EXPECT_TRUE(door) << door.error();
+    (*door)->start([](bool) {});
+    return *std::move(door);
+  }
+
+  WireClient client() const { return WireClient(listen_); }
+
+  // Negotiates so that each event is answered, and opens a session.
+  WireClient session(std::string_view address = "") const {
+    WireClient client(address.empty() ? std::string_view(listen_) : address);
+    EXPECT_EQ(client.ask(negotiation(6, 0x1ff, 0)).command, 'O');
+    EXPECT_EQ(client.ask(connect_packet("192.0.2.1")).text(), "c");
+    return client;
+  }
+
+  static std::string message(WireClient& client) {
+    if (std::string said = client.ask(mail_packet("<a@x.example>")).text(); said != "c") return said;
+    if (std::string said = client.ask(rcpt_packet("<r@x.example>")).text(); said != "c") return said;
+    return client.ask(packet('E')).text();
+  }
+
+  std::string path_;
+  std::string listen_;
+  std::shared_ptr<const Policy> policy_;
+  MemoryStore store_;
+  Gate gate_{store_, std::chrono::milliseconds(50)};
+  References references_{1};
+  LockedRecords records_;
+  Clock clock_;
+};
+
+TEST_F(EngineTest, CarriesMail) {
+  use("", "[[rule]]\nname = \"r\"\nwhen = { recipient = \"bad@x.example\" }\nreply = 571\n");
+  const auto door = serve();
+  auto mta = session();
+  EXPECT_EQ(message(mta), "c");
+  EXPECT_EQ(mta.ask(mail_packet("<a@x.example>")).text(), "c");
+  EXPECT_EQ(mta.ask(rcpt_packet("<bad@x.example>")).text(), "571 5.7.1 Relaying denied");
+  EXPECT_TRUE(mta.send(packet('Q')));
+  EXPECT_EQ(mta.read().text(), "closed");
+  EXPECT_TRUE(door->stop());
+  EXPECT_EQ(records_.lines().size(), 2U);
+}
+
+TEST_F(EngineTest, OctetsMayComeInAnyPieces) {
+  const auto door = serve();
+  auto mta = session();
+  for (const char octet : mail_packet("<a@x.example>") + rcpt_packet("<r@x.example>")) mta.send({&octet, 1});
+  EXPECT_EQ(mta.read().text(), "c");
+  EXPECT_EQ(mta.read().text(), "c");
+  mta.send(packet('E') + mail_packet("<a@x.example>") + rcpt_packet("<r@x.example>") + packet('E'));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(mta.read().text(), "c");
+  EXPECT_TRUE(mta.silent());
+}
+
+TEST_F(EngineTest, ListensOnSeveralSockets) {
+  use("");
+  policy_ = policy_from("[milter]\nlisten = [\"" + listen_ + "\", \"inet:18895@127.0.0.1\"]\n");
+  const auto door = serve();
+  for (const std::string& address : {listen_, std::string("inet:18895@127.0.0.1")}) {
+    auto mta = session(address);
+    EXPECT_EQ(message(mta), "c") << address;
+  }
+}
+
+TEST_F(EngineTest, TakesPathsOverOnlyFromTheDead) {
+  {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    path_.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
+    const int stale = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    ASSERT_EQ(::bind(stale, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+    ::close(stale);
+  }
+  auto door = serve();
+  struct stat file {};
+  ASSERT_EQ(::stat(path_.c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0777U, 0660U);
+  const auto second = open(gate_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error(), listen_ + " is in use by another process");
+  EXPECT_TRUE(door->stop());
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(EngineTest, DoesNotTouchWhatIsNoSocket) {
+  {
+    const auto file = std::fopen(path_.c_str(), "w");
+    std::fclose(file);
+  }
+  EXPECT_FALSE(open(gate_));
+  EXPECT_TRUE(std::filesystem::exists(path_));
+}
+
+TEST_F(EngineTest, ADescriptorMustListen) {
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  listen_ = "fd:" + std::to_string(descriptor);
+  const auto door = open(gate_);
+  ASSERT_FALSE(door);
+  EXPECT_EQ(door.error(), listen_ + " is no listening socket; it must be handed over by who starts replygate");
+  ::close(descriptor);
+}
+
+TEST_F(EngineTest, ASuccessorTakesThePassedSocket) {
+  const std::string address = listen_;
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  path_.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
+  const int passed = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(passed, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+  ASSERT_EQ(::listen(passed, 100), 0);
+  const auto open_on = [&] {
+    listen_ = "fd:" + std::to_string(::dup(passed));
+    policy_.reset();
+    return serve();
+  };
+  const auto first = open_on();
+  auto old_session = session(address);
+  EXPECT_EQ(old_session.ask(mail_packet("<a@x.example>")).text(), "c");
+  auto drained = std::async(std::launch::async, [&] { first->drain(kPatience); });
+  // Whoever of the two takes this one, it is served.
+  const auto second = open_on();
+  auto new_session = session(address);
+  EXPECT_EQ(message(new_session), "c");
+  EXPECT_EQ(old_session.ask(rcpt_packet("<r@x.example>")).text(), "c");
+  EXPECT_EQ(old_session.ask(packet('E')).text(), "c");
+  old_session.send(packet('Q'));
+  new_session.send(packet('Q'));
+  drained.wait();
+  EXPECT_TRUE(first->stop());
+  EXPECT_TRUE(std::filesystem::exists(path_)) << "a passed socket is not ours to remove";
+  auto last = session(address);
+  EXPECT_EQ(message(last), "c");
+  ::close(passed);
+}
+
+TEST_F(EngineTest, AStopLetsSessionsComeToTheirEnd) {
+  const auto door = serve();
+  auto mta = session();
+  EXPECT_EQ(mta.ask(mail_packet("<a@x.example>")).text(), "c");
+  auto drained = std::async(std::launch::async, [&] { door->drain(kPatience); });
+  EXPECT_EQ(mta.ask(rcpt_packet("<r@x.example>")).text(), "c");
+  EXPECT_EQ(mta.ask(packet('E')).text(), "c");
+  EXPECT_EQ(message(mta), "c") << "another message of the session";
+  mta.send(packet('Q'));
+  EXPECT_EQ(drained.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  EXPECT_TRUE(door->stop());
+}
+
+TEST_F(EngineTest, AStopTurnsNewTransactionsAwayAtLast) {
+  const auto door = serve();
+  auto idle = session();
+  auto busy = session();
+  EXPECT_EQ(busy.ask(mail_packet("<a@x.example>")).text(), "c");
+  auto drained = std::async(std::launch::async, [&] { door->drain(std::chrono::seconds(4)); });
+  std::string said = "c";
+  while (said == "c") said = message(idle);
+  EXPECT_EQ(said, "421 4.3.2 Service not available, closing connection");
+  EXPECT_EQ(busy.ask(rcpt_packet("<r@x.example>")).text(), "c");
+  EXPECT_EQ(busy.ask(packet('E')).text(), "c");
+  drained.wait();
+  EXPECT_TRUE(door->stop());
+  EXPECT_EQ(busy.read().text(), "closed");
+}
+
+TEST_F(EngineTest, APacketMustComeWholeInItsTime) {
+  use("packet_timeout = \"1s\"");
+  const auto door = serve();
+  auto idle = session();
+  auto partial = session();
+  auto mute = client();
+  partial.send(rcpt_packet("<r@x.example>").substr(0, 3));
+  EXPECT_EQ(mute.read().text(), "closed") << "no negotiation";
+  EXPECT_EQ(partial.read().text(), "closed");
+  EXPECT_EQ(message(idle), "c") << "an idle session is well-behaved";
+}
+
+TEST_F(EngineTest, IdleSessionsEndInTheirTime) {
+  use("packet_timeout = \"1s\"");
+  Settings settings = policy_->settings();
+  settings.bounds.idle = std::chrono::milliseconds(50);
+  policy_ = std::make_shared<Policy>(policy_->site(), settings, std::vector<Rule>(), "id");
+  const auto door = serve();
+  auto mta = client();
+  EXPECT_EQ(mta.ask(negotiation()).command, 'O');
+  EXPECT_EQ(mta.read().text(), "closed");
+}
+
+TEST_F(EngineTest, RepliesMustBeRead) {
+  use("packet_timeout = \"1s\"");
+  const auto door = serve();
+  auto mta = session();
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += packet('U', strings({"FOO"}));
+  std::size_t taken = 0;
+  while (mta.send(many)) taken += many.size();
+  EXPECT_LT(taken, std::size_t{64} << 20U) << "what is not read must stop what is taken";
+  auto other = session();
+  EXPECT_EQ(message(other), "c");
+}
+
+TEST_F(EngineTest, RepliesThatAreReadLateAreAllThere) {
+  const auto door = serve();
+  auto mta = session();
+  constexpr int kMany = 300000;
+  std::thread writer([&] {
+    std::string many;
+    for (int i = 0; i < kMany / 100; ++i) many += packet('U', strings({"FOO"}));
+    for (int i = 0; i < 100; ++i) mta.send(many);
+  });
+  int heard = 0;
+  while (heard < kMany && mta.read().command == 'c') ++heard;
+  writer.join();
+  EXPECT_EQ(heard, kMany);
+}
+
+TEST_F(EngineTest, PacketsAreBounded) {
+  use("max_packet = \"128 KiB\"");
+  const auto door = serve();
+  auto mta = session();
+  EXPECT_EQ(mta.ask(packet('U', std::string(100000, 'x'))).text(), "c");
+  mta.send(packet('U', std::string(200000, 'x')).substr(0, 8));
+  EXPECT_EQ(mta.read().text(), "closed");
+}
+
+TEST_F(EngineTest, ConnectionsAreBoundedAndWaitTheirTurn) {
+  use("max_connections = 2");
+  const auto door = serve();
+  auto first = session();
+  auto second = session();
+  auto third = client();
+  third.send(negotiation());
+  EXPECT_EQ(message(first), "c");
+  EXPECT_TRUE(third.silent());
+  first.send(packet('Q'));
+  EXPECT_EQ(third.read().command, 'O');
+}
+
+TEST_F(EngineTest, DecisionsMayComeFromOtherThreads) {
+  use("threads = 3", "[[rule]]\nname = \"q\"\nlimit = \"100 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
+  OtherThreadStore store;
+  Gate gate(store, std::chrono::milliseconds(50));
+  const auto door = serve(gate);
+  std::vector<std::thread> peers;
+  std::atomic<int> kept = 0;
+  for (int peer = 0; peer < 10; ++peer) {
+    peers.emplace_back([&] {
+      auto mta = session();
+      for (int i = 0; i < 20; ++i) kept += static_cast<int>(message(mta) == "c");
+      mta.send(packet('Q'));
+    });
+  }
+  for (std::thread& peer : peers) peer.join();
+  EXPECT_EQ(kept, 100);
+  EXPECT_TRUE(door->stop());
+}
+
+TEST_F(EngineTest, APeerMayGoWhileADecisionIsUnderWay) {
+  use("", "[[rule]]\nname = \"q\"\nlimit = \"1 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
+  OtherThreadStore store;
+  Gate gate(store, std::chrono::milliseconds(50));
+  const auto door = serve(gate);
+  store.let(false);
+  {
+    auto mta = session();
+    mta.send(mail_packet("<a@x.example>"));
+    mta.read();
+    mta.send(rcpt_packet("<r@x.example>"));
+  }
+  auto other = session();
+  other.send(mail_packet("<a@x.example>"));
+  other.read();
+  store.let(true);
+  // The lost session gives its reservation back.
+  std::string said;
+  while ((said = other.ask(rcpt_packet("<r@x.example>")).text()) != "c") EXPECT_EQ(said.substr(0, 4), "452 ");
+  EXPECT_TRUE(door->stop());
+}
+
+TEST_F(EngineTest, AStopWaitsForDecisions) {
+  use("", "[[rule]]\nname = \"q\"\nlimit = \"1 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
+  OtherThreadStore store;
+  Gate gate(store, std::chrono::milliseconds(50));
+  const auto door = serve(gate);
+  store.let(false);
+  auto mta = session();
+  mta.send(mail_packet("<a@x.example>"));
+  mta.read();
+  mta.send(rcpt_packet("<r@x.example>"));
+  auto stopped = std::async(std::launch::async, [&] { return door->stop(); });
+  EXPECT_EQ(mta.read().text(), "closed");
+  store.let(true);
+  EXPECT_TRUE(stopped.get());
+}
+
+TEST_F(EngineTest, ALongDecisionAtTheEndGivesSignsOfLife) {
+  use("", "[[rule]]\nname = \"q\"\nlimit = \"100 bytes / 1h\"\nreply = \"quota-exceeded\"\n");
+  OtherThreadStore store;
+  Gate gate(store, std::chrono::milliseconds(50));
+  const auto door = serve(gate);
+  auto mta = session();
+  mta.ask(mail_packet("<a@x.example>"));
+  mta.ask(rcpt_packet("<r@x.example>"));
+  store.let(false);
+  EXPECT_EQ(mta.ask(packet('E')).text(), "p");
+  store.let(true);
+  EXPECT_EQ(mta.read().text(), "c");
+}
+
+TEST_F(EngineTest, StopsAtOnceWithIdleSessions) {
+  const auto door = serve();
+  auto mta = session();
+  EXPECT_TRUE(door->stop());
+  EXPECT_EQ(mta.read().text(), "closed");
+}
+
+}  // namespace
+}  // namespace replygate::test
