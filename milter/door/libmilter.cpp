@@ -170,9 +170,9 @@ ClientAddress client_address(const _SOCK_ADDR* address) {
 
 sfsistat on_connect(SMFICTX* context, char* host, _SOCK_ADDR* address) {
   return guarded(context, [&](Peer& peer) {
-    const auto [ip, port] = client_address(address);
+    const ClientAddress client = client_address(address);
     const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
-      session.connect(connect_event(host == nullptr ? "" : host, ip, port, LibmilterMacros(context)),
+      session.connect(connect_event(host == nullptr ? "" : host, client.ip, client.port, LibmilterMacros(context)),
                       services->clock.now(), std::move(done));
     });
     return unless_silent(peer, SMFIP_NR_CONN, status);
