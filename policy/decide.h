@@ -43,6 +43,9 @@ struct Verdict {
   std::vector<Finding> observed;     // what observed rules would have said
   std::vector<const Rule*> unknown;  // rules that could not be judged
   std::vector<LimitUse> limits;      // every limit compared, up to the rule that answered
+
+  // No rule had anything to say, not even in observe mode.
+  bool empty() const { return kind == Kind::pass && observed.empty() && unknown.empty() && limits.empty(); }
 };
 
 // Adds what a later stage said of the same message: its observations and limits, and its answer if it has one.

@@ -42,9 +42,9 @@ Question Session::question(Stage stage) const {
                     .counters = door_.counters,
                     .counting_only = connection_.local_submission,
                     .beyond = door_.beyond};
-  for (const auto* verdict : {&at_connect_, &at_helo_}) {
-    if (*verdict && (*verdict)->accepted_by != nullptr) {
-      question.before = std::min(question.before, (*verdict)->accepted_by->index);
+  for (const Verdict* verdict : {at_connect_.get(), at_helo_.get()}) {
+    if (verdict != nullptr && verdict->accepted_by != nullptr) {
+      question.before = std::min(question.before, verdict->accepted_by->index);
     }
   }
   if (open_ != nullptr) {
@@ -86,9 +86,12 @@ void Session::judge_session(Stage stage, Instant now, Done done) {
   services_.gate.judge(*policy_, facts, question(stage), tally_, {now, id_},
                        [this, stage, now, done = std::move(done)](Judgement judgement) {
                          services_.gate.settle(judgement.reservation, Settlement::keep, now);
-                         auto& verdict = stage == Stage::connect ? at_connect_ : at_helo_;
-                         verdict = std::move(judgement.verdict);
-                         done(close_early(*verdict, now));
+                         Answer answer = close_early(judgement.verdict, now);
+                         if (!judgement.verdict.empty()) {
+                           (stage == Stage::connect ? at_connect_ : at_helo_) =
+                               std::make_unique<const Verdict>(std::move(judgement.verdict));
+                         }
+                         done(std::move(answer));
                        });
 }
 
@@ -122,8 +125,8 @@ void Session::mail(MailEvent event, Instant now, Done done) {
   t.smtputf8 = has_parameter(event.parameters, "SMTPUTF8");
   t.sender_login_mismatch = mismatch(t, policy_->site());
   t.queue_id = std::move(event.queue_id);
-  for (const auto* verdict : {&at_connect_, &at_helo_}) {
-    if (*verdict && open_->message.kind != Verdict::Kind::refuse) merge(open_->message, Verdict(**verdict));
+  for (const Verdict* verdict : {at_connect_.get(), at_helo_.get()}) {
+    if (verdict != nullptr && open_->message.kind != Verdict::Kind::refuse) merge(open_->message, Verdict(*verdict));
   }
   if (open_->message.kind == Verdict::Kind::refuse) {
     Answer answer = answer_for(open_->message);

@@ -126,8 +126,8 @@ class Session {
   std::string id_;
   Connection connection_;
   Tally tally_;
-  std::optional<Verdict> at_connect_;
-  std::optional<Verdict> at_helo_;
+  std::unique_ptr<const Verdict> at_connect_;  // null where nothing was said
+  std::unique_ptr<const Verdict> at_helo_;
   std::unique_ptr<Open> open_;
 };
 

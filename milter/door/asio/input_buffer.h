@@ -12,28 +12,27 @@ namespace replygate {
 // Octets received and not yet used. Small while idle; grows to the packet that is coming, and while much comes.
 class InputBuffer {
  public:
-  static constexpr std::size_t kSmall = 1024;
-  static constexpr std::size_t kBusy = std::size_t{32} << 10;
+  static constexpr std::size_t kSmall = 512;
+  static constexpr std::size_t kBusy = std::size_t{8} << 10;
 
   std::string_view octets() const { return {data_.get() + begin_, end_ - begin_}; }
   bool empty() const { return begin_ == end_; }
 
   // Room to receive into. `packet`: the size of the packet that begins here, 0 if unknown.
   std::span<char> prepare(std::size_t packet) {
-    const std::size_t held = end_ - begin_;
-    std::size_t size = std::max({kSmall, packet, filled_ ? std::min(capacity_ * 4, kBusy) : 0});
+    const std::size_t size = std::max({kSmall, packet, filled_ ? std::min(capacity_ * 4, kBusy) : 0});
     if (empty() ? size != capacity_ : size > capacity_) {
-      auto data = std::make_unique_for_overwrite<char[]>(size);
-      if (held > 0) std::memcpy(data.get(), data_.get() + begin_, held);
-      data_ = std::move(data);
-      capacity_ = size;
-    } else if (begin_ > 0 && held > 0) {
-      std::memmove(data_.get(), data_.get() + begin_, held);
+      resize(size);
+    } else if (begin_ > 0) {
+      std::memmove(data_.get(), data_.get() + begin_, end_ - begin_);
+      end_ -= begin_;
+      begin_ = 0;
     }
-    begin_ = 0;
-    end_ = held;
     return {data_.get() + end_, capacity_ - end_};
   }
+
+  // Nothing will be received for a while.
+  void trim() { resize(end_ - begin_); }
 
   void received(std::size_t size) {
     end_ += size;
@@ -43,6 +42,16 @@ class InputBuffer {
   std::size_t capacity() const { return capacity_; }
 
  private:
+  void resize(std::size_t size) {
+    const std::size_t held = end_ - begin_;
+    auto data = std::make_unique_for_overwrite<char[]>(size);
+    if (held > 0) std::memcpy(data.get(), data_.get() + begin_, held);
+    data_ = std::move(data);
+    capacity_ = size;
+    begin_ = 0;
+    end_ = held;
+  }
+
   std::unique_ptr<char[]> data_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;

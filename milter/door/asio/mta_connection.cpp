@@ -65,6 +65,8 @@ void MtaConnection::process(Next next) {
   if (next == Next::close) return close();
   if (keep_ || !socket_.is_open()) return;
   if (unsent_.empty()) return read();
+  in_.trim();
+  unsent_.shrink_to_fit();
   worker_.wait_for(Waiting::stalled, *this);
 }
 

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+#include "tests/fault/report.h"
+
+namespace replygate::test {
+
+struct GoalOptions {
+  std::string binary;      // of replygate
+  bool full = false;       // the whole test, else a short form
+  bool sanitized = false;  // figures of time and memory mean nothing
+};
+
+// Each plays one test of the reliability goals and reports its figures.
+void restarts(const GoalOptions& options, Report& report);         // G5
+void no_descriptors(const GoalOptions& options, Report& report);   // G17
+void few_tasks(const GoalOptions& options, Report& report);        // G18
+void slow_peers(const GoalOptions& options, Report& report);       // G19
+void mutated_packets(const GoalOptions& options, Report& report);  // G20
+void idle_peers(const GoalOptions& options, Report& report);       // G21
+void soak(const GoalOptions& options, Report& report);             // G29
+void order_attacks(const GoalOptions& options, Report& report);    // G32
+
+}  // namespace replygate::test

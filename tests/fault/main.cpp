@@ -1,0 +1,58 @@
+// Plays the tests of the reliability goals: fault_goals REPLYGATE [--full] [--loose] [G5 G17 …]
+
+#include <csignal>
+#include <exception>
+#include <set>
+#include <string>
+
+#include "tests/fault/goals.h"
+
+namespace replygate::test {
+namespace {
+
+struct Goal {
+  std::string_view id;
+  void (*play)(const GoalOptions&, Report&);
+};
+
+constexpr Goal kGoals[] = {{"G5", restarts},    {"G17", no_descriptors},  {"G18", few_tasks},
+                           {"G19", slow_peers}, {"G20", mutated_packets}, {"G21", idle_peers},
+                           {"G29", soak},       {"G32", order_attacks}};
+
+int run(int argc, char** argv) {
+  GoalOptions options{.binary = argv[1]};
+  bool loose = false;
+  std::set<std::string, std::less<>> chosen;
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--full") {
+      options.full = true;
+    } else if (word == "--loose") {
+      loose = true;
+    } else {
+      chosen.insert(word);
+    }
+  }
+  Report report(loose);
+  for (const Goal& goal : kGoals) {
+    if (chosen.empty() || chosen.contains(goal.id)) goal.play(options, report);
+  }
+  return report.good() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace replygate::test
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    fmt::print(stderr, "usage: fault_goals REPLYGATE [--full] [--loose] [GOAL…]\n");
+    return 64;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return replygate::test::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "fault_goals: {}\n", error.what());
+    return 1;
+  }
+}
