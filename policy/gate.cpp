@@ -101,6 +101,7 @@ void finish(Store& store, Case& c, Readings answer) {
 
 void Gate::judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
                  Done done) {
+  if (policy.rules_at(question.stage).empty()) return done({});
   Case c{.facts = facts,
          .question = question,
          .tally = tally,

@@ -104,7 +104,7 @@ struct DoorBounds {
   Duration idle = std::chrono::seconds(7210);            // between two packets
   Duration packet_time = std::chrono::seconds(20);       // for a packet begun, and for a reply to be read
   Duration drain = std::chrono::seconds(10);             // at a stop
-  std::int64_t threads = 0;                              // 0: as the machine has cores, at most 4
+  std::int64_t threads = 0;                              // 0: one for two cores, at most 4
 };
 
 // What the daemon needs to know besides the rules.

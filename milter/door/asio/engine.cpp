@@ -18,12 +18,12 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::int64_t kMostThreads = 4;
+constexpr std::int64_t kMostThreads = 4;  // by default; one carries more mail than an MTA on such a machine sends
 constexpr rlim_t kOtherDescriptors = 64;  // logs, stores, the second door
 
 std::int64_t thread_count(const DoorBounds& bounds) {
-  const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
-  return bounds.threads == 0 ? std::min(cores, kMostThreads) : bounds.threads;
+  const std::int64_t cores = std::thread::hardware_concurrency();
+  return bounds.threads == 0 ? std::clamp<std::int64_t>(cores / 2, 1, kMostThreads) : bounds.threads;
 }
 
 // Each connection takes a descriptor. The soft limit is raised as far as the system allows.

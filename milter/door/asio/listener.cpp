@@ -19,16 +19,15 @@ bool no_resources(const boost::system::error_code& error) {
          error == asio::error::no_buffer_space || error == boost::system::errc::too_many_files_open_in_system;
 }
 
-void set_options(StreamSocket& socket) {
+void set_options(StreamSocket& socket, bool local) {
   boost::system::error_code ignored;
   socket.non_blocking(true, ignored);
-  if (socket.local_endpoint(ignored).protocol().family() == AF_UNIX) return;
+  if (local) return;
   // Without it a second packet waits for the MTA's delayed acknowledgement.
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
-// Whether the socket at `path` is the one that `descriptor` listens on, as far as names tell.
 void remove_path(const SocketAddress& address) {
   if (address.family == SocketAddress::Family::unix_path) ::unlink(address.path.c_str());
 }
@@ -51,6 +50,7 @@ Listener::Listener(StreamAcceptor acceptor, SocketAddress address, const std::ve
       address_(std::move(address)),
       workers_(workers),
       shared_(shared),
+      local_(acceptor_.local_endpoint().protocol().family() == AF_UNIX),
       timer_(workers.front()->context()) {
   acceptor_.non_blocking(true);
 }
@@ -79,7 +79,7 @@ void Listener::serve(StreamSocket socket) {
     paused_ = false;
     fmt::print(stderr, "replygate: {}: accepting connections again\n", address_.text());
   }
-  set_options(socket);
+  set_options(socket, local_);
   shared_.traffic.begin_session();
   workers_[next_]->serve(std::move(socket));
 }

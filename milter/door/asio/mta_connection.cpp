@@ -44,16 +44,14 @@ void MtaConnection::on_read(error_code error, std::size_t size) {
 }
 
 void MtaConnection::process(Next next) {
-  std::string& out = worker_.scratch();
-  out.clear();
   if (keep_) {
     keep_.reset();
-    next = dialogue_.resume(out);
+    next = dialogue_.resume(out_);
   }
   bool more = true;
   while (next == Next::read && more) {
     const std::size_t before = in_.octets().size();
-    next = take_packet(out);
+    next = take_packet();
     more = in_.octets().size() != before;
   }
   if (next == Next::wait) {
@@ -61,17 +59,14 @@ void MtaConnection::process(Next next) {
     guard_.emplace(worker_.context().get_executor());
     worker_.wait_for(Waiting::decision, *this);
   }
-  if (!out.empty()) send(out);
+  if (next != Next::read) send();
   if (next == Next::close) return close();
-  if (keep_ || !socket_.is_open()) return;
-  if (unsent_.empty()) return read();
-  in_.trim();
-  unsent_.shrink_to_fit();
-  worker_.wait_for(Waiting::stalled, *this);
+  if (next == Next::wait) return;
+  out_.empty() ? read() : worker_.send_later(shared_from_this());
 }
 
 // Uses up nothing where no whole packet has come.
-MtaConnection::Next MtaConnection::take_packet(std::string& out) {
+MtaConnection::Next MtaConnection::take_packet() {
   const auto most = static_cast<std::size_t>(worker_.shared().services.policy->settings().bounds.packet);
   const wire::Framed framed = wire::next_packet(in_.octets(), most);
   packet_ = framed.kind == wire::Framed::Kind::incomplete ? framed.size : 0;
@@ -81,7 +76,7 @@ MtaConnection::Next MtaConnection::take_packet(std::string& out) {
     case wire::Framed::Kind::empty: complain("an empty packet"); return Next::close;
     case wire::Framed::Kind::packet: break;
   }
-  const Next next = dialogue_.take(framed.packet, out);
+  const Next next = dialogue_.take(framed.packet, out_);
   if (!dialogue_.problem().empty()) complain(dialogue_.problem());
   in_.use(framed.size);
   stalled_ = false;
@@ -94,34 +89,41 @@ void MtaConnection::on_answer() {
   keep_.reset();
 }
 
-void MtaConnection::send(std::string_view octets) {
-  const bool first = unsent_.empty();
-  if (first) {
-    error_code error;
-    const std::size_t sent = socket_.write_some(asio::buffer(octets), error);
-    if (error && error != asio::error::would_block) return close();
-    octets.remove_prefix(sent);
-  }
-  unsent_ += octets;
-  if (unsent_.empty() || !first) return;
-  socket_.async_wait(StreamSocket::wait_write, [self = shared_from_this()](error_code error) {
-    if (!error && self->socket_.is_open()) self->send_rest();
-  });
+void MtaConnection::flush() {
+  send();
+  go_on();
 }
 
-void MtaConnection::send_rest() {
-  const std::string rest = std::exchange(unsent_, {});
-  send(rest);
-  if (!keep_ && unsent_.empty() && socket_.is_open()) process(Next::read);
+void MtaConnection::go_on() {
+  if (keep_ || !socket_.is_open()) return;
+  if (out_.empty()) return read();
+  in_.trim();
+  out_.shrink_to_fit();
+  worker_.wait_for(Waiting::stalled, *this);
+}
+
+void MtaConnection::send() {
+  if (blocked_ || out_.empty() || !socket_.is_open()) return;
+  error_code error;
+  const std::size_t sent = socket_.write_some(asio::buffer(out_), error);
+  if (error && error != asio::error::would_block) return close();
+  out_.erase(0, sent);
+  if (out_.empty()) return;
+  blocked_ = true;
+  socket_.async_wait(StreamSocket::wait_write, [self = shared_from_this()](error_code failed) {
+    self->blocked_ = false;
+    if (failed || !self->socket_.is_open()) return;
+    self->send();
+    if (self->out_.empty()) self->go_on();
+  });
 }
 
 void MtaConnection::on_deadline(Waiting what) {
   if (what != Waiting::decision) return close();
   worker_.wait_for(Waiting::decision, *this);
-  if (!dialogue_.may_progress() || !unsent_.empty()) return;
-  std::string packet;
-  wire::append_progress(packet);
-  send(packet);
+  if (!dialogue_.may_progress() || blocked_) return;
+  wire::append_progress(out_);
+  send();
 }
 
 void MtaConnection::complain(std::string_view problem) {

@@ -27,6 +27,7 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, 
   void start() { read(); }
   void close();
   void on_deadline(Waiting what);
+  void flush();  // what was left to Worker::send_later
 
  private:
   using Next = wire::Dialogue::Next;
@@ -34,18 +35,19 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, 
   void read();
   void on_read(boost::system::error_code error, std::size_t size);
   void process(Next next);
-  Next take_packet(std::string& out);
+  Next take_packet();
   void on_answer();
-  void send(std::string_view octets);
-  void send_rest();
+  void send();
+  void go_on();
   void complain(std::string_view problem);
 
   Worker& worker_;
   StreamSocket socket_;
   InputBuffer in_;
   std::size_t packet_ = 0;  // size of the packet that has begun to arrive; 0 if not known
-  std::string unsent_;
-  bool stalled_ = false;  // the time of a packet that has begun is running
+  std::string out_;         // to be sent
+  bool blocked_ = false;    // the peer must read before more is sent
+  bool stalled_ = false;    // the time of a packet that has begun is running
 
   // While a decision is under way: who keeps us and the worker alive.
   std::shared_ptr<MtaConnection> keep_;

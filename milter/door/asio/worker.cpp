@@ -68,6 +68,15 @@ void Worker::wait_for(Waiting what, Deadlines::Item& connection) {
   wake_at(*deadlines(what).next());
 }
 
+void Worker::send_later(std::shared_ptr<MtaConnection> connection) {
+  unsent_.push_back(std::move(connection));
+  if (unsent_.size() > 1) return;
+  asio::post(context_, [this] {
+    const auto connections = std::exchange(unsent_, {});
+    for (const auto& waiting : connections) waiting->flush();
+  });
+}
+
 // The timer is set only when something is due earlier than it; put-off deadlines find it waking in vain.
 void Worker::wake_at(Deadlines::Time time) {
   if (time >= wake_ || stopping_) return;

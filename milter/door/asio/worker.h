@@ -5,8 +5,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "milter/door/asio/deadlines.h"
 #include "milter/door/listening.h"
@@ -15,6 +16,8 @@
 #include "milter/log/throttle.h"
 
 namespace replygate {
+
+class MtaConnection;
 
 // What all threads of the engine share. Outlives them.
 struct EngineShared {
@@ -47,7 +50,9 @@ class Worker {
 
   // On this worker's thread, for its connections.
   void wait_for(Waiting what, Deadlines::Item& connection);
-  std::string& scratch() { return scratch_; }
+  // Its flush() is called once all that is ready to be read has been: under load peers then wake up once for many
+  // replies.
+  void send_later(std::shared_ptr<MtaConnection> connection);
   EngineShared& shared() { return shared_; }
 
  private:
@@ -61,7 +66,7 @@ class Worker {
   // Before the context, whose end ends connections.
   std::array<Deadlines, 3> deadlines_;
   Deadlines::Time wake_ = Deadlines::Time::max();
-  std::string scratch_;
+  std::vector<std::shared_ptr<MtaConnection>> unsent_;
 
   boost::asio::io_context context_{1};
   boost::asio::steady_timer timer_{context_};

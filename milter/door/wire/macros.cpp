@@ -12,15 +12,6 @@ std::string_view bare(std::string_view name) {
   return braced ? name.substr(1, name.size() - 2) : name;
 }
 
-std::optional<std::string_view> find(std::string_view text, std::string_view name) {
-  while (const auto key = take_string(text)) {
-    const auto value = take_string(text);
-    if (!value) break;
-    if (bare(*key) == name) return *value;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 MacroTable::Level MacroTable::level_of(char command) {
@@ -43,23 +34,36 @@ void MacroTable::set(std::string_view data) {
   const Level level = level_of(data.front());
   if (level == kLevels) return;
   clear_from(level);
-  texts_[level] = data.substr(1);
+  Macros& macros = levels_[level];
+  macros.text = data.substr(1);
+  std::string_view rest = macros.text;
+  while (const auto name = take_string(rest)) {
+    const auto value = take_string(rest);
+    if (!value) break;
+    macros.list.push_back({bare(*name), *value});
+  }
 }
 
 std::string_view MacroTable::get(std::string_view name) const {
+  const std::string_view wanted = bare(name);
   for (std::size_t level = kLevels; level-- > 0;) {
-    if (const auto value = find(texts_[level], bare(name))) return *value;
+    for (const Macro& macro : levels_[level].list) {
+      if (macro.name == wanted) return macro.value;
+    }
   }
   return {};
 }
 
 void MacroTable::clear_from(std::size_t level) {
-  for (; level < kLevels; ++level) texts_[level].clear();
+  for (; level < kLevels; ++level) {
+    levels_[level].text.clear();
+    levels_[level].list.clear();
+  }
 }
 
 std::size_t MacroTable::octets() const {
   std::size_t sum = 0;
-  for (const std::string& text : texts_) sum += text.capacity();
+  for (const Macros& macros : levels_) sum += macros.text.capacity() + macros.list.capacity() * sizeof(Macro);
   return sum;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "milter/door/mta_events.h"
 
@@ -13,6 +14,10 @@ namespace replygate::wire {
 // passed over, and macros for commands that have none are ignored.
 class MacroTable final : public MacroSource {
  public:
+  MacroTable() = default;
+  MacroTable(const MacroTable&) = delete;
+  MacroTable& operator=(const MacroTable&) = delete;
+
   // The data of a macro packet: the command that the macros belong to, then names and values.
   void set(std::string_view data);
 
@@ -30,7 +35,16 @@ class MacroTable final : public MacroSource {
   static Level level_of(char command);
   void clear_from(std::size_t level);
 
-  std::array<std::string, kLevels> texts_;  // name NUL value NUL …
+  struct Macro {
+    std::string_view name;  // without braces
+    std::string_view value;
+  };
+  struct Macros {
+    std::string text;  // that the others point into
+    std::vector<Macro> list;
+  };
+
+  std::array<Macros, kLevels> levels_;
 };
 
 }  // namespace replygate::wire
