@@ -1,29 +1,69 @@
 #pragma once
 
-#include <boost/json/object.hpp>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "policy/record.h"
 
-// The content of a record as a tree, from which both written forms are made. Keys are those of conf/LOG.md. Each
-// function adds to an object, in the storage of that object.
+// The content of a record, handed field by field to whatever writes it. Keys are those of conf/LOG.md.
 namespace replygate::detail {
 
-using boost::json::object;
+// Takes fields in their order. Texts are whatever octets they are.
+class FieldWriter {
+ public:
+  FieldWriter() = default;
+  FieldWriter(const FieldWriter&) = delete;
+  FieldWriter& operator=(const FieldWriter&) = delete;
+  virtual ~FieldWriter() = default;
 
-// `text` as valid UTF-8: octets that are not are written \xNN; at most 1000 octets are kept.
-std::string safe_text(std::string_view text);
+  virtual void text(std::string_view key, std::string_view value) = 0;
+  virtual void number(std::string_view key, std::int64_t value) = 0;
+  virtual void flag(std::string_view key, bool value) = 0;
+  virtual void open(std::string_view key) = 0;       // an object within
+  virtual void open_list(std::string_view key) = 0;  // of texts, or of objects that open_item() begins
+  virtual void open_item() = 0;
+  virtual void item(std::string_view value) = 0;
+  virtual void close() = 0;  // the object or list opened last
+};
+
+// As JSON without white space, appended to `out`, which outlives the writer.
+class JsonWriter final : public FieldWriter {
+ public:
+  explicit JsonWriter(std::string& out) : out_(out) {}
+
+  void text(std::string_view key, std::string_view value) override;
+  void number(std::string_view key, std::int64_t value) override;
+  void flag(std::string_view key, bool value) override;
+  void open(std::string_view key) override { begin(key, '{', '}'); }
+  void open_list(std::string_view key) override { begin(key, '[', ']'); }
+  void open_item() override;
+  void item(std::string_view value) override;
+  void close() override;
+
+  void open_root(char bracket);  // '{' or '['
+
+ private:
+  void comma();
+  void key(std::string_view key);
+  void begin(std::string_view key, char bracket, char end);
+
+  std::string& out_;
+  std::string ends_;  // brackets that are open
+};
+
+// `text` as a JSON string: octets that are no UTF-8 are written \xNN; at most 1000 octets are kept.
+void append_json_text(std::string& out, std::string_view text);
+
+// A whole text, however long, as a JSON string. It is UTF-8.
+void append_quoted(std::string& out, std::string_view text);
 
 std::string format_time(Instant time);  // RFC 3339 in UTC with milliseconds
 
-// What was said of a recipient or of the message: action, reply, classification, rule, limits, observed …
-void add_verdict(object& fields, const Verdict& verdict, const Connection& connection);
-
 // A recipient with its verdict, without its reference.
-void add_recipient(object& fields, const JudgedRecipient& judged, const Connection& connection);
+void write_recipient(FieldWriter& fields, const JudgedRecipient& judged, const Connection& connection);
 
-// The transaction itself, with what was said of the message and without recipients.
-void add_transaction(object& fields, const Record& record);
+// The transaction itself under the reference `ref`, with what was said of the message and without recipients.
+void write_transaction(FieldWriter& fields, const Record& record, std::string_view ref);
 
 }  // namespace replygate::detail

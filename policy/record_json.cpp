@@ -1,29 +1,131 @@
-#include <array>
-#include <boost/json/array.hpp>
-#include <boost/json/monotonic_resource.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <boost/json/string.hpp>
+#include <boost/locale/encoding_utf.hpp>
 
 #include "policy/record.h"
 #include "policy/record_fields.h"
 
 namespace replygate {
+namespace detail {
+namespace {
+
+using boost::locale::utf::utf_traits;
+
+constexpr std::size_t kLongestText = 1000;
+
+bool plain(std::string_view text) {
+  return text.size() <= kLongestText &&
+         std::ranges::all_of(text, [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });
+}
+
+std::string safe_text(std::string_view text) {
+  std::string result;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end && result.size() < kLongestText) {
+    const char* const begin = at;
+    const auto point = utf_traits<char>::decode(at, end);
+    if (point == boost::locale::utf::illegal || point == boost::locale::utf::incomplete) {
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(*begin));
+      at = begin + 1;
+    } else {
+      result.append(begin, at);
+    }
+  }
+  if (at != end) result += "...";
+  return result;
+}
+
+}  // namespace
+
+void append_quoted(std::string& out, std::string_view text) {
+  out += boost::json::serialize(boost::json::string(text));
+}
+
+void append_json_text(std::string& out, std::string_view text) {
+  if (!plain(text)) return append_quoted(out, safe_text(text));
+  out += '"';
+  out += text;
+  out += '"';
+}
+
+void JsonWriter::comma() {
+  if (out_.back() != '{' && out_.back() != '[') out_ += ',';
+}
+
+void JsonWriter::key(std::string_view key) {
+  comma();
+  out_ += '"';
+  out_ += key;
+  out_ += "\":";
+}
+
+void JsonWriter::begin(std::string_view name, char bracket, char end) {
+  key(name);
+  out_ += bracket;
+  ends_ += end;
+}
+
+void JsonWriter::open_root(char bracket) {
+  out_ += bracket;
+  ends_ += bracket == '{' ? '}' : ']';
+}
+
+void JsonWriter::open_item() {
+  comma();
+  open_root('{');
+}
+
+void JsonWriter::close() {
+  out_ += ends_.back();
+  ends_.pop_back();
+}
+
+void JsonWriter::text(std::string_view name, std::string_view value) {
+  key(name);
+  append_json_text(out_, value);
+}
+
+void JsonWriter::number(std::string_view name, std::int64_t value) {
+  key(name);
+  const fmt::format_int digits(value);
+  out_.append(digits.data(), digits.size());
+}
+
+void JsonWriter::flag(std::string_view name, bool value) {
+  key(name);
+  out_ += value ? "true" : "false";
+}
+
+void JsonWriter::item(std::string_view value) {
+  comma();
+  append_json_text(out_, value);
+}
+
+}  // namespace detail
 
 std::string to_json(const Record& record) {
-  namespace json = boost::json;
-  std::array<unsigned char, 16384> buffer;  // most records fit; longer ones take more from the heap
-  json::monotonic_resource arena(buffer.data(), buffer.size());
-  json::object fields(&arena);
-  fields.reserve(24);
-  detail::add_transaction(fields, record);
-  json::array& recipients = fields["recipients"].emplace_array();
-  recipients.reserve(record.recipients.size());
+  constexpr std::size_t kTransaction = 512;
+  constexpr std::size_t kRecipient = 512;
+  std::string line;
+  line.reserve(kTransaction + kRecipient * record.recipients.size());
+  detail::JsonWriter fields(line);
+  fields.open_root('{');
+  detail::write_transaction(fields, record, record.ref);
+  fields.open_list("recipients");
   for (const JudgedRecipient& judged : record.recipients) {
-    json::object& said = recipients.emplace_back(nullptr).emplace_object();
-    said.reserve(16);
-    said["ref"] = judged.ref;
-    detail::add_recipient(said, judged, record.connection);
+    fields.open_item();
+    fields.text("ref", judged.ref);
+    detail::write_recipient(fields, judged, record.connection);
+    fields.close();
   }
-  return json::serialize(fields) + '\n';
+  fields.close();
+  fields.close();
+  line += '\n';
+  return line;
 }
 
 }  // namespace replygate

@@ -164,6 +164,16 @@ TEST(Replies, Refusal) {
   EXPECT_EQ(heard[2], (test::Heard{'p', ""}));
 }
 
+TEST(Replies, ChangesToAMessage) {
+  std::string out;
+  append_add_header(out, "X-Policy", "seen");
+  append_quarantine(out, "to be looked at");
+  append_add_header(out, std::string_view("A\0B", 3), std::string_view("c\0d", 3));
+  EXPECT_EQ(packets_in(out), (std::vector<test::Heard>{{'h', test::strings({"X-Policy", "seen"})},
+                                                       {'q', test::strings({"to be looked at"})},
+                                                       {'h', test::strings({"A", "c"})}}));
+}
+
 TEST(Replies, Negotiation) {
   std::string out;
   const std::vector<MacroWish> wishes = {{MacroStage::connect, "j"}, {MacroStage::end_of_headers, "i {x}"}};

@@ -31,7 +31,6 @@ enum class Command : char {
 // To the MTA.
 enum class Reply : char {
   add_header = 'h',
-  insert_header = 'i',
   go_on = 'c',
   negotiate = 'O',
   progress = 'p',

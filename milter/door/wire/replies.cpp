@@ -9,6 +9,8 @@ void append(std::string& out, Reply reply, std::string_view data = {}) {
   append_packet(out, static_cast<char>(reply), data);
 }
 
+std::string_view until_nul(std::string_view text) { return text.substr(0, text.find('\0')); }
+
 }  // namespace
 
 void append_negotiation(std::string& out, const Negotiation& answer, std::span<const MacroWish> wishes) {
@@ -29,6 +31,20 @@ void append_refusal(std::string& out, const replygate::Reply& reply) {
   for (const char c : reply.wire()) text.append(c == '%' ? 2 : 1, c);
   text.push_back('\0');
   append(out, Reply::reply_code, text);
+}
+
+void append_add_header(std::string& out, std::string_view name, std::string_view value) {
+  std::string data(until_nul(name));
+  data.push_back('\0');
+  data += until_nul(value);
+  data.push_back('\0');
+  append(out, Reply::add_header, data);
+}
+
+void append_quarantine(std::string& out, std::string_view reason) {
+  std::string data(until_nul(reason));
+  data.push_back('\0');
+  append(out, Reply::quarantine, data);
 }
 
 void append_progress(std::string& out) { append(out, Reply::progress); }

@@ -20,6 +20,11 @@ void append_go_on(std::string& out);
 // The client gets the reply as it is: MTAs read '%' as the beginning of a directive, so it is doubled.
 void append_refusal(std::string& out, const replygate::Reply& reply);
 
+// Changes to a message, before the answer to its end; to be sent only where the MTA offers kAddHeaders or kQuarantine
+// and was told so at the negotiation. The texts are data: NUL ends them, so that octets from there on are not sent.
+void append_add_header(std::string& out, std::string_view name, std::string_view value);  // behind all others
+void append_quarantine(std::string& out, std::string_view reason);                        // into the MTA's hold queue
+
 // The decision takes longer; the MTA shall go on waiting. At the end of a message only.
 void append_progress(std::string& out);
 
