@@ -66,8 +66,8 @@ void Listener::accept() {
 }
 
 void Listener::on_accept(Error error, StreamSocket socket) {
+  if (!error) serve(std::move(socket));  // also one that came just before the stop
   if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
-  if (!error) serve(std::move(socket));
   if (no_resources(error)) return pause(error.message());
   if (full())
     return pause(fmt::format("max_connections, {}, reached", shared_.services.policy->settings().bounds.connections));
