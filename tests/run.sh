@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is needed, builds, and runs every test: units, store contract, broken policies, documentation, real
-# Postfix and real Sendmail; then the units under ASan+UBSan and TSan, MTA tests under them too, and short fuzzing.
+# Installs what is needed, builds, and runs every test: units, store contract, broken policies, documentation, both
+# engines against each other, real Postfix and real Sendmail with each, reliability goals in their short forms; then the
+# units under ASan+UBSan and TSan, most MTA tests and attacks under them too, and short fuzzing.
 #   tests/run.sh           everything
 #   tests/run.sh release   the release build alone
-#   tests/run.sh long      everything, clang-tidy, and ten minutes for each fuzz target
+#   tests/run.sh long      everything, clang-tidy, the reliability goals in full, and ten minutes for each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-all}
@@ -28,15 +29,22 @@ build release
 echo "== ASan and UBSan"
 build asan
 "${as_root[@]}" env ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
-  ctest --test-dir build/asan --output-on-failure -L 'unit|mta' -E mta_relay
+  ctest --test-dir build/asan --output-on-failure -L 'unit|mta' -E 'relay|libmilter_(addresses|replies)'
+build/asan/tests/fault_goals build/asan/replygate --loose G20 G29 G32
 
 echo "== TSan"
 build tsan
 "${as_root[@]}" env TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=0 exitcode=66" \
-  ctest --test-dir build/tsan --output-on-failure -L 'unit|mta' -E 'mta_relay|mta_addresses'
+  ctest --test-dir build/tsan --output-on-failure -L 'unit|mta' -E 'relay|addresses|libmilter_replies'
+TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp exitcode=66" \
+  build/tsan/tests/fault_goals build/tsan/replygate --loose G5 G20
 
 echo "== fuzzing"
 build fuzz
 seconds=20
-[ "$what" = long ] && { seconds=600; tests/lint.sh tidy; }
+if [ "$what" = long ]; then
+  seconds=600
+  tests/lint.sh tidy
+  tests/fault/run.sh full
+fi
 tests/fuzz/run.sh "$seconds"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Transactions a second, latency and CPU of replygate beside a filter that does nothing; see README.md."""
+"""Transactions a second, latency and CPU of replygate's engines beside filters that do nothing; see README.md."""
 
 import argparse
 import json
@@ -13,7 +13,8 @@ import time
 
 POLICY = """version = 1
 [milter]
-listen = "unix:{dir}/replygate.sock"
+listen = "unix:{dir}/{engine}.sock"
+engine = "{engine}"
 [log]
 decisions = "file:{dir}/records"
 [site]
@@ -56,7 +57,7 @@ def answers(path):
             return False
 
 
-def measure(command, path, options, messages, recipients, connections):
+def measure(command, path, options, case):
     path.unlink(missing_ok=True)
     filter_ = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
@@ -64,51 +65,71 @@ def measure(command, path, options, messages, recipients, connections):
             time.sleep(0.02)
         before = cpu_seconds(filter_.pid)
         report = json.loads(subprocess.run(
-            [options.milterload, "--socket", f"unix:{path}", "--connections", str(connections),
-             "--duration", str(options.seconds), "--messages-per-session", str(messages),
-             "--recipients", str(recipients), "--senders", "100000", "--json"],
+            [options.milterload, "--socket", f"unix:{path}", "--connections", str(case["connections"]),
+             "--think", str(case["think"]), "--duration", str(options.seconds),
+             "--messages-per-session", str(case["messages"]), "--recipients", str(case["recipients"]),
+             "--senders", "100000", "--json"],
             capture_output=True, text=True, check=True).stdout)
         cpu = cpu_seconds(filter_.pid) - before
-        return {"rate": report["per_second"]["transactions"], "p99": report["latency_us"]["transaction"]["p99"],
+        return {"rate": report["per_second"]["transactions"], "p99": report["latency_us"]["transaction"]["p99"] / 1000,
                 "cpu": cpu / report["transactions"] * 10000, "mib": resident_mib(filter_.pid)}
     finally:
         filter_.terminate()
         filter_.wait()
 
 
+def filters(options, folder):
+    """Name: (command, path of its socket)."""
+    def replygate(engine):
+        policy = folder / f"{engine}.toml"
+        policy.write_text(POLICY.format(dir=folder, engine=engine))
+        return [options.replygate, "run", "-c", str(policy)], folder / f"{engine}.sock"
+
+    return {
+        "bare protocol": ([options.raw, f"unix:{folder}/raw.sock"], folder / "raw.sock"),
+        "empty libmilter": ([options.null, f"unix:{folder}/null.sock"], folder / "null.sock"),
+        "replygate, libmilter": replygate("libmilter"),
+        "replygate, asio": replygate("asio"),
+    }
+
+
+def cases(options):
+    for connections, think in ((16, 0), (256, 0), (256, 0.005)):
+        for messages in (1, 10):
+            for recipients in (1, 5):
+                if options.connections in (None, connections):
+                    yield {"connections": connections, "think": think, "messages": messages, "recipients": recipients}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--milterload", required=True)
-    parser.add_argument("--reference", required=True)
+    parser.add_argument("--null", required=True, help="the filter on libmilter that accepts everything")
+    parser.add_argument("--raw", required=True, help="the filter that answers each packet from one thread")
     parser.add_argument("--replygate", default=str(pathlib.Path(__file__).parents[2] / "build/release/replygate"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--connections", type=int, help="these cases alone")
     options = parser.parse_args()
+    print("| connections | think ms | messages | recipients | filter | tx/s | p99 ms | CPU s/10k | MiB "
+          "| tx/s of empty libmilter | p99 | CPU |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        policy = folder / "policy.toml"
-        policy.write_text(POLICY.format(dir=folder))
-        filters = {
-            "reference": ([options.reference, f"unix:{folder}/null.sock"], folder / "null.sock"),
-            "replygate": ([options.replygate, "run", "-c", str(policy)], folder / "replygate.sock"),
-        }
-        print("messages recipients | reference tx/s  p99 us  CPU s/10k | replygate tx/s  p99 us  CPU s/10k   MiB"
-              " | ratio tx/s  p99   CPU")
-        for messages in (1, 10):
-            for recipients in (1, 5):
-                results = {name: [] for name in filters}
-                for _ in range(options.rounds):
-                    for name, (command, path) in filters.items():
-                        (folder / "records").unlink(missing_ok=True)
-                        results[name].append(
-                            measure(command, path, options, messages, recipients, options.connections))
-                middle = {name: {key: statistics.median(r[key] for r in rows) for key in rows[0]}
-                          for name, rows in results.items()}
-                a, b = middle["reference"], middle["replygate"]
-                print(f"{messages:8} {recipients:10} | {a['rate']:14.0f} {a['p99']:7.0f} {a['cpu']:10.2f} |"
-                      f" {b['rate']:14.0f} {b['p99']:7.0f} {b['cpu']:10.2f} {b['mib']:5.0f} |"
-                      f" {b['rate'] / a['rate']:10.2f} {b['p99'] / a['p99']:5.2f} {b['cpu'] / a['cpu']:5.2f}", flush=True)
+        for case in cases(options):
+            results = {name: [] for name in filters(options, folder)}
+            for _ in range(options.rounds):
+                for name, (command, path) in filters(options, folder).items():
+                    (folder / "records").unlink(missing_ok=True)
+                    results[name].append(measure(command, path, options, case))
+            middle = {name: {key: statistics.median(r[key] for r in rows) for key in rows[0]}
+                      for name, rows in results.items()}
+            base = middle["empty libmilter"]
+            for name, row in middle.items():
+                print(f"| {case['connections']} | {case['think'] * 1000:.0f} | {case['messages']} | {case['recipients']} "
+                      f"| {name} | {row['rate']:.0f} | {row['p99']:.2f} | {row['cpu']:.2f} | {row['mib']:.0f} "
+                      f"| {row['rate'] / base['rate']:.2f} | {row['p99'] / base['p99']:.2f} "
+                      f"| {row['cpu'] / base['cpu']:.2f} |", flush=True)
 
 
 main()

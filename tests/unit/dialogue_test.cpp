@@ -410,6 +410,17 @@ TEST(Dialogue, AnEndlessMessageIsBounded) {
   EXPECT_EQ(mta.say(recipient), "c");
 }
 
+TEST(Dialogue, MacrosAreBounded) {
+  World world("[milter]\nmax_session_memory = \"1 MiB\"\n");
+  Mta mta(world);
+  mta.begin();
+  mta.hear(packet('D', std::string(500000, 'M')));
+  EXPECT_EQ(mta.next, Next::read);
+  mta.hear(packet('D', std::string(900000, 'R')));
+  EXPECT_EQ(mta.next, Next::close);
+  EXPECT_EQ(mta.dialogue().problem(), "macros beyond max_session_memory");
+}
+
 TEST(Dialogue, ThousandRecipientsAreEachJudged) {
   World world(R"(
 [[rule]]

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "milter/door/wire/arguments.h"
@@ -148,6 +149,15 @@ TEST(Macros, WhatMakesNoSenseIsPassedOver) {
   set(table, 'M', {"a", "1", "b"});
   EXPECT_EQ(table.get("a"), "1");
   EXPECT_EQ(table.get("b"), "");
+}
+
+TEST(Macros, AreBounded) {
+  MacroTable table;
+  std::string data = "M";
+  for (int i = 0; i < 1000; ++i) data += fmt::format("m{}{}", i, std::string_view("\0v\0", 3));
+  table.set(data);
+  EXPECT_EQ(table.get("m255"), "v");
+  EXPECT_EQ(table.get("m256"), "");
 }
 
 TEST(Replies, Refusal) {

@@ -14,11 +14,6 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kPause{50};
 
-bool no_resources(const boost::system::error_code& error) {
-  return error == asio::error::no_descriptors || error == asio::error::no_memory ||
-         error == asio::error::no_buffer_space || error == boost::system::errc::too_many_files_open_in_system;
-}
-
 void set_options(StreamSocket& socket, bool local) {
   boost::system::error_code ignored;
   socket.non_blocking(true, ignored);
@@ -68,7 +63,8 @@ void Listener::accept() {
 void Listener::on_accept(Error error, StreamSocket socket) {
   if (!error) serve(std::move(socket));  // also one that came just before the stop
   if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
-  if (no_resources(error)) return pause(error.message());
+  // Mostly for want of descriptors; whatever it is, trying again at once would fail again.
+  if (error && error != asio::error::connection_aborted) return pause(error.message());
   if (full())
     return pause(fmt::format("max_connections, {}, reached", shared_.services.policy->settings().bounds.connections));
   accept();

@@ -48,7 +48,9 @@ Dialogue::Next Dialogue::handle(const Packet& packet, std::string& out) {
   switch (command) {
     case Command::negotiate: return negotiate(packet.data, out);
     case Command::quit: end_session(); return Next::close;
-    case Command::macros: macros_.set(packet.data); return Next::read;
+    case Command::macros:
+      macros_.set(packet.data);
+      return macros_.octets() <= most_memory() ? Next::read : fail("macros beyond max_session_memory");
     default: break;
   }
   if (place_ == Place::start) return fail("no negotiation");
@@ -120,10 +122,15 @@ Dialogue::Next Dialogue::helo(std::string_view data, std::string& out) {
 
 std::optional<replygate::Reply> Dialogue::reason_to_turn_away() const {
   if (traffic_.draining()) return default_reply("service-unavailable");
-  const auto most = static_cast<std::size_t>(services_.policy->settings().bounds.session_memory);
-  if (macros_.octets() + session_->footprint() > most) return default_reply("storage-full");
+  if (full()) return default_reply("storage-full");
   return std::nullopt;
 }
+
+std::size_t Dialogue::most_memory() const {
+  return static_cast<std::size_t>(services_.policy->settings().bounds.session_memory);
+}
+
+bool Dialogue::full() const { return macros_.octets() + session_->footprint() > most_memory(); }
 
 Dialogue::Next Dialogue::mail(std::string_view data, std::string& out) {
   const auto arguments = parse_strings(data);
@@ -148,8 +155,7 @@ Dialogue::Next Dialogue::rcpt(std::string_view data, std::string& out) {
   if (!arguments) return fail("malformed RCPT");
   if (turned_away_) return refuse(*turned_away_, out);
   if (!session_->in_transaction() || place_ > Place::rcpt) return out_of_order(out);
-  const auto most = static_cast<std::size_t>(services_.policy->settings().bounds.session_memory);
-  if (macros_.octets() + session_->footprint() > most) return refuse(default_reply("storage-full"), out);
+  if (full()) return refuse(default_reply("storage-full"), out);
   session_->queue_id(macros_.get("i"));
   RcptEvent event = rcpt_event(arguments->front(), macros_, (steps_ & kShowRefused) != 0);
   macros_.end_recipient();

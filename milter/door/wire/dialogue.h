@@ -74,6 +74,8 @@ class Dialogue {
   Next fail(std::string_view problem);
   bool replies(Command command) const;
   std::optional<replygate::Reply> reason_to_turn_away() const;
+  std::size_t most_memory() const;
+  bool full() const;
   void count_transaction();
 
   const DoorServices& services_;

@@ -37,9 +37,10 @@ void MacroTable::set(std::string_view data) {
   Macros& macros = levels_[level];
   macros.text = data.substr(1);
   std::string_view rest = macros.text;
-  while (const auto name = take_string(rest)) {
+  while (macros.list.size() < kMost) {
+    const auto name = take_string(rest);
     const auto value = take_string(rest);
-    if (!value) break;
+    if (!name || !value) break;
     macros.list.push_back({bare(*name), *value});
   }
 }

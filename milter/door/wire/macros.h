@@ -11,9 +11,11 @@ namespace replygate::wire {
 
 // The MTA's macros. Those of an earlier event stay readable until the same or an earlier one begins anew; those of a
 // recipient end with its command, so that none is judged by the route of another. Tolerant: a name without a value is
-// passed over, and macros for commands that have none are ignored.
+// passed over, as are macros for commands that have none, and more than kMost at once (Sendmail stops at 50).
 class MacroTable final : public MacroSource {
  public:
+  static constexpr std::size_t kMost = 256;
+
   MacroTable() = default;
   MacroTable(const MacroTable&) = delete;
   MacroTable& operator=(const MacroTable&) = delete;
