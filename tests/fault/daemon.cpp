@@ -68,7 +68,8 @@ int listen_unix(const std::string& path) {
   return descriptor;
 }
 
-Daemon::Daemon(const Options& options) : folder_(new_folder()), address_("unix:" + folder_ + "/milter.sock") {
+Daemon::Daemon(const Options& options)
+    : folder_(new_folder()), address_(options.address.empty() ? "unix:" + folder_ + "/milter.sock" : options.address) {
   const std::string listen = options.listen >= 0 ? fmt::format("fd:{}", kHandedOver) : address_;
   std::ofstream(folder_ + "/policy.toml")
       << fmt::format("version = 1\n[milter]\nlisten = \"{}\"\n{}\n[log]\ndecisions = \"{}\"\n{}\n", listen,

@@ -19,6 +19,7 @@ class Daemon {
     int listen = -1;                      // a listening socket to hand over; else a Unix socket in the folder
     std::optional<unsigned> descriptors;  // RLIMIT_NOFILE
     std::string records = "file:/dev/null";
+    std::string address = "";  // to listen at instead
   };
 
   explicit Daemon(const Options& options);  // throws where it does not come up

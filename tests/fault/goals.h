@@ -21,5 +21,6 @@ void mutated_packets(const GoalOptions& options, Report& report);  // G20
 void idle_peers(const GoalOptions& options, Report& report);       // G21
 void soak(const GoalOptions& options, Report& report);             // G29
 void order_attacks(const GoalOptions& options, Report& report);    // G32
+void two_writes(const GoalOptions& options, Report& report);       // delayed acknowledgements over TCP
 
 }  // namespace replygate::test

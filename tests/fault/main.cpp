@@ -17,7 +17,7 @@ struct Goal {
 
 constexpr Goal kGoals[] = {{"G5", restarts},    {"G17", no_descriptors},  {"G18", few_tasks},
                            {"G19", slow_peers}, {"G20", mutated_packets}, {"G21", idle_peers},
-                           {"G29", soak},       {"G32", order_attacks}};
+                           {"G29", soak},       {"G32", order_attacks},   {"TCP", two_writes}};
 
 int run(int argc, char** argv) {
   GoalOptions options{.binary = argv[1]};

@@ -14,10 +14,10 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kPause{50};
 
-void set_options(StreamSocket& socket, bool local) {
+void set_options(StreamSocket& socket, bool tcp) {
   boost::system::error_code ignored;
   socket.non_blocking(true, ignored);
-  if (local) return;
+  if (!tcp) return;
   // Without it a second packet waits for the MTA's delayed acknowledgement.
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
@@ -45,7 +45,7 @@ Listener::Listener(StreamAcceptor acceptor, SocketAddress address, const std::ve
       address_(std::move(address)),
       workers_(workers),
       shared_(shared),
-      local_(acceptor_.local_endpoint().protocol().family() == AF_UNIX),
+      tcp_(acceptor_.local_endpoint().protocol().family() != AF_UNIX),
       timer_(workers.front()->context()) {
   acceptor_.non_blocking(true);
 }
@@ -75,9 +75,9 @@ void Listener::serve(StreamSocket socket) {
     paused_ = false;
     fmt::print(stderr, "replygate: {}: accepting connections again\n", address_.text());
   }
-  set_options(socket, local_);
+  set_options(socket, tcp_);
   shared_.traffic.begin_session();
-  workers_[next_]->serve(std::move(socket));
+  workers_[next_]->serve(std::move(socket), tcp_);
 }
 
 bool Listener::full() { return shared_.traffic.sessions() >= shared_.services.policy->settings().bounds.connections; }

@@ -55,7 +55,7 @@ class Listener {
   const SocketAddress address_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
   EngineShared& shared_;
-  const bool local_;  // a Unix socket
+  const bool tcp_;  // else a Unix socket
   boost::asio::steady_timer timer_;
   ReserveDescriptor reserve_;
   Throttle starving_;

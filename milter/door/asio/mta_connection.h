@@ -19,7 +19,7 @@ namespace replygate {
 // keep is bounded.
 class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, public Deadlines::Item {
  public:
-  MtaConnection(Worker& worker, StreamSocket socket);
+  MtaConnection(Worker& worker, StreamSocket socket, bool tcp);
   ~MtaConnection();
   MtaConnection(const MtaConnection&) = delete;
   MtaConnection& operator=(const MtaConnection&) = delete;
@@ -39,10 +39,12 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, 
   void on_answer();
   void send();
   void go_on();
+  void acknowledge();
   void complain(std::string_view problem);
 
   Worker& worker_;
   StreamSocket socket_;
+  const bool tcp_;
   InputBuffer in_;
   std::size_t packet_ = 0;  // size of the packet that has begun to arrive; 0 if not known
   std::string out_;         // to be sent

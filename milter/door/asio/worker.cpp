@@ -56,9 +56,9 @@ void Worker::close_all() {
   }
 }
 
-void Worker::serve(StreamSocket socket) {
-  asio::dispatch(context_, [this, socket = std::move(socket)]() mutable {
-    const auto connection = std::make_shared<MtaConnection>(*this, std::move(socket));
+void Worker::serve(StreamSocket socket, bool tcp) {
+  asio::dispatch(context_, [this, tcp, socket = std::move(socket)]() mutable {
+    const auto connection = std::make_shared<MtaConnection>(*this, std::move(socket), tcp);
     if (!stopping_) connection->start();
   });
 }

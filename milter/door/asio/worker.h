@@ -45,7 +45,7 @@ class Worker {
   void stop();  // closes all connections and joins the thread; from another one
 
   // Any thread. The socket belongs to context().
-  void serve(StreamSocket socket);
+  void serve(StreamSocket socket, bool tcp);
   boost::asio::io_context& context() { return context_; }
 
   // On this worker's thread, for its connections.
