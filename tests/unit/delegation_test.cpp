@@ -1,5 +1,6 @@
 #include "milter/door/delegation.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -28,10 +29,10 @@ class DelegationTest : public ::testing::Test {
     return DelegationDoor::open(address(), {world_.policy, world_.gate, world_.records, world_.references, clock_});
   }
 
-  std::string ask(Local::socket& socket, std::string_view recipient) {
-    const std::string request =
-        "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=203.0.113.5\nsender=a@b.example\nrecipient=" +
-        std::string(recipient) + "\n\n";
+  std::string ask(Local::socket& socket, std::string_view recipient, std::string_view client = "203.0.113.5") {
+    const std::string request = fmt::format(
+        "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address={}\nsender=a@b.example\nrecipient={}\n\n",
+        client, recipient);
     // In two pieces: a request may come in any number of packets.
     asio::write(socket, asio::buffer(request.substr(0, 20)));
     asio::write(socket, asio::buffer(request.substr(20)));
@@ -61,6 +62,10 @@ name = "needs-the-route"
 when = { recipient_route = "smtp" }
 reply = "access-denied"
 [[rule]]
+name = "closed-client"
+when = { client_ip = "198.51.100.1" }
+reply = 421
+[[rule]]
 name = "no-open-relay"
 unless = { recipient_domain = "$local_domains" }
 reply = "relay-denied"
@@ -80,6 +85,17 @@ TEST_F(DelegationTest, AnswersManyRequestsOnOneConnection) {
   (*door)->stop();
   EXPECT_EQ(world_.records.json.size(), 100U);  // the refusals alone
   EXPECT_NE(world_.records.json.front().find("\"door\":\"policy_service\""), std::string::npos);
+}
+
+TEST_F(DelegationTest, ASessionThatTheMilterWouldCloseIsRefusedOnce) {
+  auto door = open();
+  ASSERT_TRUE(door) << door.error();
+  (*door)->start();
+  auto socket = connected();
+  EXPECT_EQ(ask(socket, "x@ours.example", "198.51.100.1"),
+            "action=421 4.3.2 Service not available, closing connection\n\n");
+  (*door)->stop();
+  EXPECT_EQ(world_.records.json.size(), 1U);
 }
 
 TEST_F(DelegationTest, ClosesWhatIsNoRequest) {

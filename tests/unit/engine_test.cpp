@@ -1,5 +1,7 @@
 #include "milter/door/asio/engine.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -166,10 +168,11 @@ TEST_F(EngineTest, OctetsMayComeInAnyPieces) {
 }
 
 TEST_F(EngineTest, ListensOnSeveralSockets) {
-  use("");
-  policy_ = policy_from("[milter]\nlisten = [\"" + listen_ + "\", \"inet:18895@127.0.0.1\"]\n");
+  std::vector<std::string> addresses = {listen_, "inet:18895@127.0.0.1"};
+  if (std::filesystem::exists("/proc/net/if_inet6")) addresses.emplace_back("inet6:18895@[::1]");
+  policy_ = policy_from(fmt::format("[milter]\nlisten = [\"{}\"]\n", fmt::join(addresses, "\", \"")));
   const auto door = serve();
-  for (const std::string& address : {listen_, std::string("inet:18895@127.0.0.1")}) {
+  for (const std::string& address : addresses) {
     auto mta = session(address);
     EXPECT_EQ(message(mta), "c") << address;
   }

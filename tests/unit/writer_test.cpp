@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "milter/log/throttle.h"
+
 namespace replygate {
 namespace {
 
@@ -71,6 +73,15 @@ TEST(Writer, ASlowReaderCostsEntriesAndNoTime) {
     EXPECT_GT(writer.dropped(), 0U);
   }
   EXPECT_FALSE(pipe.take().empty());
+}
+
+TEST(Throttle, SaysOneLineInTenSeconds) {
+  const Throttle::Time start{std::chrono::hours(1)};
+  Throttle throttle;
+  testing::internal::CaptureStderr();
+  for (const int second : {0, 1, 9, 10, 30}) throttle.say("trouble", start + std::chrono::seconds(second));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "replygate: trouble\nreplygate: trouble (2 more such since)\nreplygate: trouble\n");
 }
 
 }  // namespace
