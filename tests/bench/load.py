@@ -97,7 +97,8 @@ def cases(options):
     for connections, think in ((16, 0), (256, 0), (256, 0.005)):
         for messages in (1, 10):
             for recipients in (1, 5):
-                if options.connections in (None, connections):
+                chosen = options.connections in (None, connections) and options.messages in (None, messages)
+                if chosen and options.think in (None, think * 1000):
                     yield {"connections": connections, "think": think, "messages": messages, "recipients": recipients}
 
 
@@ -109,7 +110,9 @@ def main():
     parser.add_argument("--replygate", default=str(pathlib.Path(__file__).parents[2] / "build/release/replygate"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--connections", type=int, help="these cases alone")
+    parser.add_argument("--connections", type=int, help="cases with so many alone")
+    parser.add_argument("--messages", type=int, help="cases with so many a session alone")
+    parser.add_argument("--think", type=float, help="cases with such a pause alone, in ms")
     options = parser.parse_args()
     print("| connections | think ms | messages | recipients | filter | tx/s | p99 ms | CPU s/10k | MiB "
           "| tx/s of empty libmilter | p99 | CPU |")
