@@ -70,6 +70,10 @@ def check_layers():
             problems.append(f"{path.relative_to(root)}: policy/ must not know the world")
         if clock.search(content):
             problems.append(f"{path.relative_to(root)}: policy/ reads no clock")
+    io = re.compile(r'#include <(libmilter|boost/asio|sys/|unistd\.h|netinet|thread|mutex)|steady_clock')
+    for path in sources("milter/door/wire"):
+        if io.search(path.read_text(encoding="utf-8")):
+            problems.append(f"{path.relative_to(root)}: the protocol does no I/O and has no threads")
     for path in sources("policy", "milter"):
         if path.name in ("classes.cpp", "codes_table.cpp"):
             continue
