@@ -119,6 +119,22 @@ class EngineTest : public ::testing::Test {
 
   WireClient client() const { return WireClient(listen_); }
 
+  // A socket at the path that listens, as who starts the daemon hands it over.
+  int listening() const {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    path_.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
+    const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+    EXPECT_EQ(::listen(descriptor, 100), 0);
+    return descriptor;
+  }
+
+  std::unique_ptr<MilterDoor> serve_on(int passed) {
+    policy_ = policy_from(fmt::format("[milter]\nlisten = \"fd:{}\"\n", ::dup(passed)));
+    return serve();
+  }
+
   // Negotiates so that each event is answered, and opens a session.
   WireClient session(std::string_view address = "") const {
     WireClient client(address.empty() ? std::string_view(listen_) : address);
@@ -217,53 +233,31 @@ TEST_F(EngineTest, ADescriptorMustListen) {
 }
 
 TEST_F(EngineTest, ASuccessorTakesThePassedSocket) {
-  const std::string address = listen_;
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  path_.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
-  const int passed = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  ASSERT_EQ(::bind(passed, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
-  ASSERT_EQ(::listen(passed, 100), 0);
-  const auto open_on = [&] {
-    listen_ = "fd:" + std::to_string(::dup(passed));
-    policy_.reset();
-    return serve();
-  };
-  const auto first = open_on();
-  auto old_session = session(address);
+  const int passed = listening();
+  const auto first = serve_on(passed);
+  auto old_session = session();
   EXPECT_EQ(old_session.ask(mail_packet("<a@x.example>")).text(), "c");
   auto drained = std::async(std::launch::async, [&] { first->drain(kPatience); });
   // Whoever of the two takes this one, it is served.
-  const auto second = open_on();
-  auto new_session = session(address);
+  const auto second = serve_on(passed);
+  auto new_session = session();
   EXPECT_EQ(message(new_session), "c");
   EXPECT_EQ(old_session.ask(rcpt_packet("<r@x.example>")).text(), "c");
   EXPECT_EQ(old_session.ask(packet('E')).text(), "c");
+  EXPECT_EQ(message(old_session), "c") << "another message of the session";
   old_session.send(packet('Q'));
   new_session.send(packet('Q'));
   drained.wait();
   EXPECT_TRUE(first->stop());
   EXPECT_TRUE(std::filesystem::exists(path_)) << "a passed socket is not ours to remove";
-  auto last = session(address);
+  auto last = session();
   EXPECT_EQ(message(last), "c");
   ::close(passed);
 }
 
-TEST_F(EngineTest, AStopLetsSessionsComeToTheirEnd) {
-  const auto door = serve();
-  auto mta = session();
-  EXPECT_EQ(mta.ask(mail_packet("<a@x.example>")).text(), "c");
-  auto drained = std::async(std::launch::async, [&] { door->drain(kPatience); });
-  EXPECT_EQ(mta.ask(rcpt_packet("<r@x.example>")).text(), "c");
-  EXPECT_EQ(mta.ask(packet('E')).text(), "c");
-  EXPECT_EQ(message(mta), "c") << "another message of the session";
-  mta.send(packet('Q'));
-  EXPECT_EQ(drained.wait_for(std::chrono::seconds(30)), std::future_status::ready);
-  EXPECT_TRUE(door->stop());
-}
-
-TEST_F(EngineTest, AStopTurnsNewTransactionsAwayAtLast) {
-  const auto door = serve();
+TEST_F(EngineTest, AStopWithASuccessorTurnsTransactionsAwayAtLast) {
+  const int passed = listening();
+  const auto door = serve_on(passed);
   auto idle = session();
   auto busy = session();
   EXPECT_EQ(busy.ask(mail_packet("<a@x.example>")).text(), "c");
@@ -276,6 +270,22 @@ TEST_F(EngineTest, AStopTurnsNewTransactionsAwayAtLast) {
   drained.wait();
   EXPECT_TRUE(door->stop());
   EXPECT_EQ(busy.read().text(), "closed");
+  ::close(passed);
+}
+
+TEST_F(EngineTest, AStopWithoutASuccessorWaitsForOpenTransactionsAlone) {
+  const auto door = serve();
+  auto idle = session();
+  auto busy = session();
+  EXPECT_EQ(busy.ask(mail_packet("<a@x.example>")).text(), "c");
+  auto drained = std::async(std::launch::async, [&] { door->drain(std::chrono::hours(1)); });
+  std::string said = "c";
+  while (said == "c") said = message(idle);
+  EXPECT_EQ(said, "421 4.3.2 Service not available, closing connection");
+  EXPECT_EQ(busy.ask(rcpt_packet("<r@x.example>")).text(), "c");
+  EXPECT_EQ(busy.ask(packet('E')).text(), "c");
+  drained.wait();
+  EXPECT_TRUE(door->stop());
 }
 
 TEST_F(EngineTest, APacketMustComeWholeInItsTime) {

@@ -64,10 +64,14 @@ class AsioDoor final : public MilterDoor {
     for (const auto& worker : workers_) worker->start();
   }
 
-  // Sessions that are open may go on for half of the time; then only transactions that are.
+  // Where a successor takes new connections meanwhile, open sessions may go on for half of the time; else nobody does
+  // until we have ended, so that only open transactions are waited for.
   void drain(std::chrono::milliseconds patience) override {
+    const bool handed_over = std::ranges::all_of(services_.policy->settings().listen, [](const std::string& text) {
+      return SocketAddress::parse(text)->family == SocketAddress::Family::descriptor;
+    });
     stop_listening();
-    shared_.traffic.drain(patience / 2, patience);
+    shared_.traffic.drain(handed_over ? patience / 2 : std::chrono::milliseconds(0), patience);
   }
 
   bool stop() override {
