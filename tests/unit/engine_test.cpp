@@ -288,6 +288,22 @@ TEST_F(EngineTest, AStopWithoutASuccessorWaitsForOpenTransactionsAlone) {
   EXPECT_TRUE(door->stop());
 }
 
+TEST_F(EngineTest, TheLastReplyIsSentBeforeTheEnd) {
+  for (int round = 0; round < 200; ++round) {
+    const auto door = serve();
+    auto mta = session();
+    EXPECT_EQ(mta.ask(mail_packet("<a@x.example>")).text(), "c");
+    EXPECT_EQ(mta.ask(rcpt_packet("<r@x.example>")).text(), "c");
+    auto stopped = std::async(std::launch::async, [&] {
+      door->drain(kPatience);
+      return door->stop();
+    });
+    while (std::filesystem::exists(path_)) std::this_thread::yield();  // until the drain has begun
+    EXPECT_EQ(mta.ask(packet('E')).text(), "c") << round;
+    EXPECT_TRUE(stopped.get());
+  }
+}
+
 TEST_F(EngineTest, APacketMustComeWholeInItsTime) {
   use("packet_timeout = \"1s\"");
   const auto door = serve();

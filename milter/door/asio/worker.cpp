@@ -49,6 +49,7 @@ void Worker::stop() {
 }
 
 void Worker::close_all() {
+  flush_unsent();  // the end of a message may be what the stop has waited for
   stopping_ = true;
   timer_.cancel();
   for (Deadlines& list : deadlines_) {
@@ -71,10 +72,12 @@ void Worker::wait_for(Waiting what, Deadlines::Item& connection) {
 void Worker::send_later(std::shared_ptr<MtaConnection> connection) {
   unsent_.push_back(std::move(connection));
   if (unsent_.size() > 1) return;
-  asio::post(context_, [this] {
-    const auto connections = std::exchange(unsent_, {});
-    for (const auto& waiting : connections) waiting->flush();
-  });
+  asio::post(context_, [this] { flush_unsent(); });
+}
+
+void Worker::flush_unsent() {
+  const auto connections = std::exchange(unsent_, {});
+  for (const auto& waiting : connections) waiting->flush();
 }
 
 // The timer is set only when something is due earlier than it; put-off deadlines find it waking in vain.

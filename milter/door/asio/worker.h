@@ -60,6 +60,7 @@ class Worker {
   bool run();
   void wake_at(Deadlines::Time time);
   void on_wake();
+  void flush_unsent();
   void close_all();
 
   EngineShared& shared_;
