@@ -13,7 +13,7 @@ namespace replygate {
 class InputBuffer {
  public:
   static constexpr std::size_t kSmall = 512;
-  static constexpr std::size_t kBusy = std::size_t{8} << 10;
+  static constexpr std::size_t kBusy = std::size_t{4} << 10;
 
   std::string_view octets() const { return {data_.get() + begin_, end_ - begin_}; }
   bool empty() const { return begin_ == end_; }

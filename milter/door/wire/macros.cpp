@@ -1,5 +1,7 @@
 #include "milter/door/wire/macros.h"
 
+#include <algorithm>
+
 #include "milter/door/wire/arguments.h"
 #include "milter/door/wire/protocol.h"
 
@@ -34,37 +36,30 @@ void MacroTable::set(std::string_view data) {
   const Level level = level_of(data.front());
   if (level == kLevels) return;
   clear_from(level);
-  Macros& macros = levels_[level];
-  macros.text = data.substr(1);
-  std::string_view rest = macros.text;
-  while (macros.list.size() < kMost) {
+  texts_[level] = data.substr(1);
+  std::string_view rest = texts_[level];
+  for (std::size_t count = 0; count < kMost; ++count) {
     const auto name = take_string(rest);
     const auto value = take_string(rest);
     if (!name || !value) break;
-    macros.list.push_back({bare(*name), *value});
+    macros_.push_back({level, bare(*name), *value});
   }
 }
 
 std::string_view MacroTable::get(std::string_view name) const {
-  const std::string_view wanted = bare(name);
-  for (std::size_t level = kLevels; level-- > 0;) {
-    for (const Macro& macro : levels_[level].list) {
-      if (macro.name == wanted) return macro.value;
-    }
-  }
-  return {};
+  const auto it = std::find_if(macros_.rbegin(), macros_.rend(),
+                               [wanted = bare(name)](const Macro& macro) { return macro.name == wanted; });
+  return it == macros_.rend() ? std::string_view() : it->value;
 }
 
 void MacroTable::clear_from(std::size_t level) {
-  for (; level < kLevels; ++level) {
-    levels_[level].text.clear();
-    levels_[level].list.clear();
-  }
+  while (!macros_.empty() && macros_.back().level >= level) macros_.pop_back();
+  for (; level < kLevels; ++level) texts_[level].clear();
 }
 
 std::size_t MacroTable::octets() const {
-  std::size_t sum = 0;
-  for (const Macros& macros : levels_) sum += macros.text.capacity() + macros.list.capacity() * sizeof(Macro);
+  std::size_t sum = macros_.capacity() * sizeof(Macro);
+  for (const std::string& text : texts_) sum += text.capacity();
   return sum;
 }
 

@@ -38,15 +38,13 @@ class MacroTable final : public MacroSource {
   void clear_from(std::size_t level);
 
   struct Macro {
+    std::size_t level;
     std::string_view name;  // without braces
     std::string_view value;
   };
-  struct Macros {
-    std::string text;  // that the others point into
-    std::vector<Macro> list;
-  };
 
-  std::array<Macros, kLevels> levels_;
+  std::array<std::string, kLevels> texts_;  // that the macros point into
+  std::vector<Macro> macros_;               // ascending by level
 };
 
 }  // namespace replygate::wire
