@@ -52,6 +52,7 @@ class Daemon:
             head += f'[policy_service]\nlisten = "inet:{service_port}@127.0.0.1"\n'
         self.policy_file.write_text(head + policy)
         self.process = None
+        self.frozen = False
         must_be_free(port)
         self.start()
 
@@ -73,6 +74,7 @@ class Daemon:
 
     def signal(self, number):
         self.process.send_signal(number)
+        self.frozen = number == signal.SIGSTOP
 
     def kill(self):
         self.process.kill()
@@ -81,7 +83,9 @@ class Daemon:
     def stop(self):
         """Ends it cleanly; gives the exit status and fails on a sanitizer's report."""
         if self.process.poll() is None:
-            self.signal(signal.SIGCONT)
+            # A SIGCONT to one that is ending already would undo the SIGSTOP of a sanitizer's leak check at its exit.
+            if self.frozen:
+                self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
         try:
             status = self.process.wait(timeout=30)
