@@ -14,8 +14,6 @@ namespace {
 
 using boost::locale::utf::utf_traits;
 
-constexpr std::size_t kLongestText = 1000;
-
 bool plain(std::string_view text) {
   return text.size() <= kLongestText &&
          std::ranges::all_of(text, [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });

@@ -24,8 +24,7 @@ class LogfmtWriter final : public detail::FieldWriter {
   void text(std::string_view key, std::string_view value) override {
     if (list_depth_ > 0) return list_.text(key, value);
     begin(key);
-    constexpr std::size_t kBare = 1000;
-    if (needs_quotes(value) || value.size() > kBare) {
+    if (needs_quotes(value) || value.size() > detail::kLongestText) {
       detail::append_json_text(line_, value);
     } else {
       line_ += value;

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,18 +53,6 @@ std::string content(const std::string& path) {
 }
 
 }  // namespace
-
-int listen_unix(const std::string& path) {
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  path.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
-  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
-      ::listen(descriptor, 4096) != 0) {
-    throw std::runtime_error("cannot listen at " + path);
-  }
-  return descriptor;
-}
 
 Daemon::Daemon(const Options& options)
     : folder_(new_folder()), address_(options.address.empty() ? "unix:" + folder_ + "/milter.sock" : options.address) {

@@ -45,7 +45,4 @@ class Daemon {
   pid_t pid_ = -1;
 };
 
-// A listening Unix socket at `path`.
-int listen_unix(const std::string& path);
-
 }  // namespace replygate::test

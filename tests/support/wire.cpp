@@ -18,12 +18,17 @@ namespace {
 
 std::string u16(std::uint16_t value) { return {static_cast<char>(value >> 8U), static_cast<char>(value & 0xffU)}; }
 
+sockaddr_un unix_name(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  path.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
+  return name;
+}
+
 void connect_to(int descriptor, const SocketAddress& address) {
   int failed = 0;
   if (address.family == SocketAddress::Family::unix_path) {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    address.path.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
+    const sockaddr_un name = unix_name(address.path);
     failed = ::connect(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name);
   } else if (address.family == SocketAddress::Family::inet6) {
     sockaddr_in6 name{};
@@ -100,6 +105,16 @@ std::vector<Heard> packets_in(std::string_view octets) {
     list.push_back({framed.packet.command, std::string(framed.packet.data)});
     octets.remove_prefix(framed.size);
   }
+}
+
+int listen_unix(const std::string& path) {
+  const sockaddr_un name = unix_name(path);
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
+      ::listen(descriptor, 4096) != 0) {
+    throw std::system_error(errno, std::generic_category(), path);
+  }
+  return descriptor;
 }
 
 WireClient::WireClient(std::string_view address, std::chrono::milliseconds patience) {

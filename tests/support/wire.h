@@ -37,6 +37,9 @@ struct Heard {
 // The packets that stand in `octets`, whole ones alone.
 std::vector<Heard> packets_in(std::string_view octets);
 
+// A listening Unix socket at `path`, as who starts the daemon hands it over; throws where there can be none.
+int listen_unix(const std::string& path);
+
 // A connection to a milter, as an MTA has it. Fails by an empty answer ("closed"), never by waiting: beyond `patience`
 // it throws.
 class WireClient {

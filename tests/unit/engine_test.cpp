@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -119,17 +118,6 @@ class EngineTest : public ::testing::Test {
 
   WireClient client() const { return WireClient(listen_); }
 
-  // A socket at the path that listens, as who starts the daemon hands it over.
-  int listening() const {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    path_.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
-    const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
-    EXPECT_EQ(::listen(descriptor, 100), 0);
-    return descriptor;
-  }
-
   std::unique_ptr<MilterDoor> serve_on(int passed) {
     policy_ = policy_from(fmt::format("[milter]\nlisten = \"fd:{}\"\n", ::dup(passed)));
     return serve();
@@ -195,14 +183,7 @@ TEST_F(EngineTest, ListensOnSeveralSockets) {
 }
 
 TEST_F(EngineTest, TakesPathsOverOnlyFromTheDead) {
-  {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    path_.copy(static_cast<char*>(name.sun_path), sizeof name.sun_path - 1);
-    const int stale = ::socket(AF_UNIX, SOCK_STREAM, 0);
-    ASSERT_EQ(::bind(stale, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
-    ::close(stale);
-  }
+  ::close(listen_unix(path_));  // leaves a stale one
   auto door = serve();
   struct stat file {};
   ASSERT_EQ(::stat(path_.c_str(), &file), 0);
@@ -233,7 +214,7 @@ TEST_F(EngineTest, ADescriptorMustListen) {
 }
 
 TEST_F(EngineTest, ASuccessorTakesThePassedSocket) {
-  const int passed = listening();
+  const int passed = listen_unix(path_);
   const auto first = serve_on(passed);
   auto old_session = session();
   EXPECT_EQ(old_session.ask(mail_packet("<a@x.example>")).text(), "c");
@@ -256,7 +237,7 @@ TEST_F(EngineTest, ASuccessorTakesThePassedSocket) {
 }
 
 TEST_F(EngineTest, AStopWithASuccessorTurnsTransactionsAwayAtLast) {
-  const int passed = listening();
+  const int passed = listen_unix(path_);
   const auto door = serve_on(passed);
   auto idle = session();
   auto busy = session();

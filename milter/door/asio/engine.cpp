@@ -42,13 +42,13 @@ void raise_descriptor_limit(const DoorBounds& bounds) {
 class AsioDoor final : public MilterDoor {
  public:
   explicit AsioDoor(const DoorServices& services) : services_(services), shared_{services_, {}, {}} {
-    const std::int64_t threads = thread_count(bounds());
+    const std::int64_t threads = thread_count(shared_.bounds());
     for (std::int64_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(shared_));
   }
   ~AsioDoor() override { static_cast<void>(stop()); }
 
   tl::expected<void, std::string> listen() {
-    raise_descriptor_limit(bounds());
+    raise_descriptor_limit(shared_.bounds());
     for (const std::string& text : services_.policy->settings().listen) {
       const SocketAddress address = SocketAddress::parse(text).value();
       auto acceptor = listen_on(workers_.front()->context(), address);
@@ -67,9 +67,7 @@ class AsioDoor final : public MilterDoor {
   // Where a successor takes new connections meanwhile, open sessions may go on for half of the time; else nobody does
   // until we have ended, so that only open transactions are waited for.
   void drain(std::chrono::milliseconds patience) override {
-    const bool handed_over = std::ranges::all_of(services_.policy->settings().listen, [](const std::string& text) {
-      return SocketAddress::parse(text)->family == SocketAddress::Family::descriptor;
-    });
+    const bool handed_over = std::ranges::all_of(listeners_, [](const auto& listener) { return listener->passed(); });
     stop_listening();
     shared_.traffic.drain(handed_over ? patience / 2 : std::chrono::milliseconds(0), patience);
   }
@@ -81,8 +79,6 @@ class AsioDoor final : public MilterDoor {
   }
 
  private:
-  const DoorBounds& bounds() const { return services_.policy->settings().bounds; }
-
   // On the thread that the listeners belong to.
   void stop_listening() {
     if (!started_ || listeners_.empty()) return;

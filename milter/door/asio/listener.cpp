@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio.hpp>
@@ -51,7 +50,7 @@ Listener::Listener(StreamAcceptor acceptor, SocketAddress address, const std::ve
 }
 
 Worker& Listener::next_worker() {
-  next_ = turn_++ % workers_.size();
+  next_ = (next_ + 1) % workers_.size();
   return *workers_[next_];
 }
 
@@ -65,8 +64,7 @@ void Listener::on_accept(Error error, StreamSocket socket) {
   if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
   // Mostly for want of descriptors; whatever it is, trying again at once would fail again.
   if (error && error != asio::error::connection_aborted) return pause(error.message());
-  if (full())
-    return pause(fmt::format("max_connections, {}, reached", shared_.services.policy->settings().bounds.connections));
+  if (full()) return pause(fmt::format("max_connections, {}, reached", shared_.bounds().connections));
   accept();
 }
 
@@ -80,7 +78,7 @@ void Listener::serve(StreamSocket socket) {
   workers_[next_]->serve(std::move(socket), tcp_);
 }
 
-bool Listener::full() { return shared_.traffic.sessions() >= shared_.services.policy->settings().bounds.connections; }
+bool Listener::full() { return shared_.traffic.sessions() >= shared_.bounds().connections; }
 
 void Listener::pause(std::string_view why) {
   paused_ = true;
@@ -102,7 +100,7 @@ void Listener::on_pause_end() {
 void Listener::stop() {
   timer_.cancel();
   if (!acceptor_.is_open()) return;
-  if (address_.family != SocketAddress::Family::descriptor) {
+  if (!passed()) {
     remove_path(address_);
     Error error;
     while (!full()) {

@@ -37,6 +37,9 @@ class Listener {
 
   void start() { accept(); }
 
+  // The socket was handed over, so that a successor may take what comes.
+  bool passed() const { return address_.family == SocketAddress::Family::descriptor; }
+
   // Takes what waits already, unless another process may take it, and closes. A Unix path of ours is removed.
   void stop();
 
@@ -59,7 +62,6 @@ class Listener {
   boost::asio::steady_timer timer_;
   ReserveDescriptor reserve_;
   Throttle starving_;
-  std::size_t turn_ = 0;
   std::size_t next_ = 0;  // worker, as the socket being accepted belongs to its context
   bool paused_ = false;
 };

@@ -45,10 +45,11 @@ void MtaConnection::read() {
 void MtaConnection::on_read(error_code error, std::size_t size) {
   if (error || !socket_.is_open()) return;  // the end of the last handler is the end of the connection
   in_.received(size);
-  process(Next::read);
+  process();
 }
 
-void MtaConnection::process(Next next) {
+void MtaConnection::process() {
+  Next next = Next::read;
   if (keep_) {
     keep_.reset();
     next = dialogue_.resume(out_);
@@ -81,7 +82,7 @@ void MtaConnection::acknowledge() {
 
 // Uses up nothing where no whole packet has come.
 MtaConnection::Next MtaConnection::take_packet() {
-  const auto most = static_cast<std::size_t>(worker_.shared().services.policy->settings().bounds.packet);
+  const auto most = static_cast<std::size_t>(worker_.shared().bounds().packet);
   const wire::Framed framed = wire::next_packet(in_.octets(), most);
   packet_ = framed.kind == wire::Framed::Kind::incomplete ? framed.size : 0;
   switch (framed.kind) {
@@ -99,7 +100,7 @@ MtaConnection::Next MtaConnection::take_packet() {
 
 void MtaConnection::on_answer() {
   guard_.reset();
-  if (socket_.is_open()) return process(Next::read);
+  if (socket_.is_open()) return process();
   keep_.reset();
 }
 

@@ -34,7 +34,7 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, 
 
   void read();
   void on_read(boost::system::error_code error, std::size_t size);
-  void process(Next next);
+  void process();
   Next take_packet();
   void on_answer();
   void send();

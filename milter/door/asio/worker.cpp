@@ -20,8 +20,7 @@ MtaConnection& connection_of(Deadlines::Item& item) { return static_cast<MtaConn
 
 Worker::Worker(EngineShared& shared)
     : shared_(shared),
-      deadlines_{Deadlines(shared.services.policy->settings().bounds.idle),
-                 Deadlines(shared.services.policy->settings().bounds.packet_time), Deadlines(kProgressEvery)} {}
+      deadlines_{Deadlines(shared.bounds().idle), Deadlines(shared.bounds().packet_time), Deadlines(kProgressEvery)} {}
 
 Worker::~Worker() { stop(); }
 

@@ -24,6 +24,8 @@ struct EngineShared {
   const DoorServices& services;
   Traffic traffic;
   Throttle troubles;
+
+  const DoorBounds& bounds() const { return services.policy->settings().bounds; }
 };
 
 // What a connection may be waiting for, each with a time of its own.
