@@ -1,11 +1,14 @@
 #include "milter/files.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
+
+#include "milter/lookup/database_keys.h"
 
 namespace replygate {
 namespace {
@@ -25,6 +28,20 @@ class Descriptor {
  private:
   int fd_;
 };
+
+// One a line, sorted.
+std::string matching_paths(const std::string& pattern) {
+  glob_t found{};
+  std::string text;
+  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) {
+    for (std::size_t i = 0; i < found.gl_pathc; ++i) {
+      text += found.gl_pathv[i];
+      text += '\n';
+    }
+  }
+  ::globfree(&found);
+  return text;
+}
 
 std::string last_error() { return std::generic_category().message(errno); }
 
@@ -59,6 +76,17 @@ std::optional<std::string> read_file(const std::string& path, std::string& why) 
   }
 }
 
-Loaded load_policy_file(const std::string& path) { return load_policy(path, read_file); }
+std::optional<std::string> read_source(const DataSource& source, std::string& why) {
+  switch (source.kind) {
+    case DataSource::Kind::file: return read_file(source.path, why);
+    case DataSource::Kind::glob: return matching_paths(source.path);
+    case DataSource::Kind::sqlite: return sqlite_rows(source, why);
+    case DataSource::Kind::cdb: return cdb_keys(source, why);
+    case DataSource::Kind::lmdb: return lmdb_keys(source, why);
+  }
+  return std::nullopt;
+}
+
+Loaded load_policy_file(const std::string& path) { return load_policy(path, read_source); }
 
 }  // namespace replygate

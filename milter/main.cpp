@@ -33,6 +33,66 @@ void add_check(CLI::App& app, Action& action) {
   command->callback([options, &action] { action = [options] { return check_command(*options); }; });
 }
 
+void add_test(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("test", "run the tests of policies");
+  auto options = std::make_shared<TestOptions>();
+  command->add_option("files", options->files, "policies")->required();
+  command->add_option("--junit", options->junit, "write a report in JUnit's XML to this file");
+  command->add_flag("--json", options->json, "print the results as JSON");
+  command->footer("Examples:\n  replygate test replygate.toml\n  replygate test --junit report.xml conf/*.toml");
+  command->callback([options, &action] { action = [options] { return test_command(*options); }; });
+}
+
+void add_try(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("try", "play a transaction under a policy: the answer, then why");
+  auto o = std::make_shared<TryOptions>();
+  command->add_option("file", o->file, "the policy")->required();
+  command->add_option("--client", o->client, "address of the client (192.0.2.1)");
+  command->add_option("--client-name", o->client_name, "its verified name (unknown)");
+  command->add_option("--listener", o->listener, "the MTA's name of the listener (smtp)");
+  command->add_option("--helo", o->helo, "the greeting (client.example)");
+  command->add_option("--user", o->user, "login");
+  command->add_option("--mechanism", o->mechanism, "SASL mechanism of the login (PLAIN)");
+  command->add_option("--from", o->from, "envelope sender; left away it is <>");
+  command->add_option("--to", o->to, "recipients, also as ranges: 'r{1..101}@example.org'");
+  command->add_option("--tls", o->tls, "TLS version, e.g. TLSv1.3");
+  command->add_option("--size", o->size, "size of the message, e.g. '5 MB'");
+  command->add_option("--mailbox-used", o->mailbox_used, "how full the mailboxes of the recipients are, e.g. 95%");
+  command->add_option("--route", o->route, "the MTA's mailer for the recipients, e.g. smtp");
+  command->add_option("--header", o->headers, "a header field, 'Subject: hello'");
+  command->add_option("--body", o->body, "a file with the body of the message");
+  command->add_option("--session", o->session, "a file with an SMTP dialogue, instead of the options above");
+  command->add_option("--at", o->at, "when, RFC 3339, e.g. 2026-11-22T09:00:00Z; left away it is now");
+  command->add_option("--repeat", o->repeat, "so many transactions")->check(CLI::Range(1, 1000000));
+  command->add_option("--every", o->every, "time between them, e.g. 10s");
+  command->add_option("--state", o->state, "empty, or a file with counters")->capture_default_str();
+  command->add_flag("--json", o->json, "print JSON");
+  command->footer(
+      "Examples:\n  replygate try replygate.toml --client 192.0.2.10 --user carol@example.org --from carol@example.org "
+      "\\\n"
+      "    --to 'r{1..101}@elsewhere.example'\n"
+      "  replygate try replygate.toml --from a@b.example --to c@example.org --repeat 3 --every 10m\n"
+      "  replygate try replygate.toml --session dialogue.txt");
+  command->callback([o, &action] { action = [o] { return try_command(*o); }; });
+}
+
+void add_import(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("import", "turn the rules of another program into a policy");
+  auto options = std::make_shared<ImportOptions>();
+  command->add_option("format", options->format, "postfwd, policyd-rate-limit or access")
+      ->required()
+      ->check(CLI::IsMember({"postfwd", "policyd-rate-limit", "access"}));
+  command->add_option("file", options->file, "its configuration")->required();
+  command->add_option("--as", options->as, "what the keys of an access table are: client, helo, sender or recipient")
+      ->check(CLI::IsMember({"client", "helo", "sender", "recipient"}));
+  command->footer(
+      "Prints a policy; what could not be carried over goes to stderr and into comments.\n\n"
+      "Examples:\n  replygate import postfwd /etc/postfix/postfwd.cf >replygate.toml\n"
+      "  replygate import policyd-rate-limit /etc/policyd-rate-limit.yaml\n"
+      "  replygate import access --as sender /etc/postfix/sender_access");
+  command->callback([options, &action] { action = [options] { return import_command(*options); }; });
+}
+
 void add_codes(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("codes", "list reply codes and classifications");
   auto options = std::make_shared<CodesOptions>();
@@ -61,6 +121,9 @@ int run(int argc, char** argv) {
   Action action;
   add_run(app, action);
   add_check(app, action);
+  add_test(app, action);
+  add_try(app, action);
+  add_import(app, action);
   add_codes(app, action);
   add_explain(app, action);
   try {

@@ -21,6 +21,17 @@ struct LimitUse {
   std::int64_t cost = 0;
   bool fits = true;
   std::optional<Instant> room_at;
+  bool warn = false;  // warn_at is reached, for the first time in this period
+};
+
+// A look of greylisting at a key, as it was known before.
+struct SightingUse {
+  const Rule* rule = nullptr;
+  std::string key;
+  Sighting::State state = Sighting::State::fresh;
+  bool client_known = false;  // so many keys of the client have passed that it does not wait
+  bool passes = false;
+  std::optional<Instant> room_at;
 };
 
 // A refusal, with its reason.
@@ -29,6 +40,7 @@ struct Finding {
 
   const Rule* rule = nullptr;
   Cause cause = Cause::rule;
+  const Escalation* step = nullptr;  // of escalation, whose reply it is
   const Classification* classification = nullptr;
   Reply reply;
 };
@@ -39,13 +51,19 @@ struct Verdict {
 
   Kind kind = Kind::pass;
   const Rule* accepted_by = nullptr;
-  std::optional<Finding> refusal;    // of kind refuse
-  std::vector<Finding> observed;     // what observed rules would have said
-  std::vector<const Rule*> unknown;  // rules that could not be judged
-  std::vector<LimitUse> limits;      // every limit compared, up to the rule that answered
+  std::optional<Finding> refusal;             // of kind refuse
+  std::vector<Header> headers;                // to be added if the message is let through
+  std::vector<Finding> observed;              // what observed rules would have said
+  std::vector<const Rule*> observed_actions;  // observed rules that would have held or discarded
+  std::vector<const Rule*> unknown;           // rules that could not be judged
+  std::vector<LimitUse> limits;               // every limit compared, up to the rule that answered
+  std::vector<SightingUse> sightings;
 
   // No rule had anything to say, not even in observe mode.
-  bool empty() const { return kind == Kind::pass && observed.empty() && unknown.empty() && limits.empty(); }
+  bool empty() const {
+    return kind == Kind::pass && observed.empty() && observed_actions.empty() && unknown.empty() && limits.empty() &&
+           sightings.empty() && headers.empty();
+  }
 };
 
 // Adds what a later stage said of the same message: its observations and limits, and its answer if it has one.

@@ -1,9 +1,12 @@
 #include "policy/facts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
 #include "policy/mail/quantity.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -48,8 +51,16 @@ constexpr std::array kFacts = {
     FactInfo{Fact::recipient_route, "recipient_route", rcpt, Kind::text, 64, "the MTA's mailer for the recipient"},
     FactInfo{Fact::external, "external", rcpt, Kind::boolean, 5, "the recipient is neither local nor relayed"},
     FactInfo{Fact::mta_refused, "mta_refused", rcpt, Kind::boolean, 5, "the MTA has refused the recipient itself"},
+    FactInfo{Fact::mailbox_used, "mailbox_used", rcpt, Kind::percent, 6,
+             "how full the recipient's mailbox is, see [mailbox]"},
+    FactInfo{Fact::header, "header", Stage::header, Kind::text, 128, "a header field, written header.Subject"},
+    FactInfo{Fact::header_count, "header_count", Stage::header, Kind::count, 20, "header fields of the message"},
     FactInfo{Fact::size, "size", message, Kind::size, 20, "octets of the message as received"},
     FactInfo{Fact::queue_id, "queue_id", message, Kind::text, 32, "the MTA's queue id"},
+    FactInfo{Fact::digest, "digest", message, Kind::text, 32, "one value for all copies of a message"},
+    FactInfo{Fact::time, "time", connect, Kind::clock, 5, "time of day at the site, see [keys] timezone"},
+    FactInfo{Fact::weekday, "weekday", connect, Kind::weekday, 9, "day of the week at the site"},
+    FactInfo{Fact::session_age, "session_age", connect, Kind::duration, 20, "since the client connected"},
 };
 // clang-format on
 
@@ -63,6 +74,7 @@ constexpr bool in_order() {
 static_assert(in_order());
 
 Value maybe(const std::optional<bool>& value) { return value ? Value(*value) : Value(); }
+Value maybe(const std::optional<std::int64_t>& value) { return value ? Value(*value) : Value(); }
 Value maybe(const std::optional<std::string>& value) { return value ? Value(std::string_view(*value)) : Value(); }
 
 Value connection_value(Fact fact, const Connection& c) {
@@ -100,7 +112,9 @@ Value transaction_value(Fact fact, const Transaction& t) {
     case Fact::smtputf8: return t.smtputf8;
     case Fact::sender_login_mismatch: return t.sender_login_mismatch;
     case Fact::recipients: return t.recipients;
+    case Fact::header_count: return t.header_count;
     case Fact::size: return t.size;
+    case Fact::digest: return std::string_view(t.digest);
     case Fact::queue_id: return std::string_view(t.queue_id);
     default: return {};
   }
@@ -114,9 +128,25 @@ Value recipient_value(Fact fact, const Recipient& r) {
     case Fact::recipient_route: return maybe(r.route);
     case Fact::external: return maybe(r.external);
     case Fact::mta_refused: return r.mta_refused;
+    case Fact::mailbox_used: return maybe(r.mailbox_used);
     default: return {};
   }
 }
+
+Value header_value(const std::string& name, const Transaction& t) {
+  const auto it = std::ranges::find(t.headers, name, &Header::name);
+  return it == t.headers.end() ? std::string_view() : std::string_view(it->value);
+}
+
+Value time_value(Fact fact, const Facts& facts) {
+  if (fact == Fact::session_age) {
+    return std::chrono::duration_cast<std::chrono::seconds>(facts.now - facts.connection.since).count();
+  }
+  const LocalTime local = (facts.zone == nullptr ? Zone() : *facts.zone).local(facts.now);
+  return std::int64_t{fact == Fact::time ? local.minute : local.weekday};
+}
+
+bool of_time(Fact fact) { return fact >= Fact::time; }
 
 bool of_connection(const FactInfo& row) {
   return row.stage < Stage::mail || row.fact == Fact::messages ||
@@ -141,24 +171,61 @@ const FactInfo* find_fact(std::string_view name) {
   return it == kFacts.end() ? nullptr : &*it;
 }
 
-Value value_of(Fact fact, const Facts& facts) {
-  const FactInfo& row = info(fact);
-  if (of_connection(row)) return connection_value(fact, facts.connection);
-  if (row.stage == Stage::rcpt && fact != Fact::recipients) {
-    return facts.recipient == nullptr ? Value() : recipient_value(fact, *facts.recipient);
-  }
-  return facts.transaction == nullptr ? Value() : transaction_value(fact, *facts.transaction);
+bool is_field_name(std::string_view name) {
+  return !name.empty() && name.size() <= 76 &&
+         std::ranges::all_of(name, [](char c) { return c > ' ' && c < '\x7f' && c != ':'; });
 }
 
-std::string value_text(Fact fact, const Facts& facts) {
-  const Value value = value_of(fact, facts);
-  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
-  if (const auto* number = std::get_if<std::int64_t>(&value)) {
-    return info(fact).kind == FactKind::size ? format_size(*number) : std::to_string(*number);
+std::string FactRef::text() const {
+  if (fact != Fact::header) return std::string(info(fact).name);
+  const bool bare =
+      std::ranges::all_of(header, [](char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '_'; });
+  return bare ? fmt::format("header.{}", header) : fmt::format("header.\"{}\"", header);
+}
+
+std::optional<FactRef> find_fact_ref(std::string_view name) {
+  constexpr std::string_view kHeader = "header.";
+  if (name.starts_with(kHeader)) {
+    name.remove_prefix(kHeader.size());
+    if (name.size() > 1 && name.starts_with('"') && name.ends_with('"')) name = name.substr(1, name.size() - 2);
+    if (!is_field_name(name)) return std::nullopt;
+    return FactRef{Fact::header, to_lower(name)};
   }
+  const FactInfo* row = find_fact(name);
+  if (row == nullptr || row->fact == Fact::header) return std::nullopt;
+  return FactRef{row->fact, ""};
+}
+
+Value value_of(const FactRef& ref, const Facts& facts) {
+  const FactInfo& row = info(ref.fact);
+  if (of_time(ref.fact)) return time_value(ref.fact, facts);
+  if (of_connection(row)) return connection_value(ref.fact, facts.connection);
+  if (row.stage == Stage::rcpt && ref.fact != Fact::recipients) {
+    return facts.recipient == nullptr ? Value() : recipient_value(ref.fact, *facts.recipient);
+  }
+  if (facts.transaction == nullptr) return {};
+  return ref.fact == Fact::header ? header_value(ref.header, *facts.transaction)
+                                  : transaction_value(ref.fact, *facts.transaction);
+}
+
+std::string format_value(FactKind kind, const Value& value) {
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* text = std::get_if<std::string_view>(&value)) return std::string(*text);
   if (const auto* ip = std::get_if<IpAddress>(&value)) return ip->text();
-  return "";
+  const auto* number = std::get_if<std::int64_t>(&value);
+  if (number == nullptr) return "";
+  switch (kind) {
+    case FactKind::size: return format_size(*number);
+    case FactKind::percent: return fmt::format("{}%", *number);
+    case FactKind::duration: return format_duration(std::chrono::seconds(*number));
+    case FactKind::clock: return fmt::format("{:02}:{:02}", *number / 60, *number % 60);
+    case FactKind::weekday: return std::string(weekday_name(static_cast<unsigned>(*number)));
+    default: return std::to_string(*number);
+  }
+}
+
+std::string value_text(const FactRef& ref, const Facts& facts) {
+  return format_value(info(ref.fact).kind, value_of(ref, facts));
 }
 
 }  // namespace replygate

@@ -6,7 +6,9 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
+#include "policy/calendar.h"
 #include "policy/mail/address.h"
 #include "policy/mail/ip.h"
 #include "policy/stage.h"
@@ -38,6 +40,13 @@ struct Connection {
   bool local_submission = false;  // non-SMTP submission: is counted, never refused
   std::int64_t messages = 0;      // MAIL commands so far, the present one included
   std::int64_t refusals = 0;      // replies of ours that refused something
+  Instant since;                  // the connect event
+};
+
+// A header field, unfolded, without the blank behind the colon.
+struct Header {
+  std::string name;  // in lower case
+  std::string value;
 };
 
 // From MAIL to the end of the message, an abort or the next MAIL. Replaced as a whole.
@@ -51,7 +60,10 @@ struct Transaction {
   bool sender_login_mismatch = false;
   std::int64_t recipients = 0;  // kept so far, plus the one being judged
   std::string queue_id;
-  std::int64_t size = 0;  // octets received, at the final dot
+  std::int64_t size = 0;          // octets received, at the final dot
+  std::vector<Header> headers;    // those that the policy names
+  std::int64_t header_count = 0;  // of all
+  std::string digest;             // at the final dot
 
   std::string_view user_local() const;
   std::string_view user_domain() const;
@@ -66,12 +78,15 @@ struct Recipient {
   bool mta_refused = false;          // the MTA has refused it already; its reply stands
   std::string mta_status;            // enhanced code of that refusal
   std::string mta_text;
+  std::optional<std::int64_t> mailbox_used;  // percent; nothing: cannot be told
 };
 
 struct Facts {
   const Connection& connection;
   const Transaction* transaction = nullptr;  // from MAIL on
   const Recipient* recipient = nullptr;      // at RCPT
+  Instant now{};
+  const Zone* zone = nullptr;  // of local time; null is UTC
 };
 
 // clang-format off: a table, one row an entry
@@ -109,8 +124,15 @@ enum class Fact : std::uint8_t {
   recipient_route,
   external,
   mta_refused,
+  mailbox_used,
+  header,
+  header_count,
   size,
   queue_id,
+  digest,
+  time,
+  weekday,
+  session_age,
 };
 // clang-format on
 
@@ -118,7 +140,21 @@ using FactSet = std::uint64_t;
 constexpr FactSet bit(Fact fact) { return FactSet{1} << static_cast<unsigned>(fact); }
 
 // How the values of a fact are written and compared.
-enum class FactKind : std::uint8_t { boolean, count, size, text, local_part, domain, address, login, ip };
+enum class FactKind : std::uint8_t {
+  boolean,
+  count,
+  size,
+  percent,
+  duration,  // seconds
+  clock,     // minutes of the day
+  weekday,   // 1 Monday … 7 Sunday
+  text,
+  local_part,
+  domain,
+  address,
+  login,
+  ip,
+};
 
 struct FactInfo {
   Fact fact;
@@ -133,13 +169,28 @@ std::span<const FactInfo> fact_table();  // in the order of the enumeration
 const FactInfo& info(Fact fact);
 const FactInfo* find_fact(std::string_view name);
 
+// A fact as a rule names it: a row of the table, and for `header` the name of the field in lower case.
+struct FactRef {
+  Fact fact = Fact::client_ip;
+  std::string header;
+  bool operator==(const FactRef&) const = default;
+  std::string text() const;  // as a policy writes it
+};
+// "sender", "header.Subject"; nothing for an unknown name.
+std::optional<FactRef> find_fact_ref(std::string_view name);
+// RFC 5322 §3.6.8.
+bool is_field_name(std::string_view name);
+
 // Monostate: unknown, neither yes nor no. An absent fact is false, 0 or "".
 using Value = std::variant<std::monostate, bool, std::int64_t, std::string_view, IpAddress>;
 
-// The value of a fact; the views live as long as `facts`. A fact of a later stage is unknown.
-Value value_of(Fact fact, const Facts& facts);
+// The value of a fact, of repeated header fields the first; the views live as long as `facts`. A fact of a later stage
+// is unknown.
+Value value_of(const FactRef& ref, const Facts& facts);
 
 // As it appears in replies and keys; "" for unknown and absent.
-std::string value_text(Fact fact, const Facts& facts);
+std::string value_text(const FactRef& ref, const Facts& facts);
+// A value of a kind as a policy would write it.
+std::string format_value(FactKind kind, const Value& value);
 
 }  // namespace replygate

@@ -19,13 +19,27 @@ struct Judgement {
   std::vector<std::string> message_counters;  // charged for the message as a whole
 };
 
+// Sees how each decision came about. Used on the thread that decides.
+class Witness {
+ public:
+  Witness() = default;
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+  virtual ~Witness() = default;
+  // The arguments are good during the call.
+  virtual void judged(const Policy& policy, const Facts& facts, const Question& question, const Charges& charges,
+                      const std::vector<std::optional<Reading>>& readings, const Verdict& verdict) = 0;
+};
+
 // The one path of every decision: charges, store, decision, and the return of what a refusal had reserved.
 // Holds no state of a session; any thread.
 class Gate {
  public:
   using Done = std::function<void(Judgement)>;
 
-  Gate(Store& store, Duration patience) : store_(store), patience_(patience) {}
+  // `witness` may be null, and outlives the gate.
+  Gate(Store& store, Duration patience, Witness* witness = nullptr)
+      : store_(store), patience_(patience), witness_(witness) {}
 
   // What `facts` refers to, `policy` and `tally` must stay alive and unchanged until `done` was called. It is called
   // exactly once, before judge() returns or later, as the store does.
@@ -35,8 +49,14 @@ class Gate {
   void settle(ReservationId id, Settlement settlement, Instant now) { store_.settle(id, settlement, now); }
 
  private:
+  struct Case;
+
+  void finish(Case& c, Readings answer);
+  void count_aftermath(Case& c, const Verdict& verdict);
+
   Store& store_;
   Duration patience_;
+  Witness* witness_;
 };
 
 }  // namespace replygate

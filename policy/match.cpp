@@ -1,5 +1,6 @@
 #include "policy/match.h"
 
+#include <fmt/format.h>
 #include <re2/re2.h>
 
 #include <algorithm>
@@ -45,10 +46,6 @@ struct Asker {
   }
 };
 
-Truth ask(const Condition& condition, const Facts& facts) {
-  return matches(condition.matcher, value_of(condition.fact, facts));
-}
-
 }  // namespace
 
 TextSet::TextSet() = default;
@@ -62,9 +59,14 @@ void TextSet::add_at_domain(std::string domain) { at_domains_.insert(std::move(d
 void TextSet::add_local(std::string local) { locals_.insert(std::move(local)); }
 void TextSet::add_set(std::shared_ptr<const TextSet> other) { sets_.push_back(std::move(other)); }
 
-std::optional<std::string> TextSet::add_regex(std::string_view expression) {
+std::optional<std::string> TextSet::add_regex(std::string_view expression, std::string_view* part) {
   auto compiled = std::make_unique<re2::RE2>(expression, ignoring_case());
-  if (!compiled->ok()) return compiled->error();
+  if (!compiled->ok()) {
+    const std::size_t at = expression.rfind(compiled->error_arg());
+    const bool known = part != nullptr && !compiled->error_arg().empty() && at != std::string_view::npos;
+    if (known) *part = expression.substr(at, compiled->error_arg().size());
+    return compiled->error();
+  }
   expressions_.push_back(std::move(compiled));
   return std::nullopt;
 }
@@ -81,6 +83,41 @@ void TextSet::add_glob(std::string_view pattern) {
     }
   }
   add_regex(expression + '$');
+  globs_.emplace_back(pattern);
+}
+
+bool TextSet::examples(std::vector<std::string>& texts, std::size_t most) const {
+  std::vector<std::string> own;
+  const auto add = [&](const TextTable& table, std::string_view before, std::string_view behind) {
+    for (const std::string& text : table) {
+      if (own.size() < most) own.push_back(fmt::format("{}{}{}", before, text, behind));
+    }
+  };
+  add(exact_, "", "");
+  add(trees_, "", "");
+  add(trees_, "stranger.", "");
+  add(at_domains_, "someone@", "");
+  add(locals_, "", "@stranger.invalid");
+  std::ranges::sort(own);  // hash tables have no order
+  bool complete = own.size() < most && expressions_.empty();
+  for (const std::string& glob : globs_) {
+    std::string text = glob;
+    std::ranges::replace(text, '?', 'x');
+    own.push_back(text);
+    std::erase(own.back(), '*');
+    for (std::size_t at = 0; (at = text.find('*', at)) != std::string::npos;) text.replace(at, 1, "some");
+    own.push_back(std::move(text));
+  }
+  for (const auto& expression : expressions_) {
+    own.push_back(to_lower(expression->pattern()));
+    std::string first;
+    std::string last;
+    if (expression->PossibleMatchRange(&first, &last, 100)) own.push_back(to_lower(first));
+  }
+  std::erase_if(own, [&](const std::string& text) { return !contains(text); });
+  texts.insert(texts.end(), std::make_move_iterator(own.begin()), std::make_move_iterator(own.end()));
+  for (const auto& set : sets_) complete &= set->examples(texts, most);
+  return complete;
 }
 
 bool TextSet::contains(std::string_view lowered) const {
@@ -115,10 +152,23 @@ Truth matches(const Matcher& matcher, const Value& value) {
   return std::visit(Asker{value}, matcher);
 }
 
+Truth holds(const Condition& condition, const Facts& facts) {
+  if (condition.fact.fact == Fact::header && facts.transaction != nullptr) {
+    bool present = false;
+    for (const Header& header : facts.transaction->headers) {
+      if (header.name != condition.fact.header) continue;
+      present = true;
+      if (matches(condition.matcher, std::string_view(header.value)) == Truth::yes) return Truth::yes;
+    }
+    if (present) return Truth::no;
+  }
+  return matches(condition.matcher, value_of(condition.fact, facts));
+}
+
 Truth all_hold(const std::vector<Condition>& conditions, const Facts& facts) {
   Truth result = Truth::yes;
   for (const Condition& condition : conditions) {
-    const Truth truth = ask(condition, facts);
+    const Truth truth = holds(condition, facts);
     if (truth == Truth::no) return Truth::no;
     if (truth == Truth::unknown) result = Truth::unknown;
   }
@@ -128,7 +178,7 @@ Truth all_hold(const std::vector<Condition>& conditions, const Facts& facts) {
 Truth any_holds(const std::vector<Condition>& conditions, const Facts& facts) {
   Truth result = Truth::no;
   for (const Condition& condition : conditions) {
-    const Truth truth = ask(condition, facts);
+    const Truth truth = holds(condition, facts);
     if (truth == Truth::yes) return Truth::yes;
     if (truth == Truth::unknown) result = Truth::unknown;
   }

@@ -41,13 +41,26 @@ class TextSet {
   void add_at_domain(std::string domain);    // every address of the domain
   void add_local(std::string local);         // this local part at any domain
   // RE2 syntax, searched in the text, case ignored. Returns RE2's message where it does not compile.
-  std::optional<std::string> add_regex(std::string_view expression);
+  // Then `part` is, where RE2 names it, the view of `expression` that is wrong.
+  std::optional<std::string> add_regex(std::string_view expression, std::string_view* part = nullptr);
   void add_glob(std::string_view pattern);  // '*' any run, '?' one octet, of the whole text
   void add_set(std::shared_ptr<const TextSet> other);
 
   // `lowered` in lower case.
   bool contains(std::string_view lowered) const;
   bool empty() const;
+
+  // Whether it is made of the four tables alone, without expressions and without other sets.
+  bool is_list() const { return expressions_.empty() && sets_.empty(); }
+  std::size_t entries() const { return exact_.size() + trees_.size() + at_domains_.size() + locals_.size(); }
+  const TextTable& exact() const { return exact_; }
+  const TextTable& trees() const { return trees_; }
+  const TextTable& at_domains() const { return at_domains_; }
+  const TextTable& locals() const { return locals_; }
+
+  // Appends at most `most` texts that match, such that every text that matches differs from one of them at the most in
+  // parts that no pattern of the set names. False where that cannot be had: expressions, and lists beyond `most`.
+  bool examples(std::vector<std::string>& texts, std::size_t most) const;
 
  private:
   bool contains_parts(std::string_view lowered) const;
@@ -57,6 +70,7 @@ class TextSet {
   TextTable at_domains_;
   TextTable locals_;
   std::vector<std::unique_ptr<re2::RE2>> expressions_;
+  std::vector<std::string> globs_;
   std::vector<std::shared_ptr<const TextSet>> sets_;
 };
 
@@ -75,11 +89,13 @@ Truth matches(const Matcher& matcher, const Value& value);
 
 // `fact = pattern` of a rule's when or unless.
 struct Condition {
-  Fact fact;
+  FactRef fact;
   Matcher matcher;
   std::string source;  // the pattern as the policy wrote it, for printing
 };
 
+// Of repeated header fields, one that matches is enough.
+Truth holds(const Condition& condition, const Facts& facts);
 // All of them hold (Kleene's and; true if empty).
 Truth all_hold(const std::vector<Condition>& conditions, const Facts& facts);
 // Some of them holds (Kleene's or; false if empty).

@@ -15,27 +15,39 @@ bool closes(const Rule& rule) {
   return reply != nullptr && closes_connection(reply->code);
 }
 
+bool closes_early(const Rule& rule) {
+  return closes(rule) ||
+         std::ranges::any_of(rule.escalate, [](const Escalation& step) { return closes_connection(step.reply.code); });
+}
+
+void add_names(const Rule& rule, std::vector<std::string>& names) {
+  for (const FactRef& ref : rule.named_facts()) {
+    if (ref.fact == Fact::header && std::ranges::find(names, ref.header) == names.end()) names.push_back(ref.header);
+  }
+}
+
 Needs needs_of(const std::vector<Rule>& rules) {
   Needs needs;
   for (const Rule& rule : rules) {
-    const bool bytes = std::ranges::any_of(rule.limits, [](const Limit& l) { return l.unit == Unit::bytes; });
-    needs.content |= bytes || rule.needs(Fact::size);
+    needs.size |= rule.counts(Unit::bytes) || rule.needs(Fact::size);
+    needs.digest |= rule.needs(Fact::digest);
+    needs.header_count |= rule.needs(Fact::header_count);
+    add_names(rule, needs.headers);
     needs.data |= rule.stage == Stage::data;
-    needs.reply_at_connect |= rule.stage == Stage::connect && closes(rule);
-    needs.reply_at_helo |= rule.stage == Stage::helo && closes(rule);
+    needs.reply_at_connect |= rule.stage == Stage::connect && closes_early(rule);
+    needs.reply_at_helo |= rule.stage == Stage::helo && closes_early(rule);
     needs.reply_at_mail |= rule.stage <= Stage::mail;
+    needs.reply_at_headers |= rule.stage == Stage::header;
+    needs.mailbox |= rule.needs(Fact::mailbox_used);
+    needs.add_headers |= !rule.headers.empty();
+    needs.hold |= std::holds_alternative<Hold>(rule.outcome);
   }
   return needs;
 }
 
 FactSet facts_of(const Rule& rule) {
   FactSet set = 0;
-  for (const Condition& c : rule.when) set |= bit(c.fact);
-  for (const Condition& c : rule.unless) set |= bit(c.fact);
-  for (const Fact fact : rule.per) set |= bit(fact);
-  if (const auto* reply = std::get_if<ReplySpec>(&rule.outcome)) {
-    for (const Fact fact : reply->text.facts()) set |= bit(fact);
-  }
+  for (const FactRef& ref : rule.named_facts()) set |= bit(ref.fact);
   return set;
 }
 
@@ -47,7 +59,7 @@ std::vector<Rule> with_facts(std::vector<Rule> rules) {
 std::string conditions_text(std::string_view word, const std::vector<Condition>& conditions) {
   std::string text;
   for (const Condition& c : conditions) {
-    text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", info(c.fact).name, c.source);
+    text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", c.fact.text(), c.source);
   }
   return text.empty() ? "" : fmt::format("  {:<10} {{ {} }}\n", word, text);
 }
@@ -59,33 +71,62 @@ std::string limits_text(const Limits& limits) {
   return texts.empty() ? "\"unlimited\"" : fmt::format("{}", fmt::join(texts, ", "));
 }
 
+std::string line(std::string_view word, std::string_view text) { return fmt::format("  {:<10} {}\n", word, text); }
+
+std::string key_text(const Rule& rule) {
+  std::vector<std::string> per;
+  for (const FactRef& fact : rule.per) per.push_back(fact.text());
+  return per.empty() ? "(one counter for all)" : fmt::format("{}", fmt::join(per, " + "));
+}
+
 std::string limit_text(const Rule& rule) {
-  if (!rule.has_limits()) return "";
-  std::vector<std::string_view> per;
-  for (const Fact fact : rule.per) per.push_back(info(fact).name);
-  std::string text = fmt::format("  {:<10} {}\n  {:<10} {}\n  {:<10} {}\n", "per",
-                                 per.empty() ? "(one counter for all)" : fmt::format("{}", fmt::join(per, " + ")),
-                                 "limit", limits_text(rule.limits), "count", to_string(rule.count));
+  if (!rule.has_limits()) return rule.per.empty() ? "" : line("per", key_text(rule));
+  std::string text = line("per", key_text(rule));
+  if (rule.greylist) {
+    const Greylisting& g = *rule.greylist;
+    text += line("greylist", fmt::format("delay {}, retry_within {}, remember {}{}", format_duration(g.delay),
+                                         format_duration(g.retry_within), format_duration(g.remember),
+                                         g.after > 0 ? fmt::format(", known_after {}", g.after) : ""));
+    if (!rule.pools.empty()) text += line("pools", fmt::format("{}", rule.pools.size()));
+    return text;
+  }
+  text += line("limit", limits_text(rule.limits)) + line("count", to_string(rule.count));
   const auto overrides = rule.overrides.exact.size() + rule.overrides.patterns.size();
-  if (overrides > 0) text += fmt::format("  {:<10} {} keys or patterns\n", "override", overrides);
+  if (overrides > 0) text += line("override", fmt::format("{} keys or patterns", overrides));
+  if (rule.warn_at > 0) text += line("warn_at", fmt::format("{}%", rule.warn_at));
   return text;
 }
 
-std::string outcome_text(const Outcome& outcome) {
-  if (std::holds_alternative<Accept>(outcome)) return fmt::format("  {:<10} true\n", "accept");
-  const auto& reply = std::get<ReplySpec>(outcome);
-  std::string text = reply.text.source();
+std::string one_line(std::string text) {
   for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 3) text.replace(at, 1, " / ");
-  return fmt::format("  {:<10} {} {} \"{}\"  ({})\n", "reply", reply.code, reply.enhanced.text(), text,
+  return text;
+}
+
+std::string reply_text(const ReplySpec& reply) {
+  return fmt::format("{} {} \"{}\"  ({})", reply.code, reply.enhanced.text(), one_line(reply.text.source()),
                      reply.classification->slug);
+}
+
+std::string outcome_text(const Rule& rule) {
+  std::string text;
+  if (const auto* reply = std::get_if<ReplySpec>(&rule.outcome)) text = line("reply", reply_text(*reply));
+  if (std::holds_alternative<Accept>(rule.outcome)) text = line("accept", "true");
+  if (std::holds_alternative<Discard>(rule.outcome)) text = line("discard", "true");
+  if (const auto* hold = std::get_if<Hold>(&rule.outcome)) text = line("hold", fmt::format("\"{}\"", hold->reason));
+  for (const Escalation& step : rule.escalate) {
+    text += line("escalate", fmt::format("after {}: {}", step.after.text(), reply_text(step.reply)));
+  }
+  for (const AddedHeader& h : rule.headers) text += line("header", fmt::format("{}: {}", h.name, h.value.source()));
+  return text;
 }
 
 std::string rule_text(const Rule& rule, std::size_t number) {
   return fmt::format("{}. {}  ({}, at {})\n", number, rule.name, rule.place.text(), to_string(rule.stage)) +
          conditions_text("when", rule.when) + conditions_text("unless", rule.unless) + limit_text(rule) +
-         outcome_text(rule.outcome) +
-         fmt::format("  {:<10} {}\n  {:<10} {}\n", "mode", to_string(rule.mode), "on_unknown",
-                     to_string(rule.on_unknown));
+         outcome_text(rule) + line("mode", to_string(rule.mode)) +
+         (rule.share < Rule::kWhole ? line("share", fmt::format("{}.{:02}%", rule.share / 100, rule.share % 100))
+                                    : "") +
+         line("on_unknown", to_string(rule.on_unknown));
 }
 
 std::string bounds_text(const Settings& settings) {
@@ -117,6 +158,26 @@ const Limits* Overrides::find(std::string_view key) const {
   return nullptr;
 }
 
+bool Rule::counts(Unit unit) const {
+  const auto has = [&](const Limits& all) { return std::ranges::find(all, unit, &Limit::unit) != all.end(); };
+  return has(limits) || std::ranges::any_of(overrides.exact, [&](const auto& own) { return has(own.second); }) ||
+         std::ranges::any_of(overrides.patterns, [&](const auto& own) { return has(own.second); });
+}
+
+std::vector<FactRef> Rule::named_facts() const {
+  std::vector<FactRef> named = per;
+  for (const auto* conditions : {&when, &unless}) {
+    for (const Condition& c : *conditions) named.push_back(c.fact);
+  }
+  const auto add = [&](const ReplyTemplate& text) {
+    for (FactRef& ref : text.facts()) named.push_back(std::move(ref));
+  };
+  if (const auto* reply = std::get_if<ReplySpec>(&outcome)) add(reply->text);
+  for (const Escalation& step : escalate) add(step.reply.text);
+  for (const AddedHeader& header : headers) add(header.value);
+  return named;
+}
+
 bool Rule::names_recipient_facts() const {
   return std::ranges::any_of(fact_table(), [&](const FactInfo& row) {
     return row.stage == Stage::rcpt && row.fact != Fact::recipients && needs(row.fact);
@@ -131,7 +192,17 @@ Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::strin
       rules_(with_facts(std::move(rules))),
       id_(std::move(id)),
       needs_(needs_of(rules_)) {
-  for (const Rule& rule : rules_) by_stage_[static_cast<std::size_t>(rule.stage)].push_back(&rule);
+  std::array<std::vector<const Rule*>, kStages.size()> by_stage;
+  for (const Rule& rule : rules_) {
+    by_stage[static_cast<std::size_t>(rule.stage)].push_back(&rule);
+    if (rule.counts(Unit::refusals)) counting_refusals_.push_back(&rule);
+    if (rule.counts(Unit::unknown_recipients)) counting_unknown_.push_back(&rule);
+  }
+  for (std::size_t i = 0; i < by_stage.size(); ++i) by_stage_[i] = RuleIndex(std::move(by_stage[i]));
+}
+
+const std::vector<const Rule*>& Policy::rules_counting(Unit unit) const {
+  return unit == Unit::refusals ? counting_refusals_ : counting_unknown_;
 }
 
 std::size_t Policy::named_rules() const {
@@ -150,8 +221,8 @@ std::string Policy::text() const {
   if (!settings_.policy_service.empty()) text += fmt::format("policy_service listen {}\n", settings_.policy_service);
   text += fmt::format("log        {} to {}\n", settings_.log_format == LogFormat::json ? "json" : "logfmt",
                       fmt::join(settings_.log_sinks, ", "));
-  text += fmt::format("keys       ipv4_prefix {}, ipv6_prefix {}, subaddress \"{}\"\n", site_.ipv4_prefix,
-                      site_.ipv6_prefix, site_.subaddress);
+  text += fmt::format("keys       ipv4_prefix {}, ipv6_prefix {}, subaddress \"{}\", timezone {}\n", site_.ipv4_prefix,
+                      site_.ipv6_prefix, site_.subaddress, site_.zone.name());
   text += fmt::format("site       default domain {}\n", site_.default_domain);
   std::size_t number = 0;
   for (const Rule& rule : rules_) {

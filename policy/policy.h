@@ -12,8 +12,11 @@
 
 #include "policy/catalogue/classes.h"
 #include "policy/count/limit.h"
+#include "policy/count/sighting.h"
+#include "policy/data_source.h"
 #include "policy/facts.h"
 #include "policy/match.h"
+#include "policy/rule_index.h"
 #include "policy/template.h"
 
 // The compiled policy: immutable, shared by all threads, kept alive by the sessions that began with it.
@@ -34,9 +37,34 @@ struct ReplySpec {
   ReplyTemplate text;
 };
 
-// What a rule that holds answers: a refusal, or that no later rule is asked.
+// What a rule that holds answers: a refusal; or that no later rule is asked, and what the MTA shall do with the
+// message; or nothing: it only adds header fields.
 struct Accept {};
-using Outcome = std::variant<ReplySpec, Accept>;
+struct Hold {
+  std::string reason;
+};
+struct Discard {};
+struct Tag {};
+using Outcome = std::variant<ReplySpec, Accept, Hold, Discard, Tag>;
+
+// `header = { Name = "text" }`.
+struct AddedHeader {
+  std::string name;
+  ReplyTemplate value;
+};
+
+// A harder reply for a key that keeps coming: once `after` refusals were given by the rule.
+struct Escalation {
+  Limit after;
+  ReplySpec reply;
+};
+
+// Clients that greylisting takes for one: the hosts of one sender, whichever of them tries.
+struct Pool {
+  std::string name;
+  std::shared_ptr<const TextSet> names;        // of client_name
+  std::shared_ptr<const NetworkSet> networks;  // of client_ip
+};
 
 enum class Mode : std::uint8_t { enforce, observe };
 enum class OnUnknown : std::uint8_t { skip, tempfail };
@@ -59,17 +87,25 @@ struct Overrides {
 
 // Judged at one stage. A rule whose limits are counted at several stages is several of these, with one name.
 struct Rule {
+  static constexpr std::int64_t kWhole = 10000;  // 100 %
+
   std::size_t index = 0;  // in the policy
   std::string name;
   Place place;
   Stage stage = Stage::connect;  // at which it is judged
   std::vector<Condition> when;
   std::vector<Condition> unless;
-  std::vector<Fact> per;
-  bool limited = false;  // false: the rule answers whenever it holds
+  std::vector<FactRef> per;
+  bool limited = false;  // by limits or by greylisting; else the rule answers whenever it holds
   Limits limits;         // of keys without an override; may be empty for a unit that overrides alone have
   Overrides overrides;
   Count count = Count::accepted;
+  std::int64_t warn_at = 0;  // percent of a limit; 0: never
+  std::optional<Greylisting> greylist;
+  std::vector<Pool> pools;
+  std::vector<Escalation> escalate;  // ascending
+  std::vector<AddedHeader> headers;  // of what is let through
+  std::int64_t share = kWhole;       // of keys for which it is enforced; observed for others
   OnUnknown on_unknown = OnUnknown::tempfail;
   Mode mode = Mode::enforce;
   Outcome outcome;
@@ -77,17 +113,32 @@ struct Rule {
   FactSet facts = 0;  // that a condition, the key or the text names; set by Policy
 
   bool has_limits() const { return limited; }
+  bool refuses() const { return std::holds_alternative<ReplySpec>(outcome); }
+  // Some limit, its own or of an override, counts in this unit.
+  bool counts(Unit unit) const;
   bool needs(Fact fact) const { return (facts & bit(fact)) != 0; }
+  // Of conditions, key and texts, in no order, some perhaps twice.
+  std::vector<FactRef> named_facts() const;
   bool names_recipient_facts() const;  // facts of one recipient; the count `recipients` is none
 };
 
 // What the MTA must send so that the rules of a policy can be judged.
 struct Needs {
-  bool content = false;  // headers and body, for their size
+  bool size = false;                 // headers and body, for their size
+  bool digest = false;               // subject and body
+  std::vector<std::string> headers;  // fields that rules name, in lower case
+  bool header_count = false;
+  bool reply_at_headers = false;
+  bool mailbox = false;  // how full the mailbox of each recipient is
+  bool add_headers = false;
+  bool hold = false;
   bool reply_at_connect = false;
   bool reply_at_helo = false;
   bool reply_at_mail = false;
   bool data = false;
+
+  bool all_headers() const { return size || digest || header_count || !headers.empty(); }
+  bool body() const { return size || digest; }
 };
 
 enum class OnError : std::uint8_t { tempfail, accept };
@@ -107,6 +158,15 @@ struct DoorBounds {
   std::int64_t threads = 0;                              // 0: one for two cores, at most 4
 };
 
+// Where mailbox_used comes from; neither source nor service: it is unknown.
+struct MailboxSource {
+  std::optional<DataSource> source;  // lines or rows "user used limit"
+  std::string quota_status;          // the address of Dovecot's service
+  Duration timeout = std::chrono::seconds(2);
+
+  bool none() const { return !source && quota_status.empty(); }
+};
+
 // What the daemon needs to know besides the rules.
 struct Settings {
   std::vector<std::string> listen = {"inet:8891@127.0.0.1"};
@@ -116,6 +176,7 @@ struct Settings {
   std::string policy_service;                       // "" : no second door
   std::vector<std::string> log_sinks = {"stdout"};  // "stdout", "file:/path"
   LogFormat log_format = LogFormat::json;
+  MailboxSource mailbox;
 };
 
 // Who we are.
@@ -126,7 +187,9 @@ struct Site {
   std::shared_ptr<const NetworkSet> trusted_networks;
   unsigned ipv4_prefix = 24;
   unsigned ipv6_prefix = 64;
-  std::string subaddress;  // characters that part a tag from the mailbox; "" keeps tags
+  Zone zone;                  // of local time
+  bool relay_by_mta = false;  // the policy need not deny relaying
+  std::string subaddress;     // characters that part a tag from the mailbox; "" keeps tags
 
   bool knows_domains() const;  // some local or relay domain is named
 };
@@ -144,9 +207,12 @@ class Policy {
   // As the policy counts them: parts of one rule at several stages are one.
   std::size_t named_rules() const;
   // The rules that are judged at a stage, in the order of the file.
-  const std::vector<const Rule*>& rules_at(Stage stage) const { return by_stage_[static_cast<std::size_t>(stage)]; }
+  const std::vector<const Rule*>& rules_at(Stage stage) const { return index_at(stage).rules(); }
+  const RuleIndex& index_at(Stage stage) const { return by_stage_[static_cast<std::size_t>(stage)]; }
   const std::string& id() const { return id_; }  // changes with the text of the policy
   const Needs& needs() const { return needs_; }
+  // The rules that count what happens: units of counts_events().
+  const std::vector<const Rule*>& rules_counting(Unit unit) const;
 
   // Every rule with every default filled in, for people.
   std::string text() const;
@@ -155,9 +221,11 @@ class Policy {
   Site site_;
   Settings settings_;
   std::vector<Rule> rules_;
-  std::array<std::vector<const Rule*>, kStages.size()> by_stage_;
+  std::array<RuleIndex, kStages.size()> by_stage_;
   std::string id_;
   Needs needs_;
+  std::vector<const Rule*> counting_refusals_;
+  std::vector<const Rule*> counting_unknown_;
 };
 
 }  // namespace replygate

@@ -28,6 +28,13 @@ enum class Ending : std::uint8_t {
 
 std::string_view to_string(Ending ending);
 
+// What becomes of a message that is let through.
+struct Disposition {
+  bool discard = false;         // taken from the client and thrown away
+  std::string hold;             // reason for the MTA's hold queue; "" delivers it
+  std::vector<Header> headers;  // to be added
+};
+
 // One transaction and its decisions. A view: valid during the call that hands it over.
 struct Record {
   const Policy& policy;
@@ -38,7 +45,8 @@ struct Record {
   const Connection& connection;
   const Transaction& transaction;
   std::span<const JudgedRecipient> recipients;
-  const Verdict& message;  // on the message as a whole, of all its stages
+  const Verdict& message;   // on the message as a whole, of all its stages
+  Disposition disposition;  // of an accepted one
   Ending ending = Ending::aborted;
 };
 

@@ -30,6 +30,7 @@ void write_finding(FieldWriter& fields, const Finding& finding, std::string_view
   fields.text("rule", finding.rule->name);
   fields.text("place", finding.rule->place.text());
   fields.text("cause", causes[static_cast<std::size_t>(finding.cause)]);
+  if (finding.step != nullptr) fields.text("escalated", finding.step->after.text());
   fields.text("mode", mode);
 }
 
@@ -43,6 +44,37 @@ void write_limit(FieldWriter& fields, const LimitUse& use) {
   fields.text("window", use.limit.period_text());
   fields.flag("fits", use.fits);
   if (!use.fits && use.room_at) fields.text("room_at", format_time(*use.room_at));
+  if (use.warn) fields.flag("warning", true);
+}
+
+void write_sighting(FieldWriter& fields, const SightingUse& use) {
+  constexpr std::array<std::string_view, 4> states = {"new", "early", "passing", "known"};
+  fields.text("rule", use.rule->name);
+  fields.text("key", use.key);
+  fields.text("state", use.client_known ? "client-known" : states[static_cast<std::size_t>(use.state)]);
+  fields.flag("passes", use.passes);
+  if (!use.passes && use.room_at) fields.text("room_at", format_time(*use.room_at));
+}
+
+void write_observed_action(FieldWriter& fields, const Rule& rule) {
+  fields.text("action", std::holds_alternative<Hold>(rule.outcome) ? "hold" : "discard");
+  fields.text("rule", rule.name);
+  fields.text("place", rule.place.text());
+  fields.text("mode", "observe");
+}
+
+void write_disposition(FieldWriter& fields, const Disposition& disposition) {
+  if (disposition.discard) fields.flag("discarded", true);
+  if (!disposition.hold.empty()) fields.text("held", disposition.hold);
+  if (disposition.headers.empty()) return;
+  fields.open_list("headers");
+  for (const Header& header : disposition.headers) {
+    fields.open_item();
+    fields.text("name", header.name);
+    fields.text("value", header.value);
+    fields.close();
+  }
+  fields.close();
 }
 
 void write_mta_refusal(FieldWriter& fields, const Recipient& recipient) {
@@ -59,8 +91,13 @@ void write_mta_refusal(FieldWriter& fields, const Recipient& recipient) {
 }
 
 void write_lists(FieldWriter& fields, const Verdict& verdict) {
-  if (!verdict.observed.empty()) {
+  if (!verdict.observed.empty() || !verdict.observed_actions.empty()) {
     fields.open_list("observed");
+    for (const Rule* rule : verdict.observed_actions) {
+      fields.open_item();
+      write_observed_action(fields, *rule);
+      fields.close();
+    }
     for (const Finding& finding : verdict.observed) {
       fields.open_item();
       write_finding(fields, finding, "observe");
@@ -78,6 +115,15 @@ void write_lists(FieldWriter& fields, const Verdict& verdict) {
     for (const LimitUse& use : verdict.limits) {
       fields.open_item();
       write_limit(fields, use);
+      fields.close();
+    }
+    fields.close();
+  }
+  if (!verdict.sightings.empty()) {
+    fields.open_list("greylist");
+    for (const SightingUse& use : verdict.sightings) {
+      fields.open_item();
+      write_sighting(fields, use);
       fields.close();
     }
     fields.close();
@@ -123,6 +169,7 @@ void write_recipient(FieldWriter& fields, const JudgedRecipient& judged, const C
     return;
   }
   if (r.route) fields.text("route", *r.route);
+  if (r.mailbox_used) fields.number("mailbox_used", *r.mailbox_used);
   write_verdict(fields, judged.verdict, connection);
 }
 
@@ -150,6 +197,8 @@ void write_transaction(FieldWriter& fields, const Record& record, std::string_vi
     fields.number("tls_bits", c.tls.bits);
   }
   if (c.local_submission) fields.flag("local_submission", true);
+  if (!t.digest.empty()) fields.text("digest", t.digest);
+  write_disposition(fields, record.disposition);
   if (!record.message.empty()) {
     fields.open("message");
     write_verdict(fields, record.message, c);

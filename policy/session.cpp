@@ -72,6 +72,7 @@ void Session::connect(ConnectEvent event, Instant now, Done done) {
   connection_.port = event.port;
   connection_.listener = std::move(event.listener);
   connection_.local_submission = event.local_submission;
+  connection_.since = now;
   judge_session(Stage::connect, now, std::move(done));
 }
 
@@ -81,9 +82,15 @@ void Session::helo(std::string name, Instant now, Done done) {
   judge_session(Stage::helo, now, std::move(done));
 }
 
+Facts Session::facts_now(Instant now) const {
+  return {.connection = connection_,
+          .transaction = open_ == nullptr ? nullptr : &open_->facts,
+          .now = now,
+          .zone = &policy_->site().zone};
+}
+
 void Session::judge_session(Stage stage, Instant now, Done done) {
-  const Facts facts{.connection = connection_};
-  services_.gate.judge(*policy_, facts, question(stage), tally_, {now, id_},
+  services_.gate.judge(*policy_, facts_now(now), question(stage), tally_, {now, id_},
                        [this, stage, now, done = std::move(done)](Judgement judgement) {
                          services_.gate.settle(judgement.reservation, Settlement::keep, now);
                          Answer answer = close_early(judgement.verdict, now);
@@ -126,8 +133,11 @@ void Session::mail(MailEvent event, Instant now, Done done) {
   t.sender_login_mismatch = mismatch(t, policy_->site());
   t.queue_id = std::move(event.queue_id);
   for (const Verdict* verdict : {at_connect_.get(), at_helo_.get()}) {
-    if (verdict != nullptr && open_->message.kind != Verdict::Kind::refuse) merge(open_->message, Verdict(*verdict));
+    if (verdict == nullptr || open_->message.kind == Verdict::Kind::refuse) continue;
+    note_acceptance(*verdict);
+    merge(open_->message, Verdict(*verdict));
   }
+  if (policy_->needs().digest) open_->digest = std::make_unique<ContentDigest>();
   if (open_->message.kind == Verdict::Kind::refuse) {
     Answer answer = answer_for(open_->message);
     if (answer.refusal) finish(Ending::refused, now);
@@ -137,18 +147,17 @@ void Session::mail(MailEvent event, Instant now, Done done) {
 }
 
 void Session::judge_message(Stage stage, Instant now, Done done) {
-  const Facts facts{.connection = connection_, .transaction = &open_->facts};
-  services_.gate.judge(*policy_, facts, question(stage), tally_, {now, open_->ref},
+  services_.gate.judge(*policy_, facts_now(now), question(stage), tally_, {now, open_->ref},
                        [this, stage, now, done = std::move(done)](Judgement judgement) {
                          hold(judgement);
-                         if (judgement.verdict.accepted_by != nullptr) {
-                           open_->before = std::min(open_->before, judgement.verdict.accepted_by->index);
-                         }
+                         note_acceptance(judgement.verdict);
                          Answer answer = answer_for(judgement.verdict);
                          merge(open_->message, std::move(judgement.verdict));
+                         note_headers(open_->message);
                          if (answer.refusal) {
                            finish(Ending::refused, now);
                          } else if (stage == Stage::message) {
+                           answer.disposition = open_->disposition;
                            finish(Ending::accepted, now);
                          }
                          done(std::move(answer));
@@ -156,7 +165,7 @@ void Session::judge_message(Stage stage, Instant now, Done done) {
 }
 
 void Session::rcpt(RcptEvent event, Instant now, Done done) {
-  if (open_ == nullptr) return done({default_reply("local-error")});
+  if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
   JudgedRecipient& judged = open_->recipients.emplace_back();
   judged.ref = open_->recipients.size() == 1 ? open_->ref : services_.references.next();
   Recipient& recipient = judged.recipient;
@@ -169,7 +178,35 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
   recipient.mta_text = std::move(event.mta_text);
   recipient.external = is_external(recipient);
   if (!recipient.mta_refused) ++open_->facts.recipients;
-  judge_recipient(now, std::move(done));
+  if (!policy_->needs().mailbox || services_.mailboxes == nullptr || recipient.mta_refused) {
+    return judge_recipient(now, std::move(done));
+  }
+  services_.mailboxes->used(recipient.address, open_->facts.declared_size,
+                            [this, now, done = std::move(done)](std::optional<std::int64_t> percent) mutable {
+                              open_->recipients.back().recipient.mailbox_used = percent;
+                              judge_recipient(now, std::move(done));
+                            });
+}
+
+// What is accepted by a rule on one recipient is accepted for that recipient alone.
+void Session::note_acceptance(const Verdict& verdict) {
+  const Rule* rule = verdict.accepted_by;
+  if (rule == nullptr) return;
+  if (!rule->names_recipient_facts()) open_->before = std::min(open_->before, rule->index);
+  if (const auto* hold = std::get_if<Hold>(&rule->outcome); hold != nullptr && open_->disposition.hold.empty()) {
+    open_->disposition.hold = hold->reason;
+  }
+  if (std::holds_alternative<Discard>(rule->outcome)) open_->disposition.discard = true;
+}
+
+// A rule that holds for many recipients adds its field once.
+void Session::note_headers(Verdict& verdict) {
+  for (Header& header : verdict.headers) {
+    auto& all = open_->disposition.headers;
+    const auto same = [&](const Header& h) { return h.name == header.name && h.value == header.value; };
+    if (std::ranges::none_of(all, same)) all.push_back(std::move(header));
+  }
+  verdict.headers.clear();
 }
 
 // The MTA's own form tells where a message goes, whatever tricks the spelling plays. A bare user is Sendmail's form of
@@ -198,7 +235,8 @@ void Session::judge_recipient(Instant now, Done done) {
   JudgedRecipient& judged = open_->recipients.back();
   Question asked = question(Stage::rcpt);
   asked.mta_refused = judged.recipient.mta_refused;
-  const Facts facts{.connection = connection_, .transaction = &open_->facts, .recipient = &judged.recipient};
+  Facts facts = facts_now(now);
+  facts.recipient = &judged.recipient;
   services_.gate.judge(*policy_, facts, asked, tally_, {now, judged.ref},
                        [this, now, done = std::move(done)](Judgement judgement) {
                          JudgedRecipient& last = open_->recipients.back();
@@ -207,10 +245,8 @@ void Session::judge_recipient(Instant now, Done done) {
                          }
                          hold(judgement);
                          last.verdict = std::move(judgement.verdict);
-                         const Rule* accepted = last.verdict.accepted_by;
-                         if (accepted != nullptr && !accepted->names_recipient_facts()) {
-                           open_->before = std::min(open_->before, accepted->index);
-                         }
+                         note_acceptance(last.verdict);
+                         if (last.verdict.kind != Verdict::Kind::refuse) note_headers(last.verdict);
                          Answer answer;
                          if (!last.recipient.mta_refused) answer = answer_for(last.verdict);
                          if (answer.refusal) --open_->facts.recipients;
@@ -226,20 +262,42 @@ void Session::hold(Judgement& judgement) {
 Answer Session::answer_for(const Verdict& verdict) {
   if (verdict.kind != Verdict::Kind::refuse || connection_.local_submission) return {};
   ++connection_.refusals;
-  return {verdict.refusal->reply};
+  return {.refusal = verdict.refusal->reply};
 }
 
 void Session::data(Instant now, Done done) {
-  if (open_ == nullptr) return done({default_reply("local-error")});
+  if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
   judge_message(Stage::data, now, std::move(done));
 }
 
-void Session::content(std::int64_t octets) {
-  if (open_ != nullptr) open_->facts.size += octets;
+void Session::header(std::string_view name, std::string_view value, std::int64_t octets) {
+  if (open_ == nullptr) return;
+  Transaction& t = open_->facts;
+  t.size += octets;
+  ++t.header_count;
+  if (open_->digest) open_->digest->header(name, value);
+  std::string lowered = to_lower(name);
+  if (std::ranges::find(policy_->needs().headers, lowered) == policy_->needs().headers.end()) return;
+  Header& kept = t.headers.emplace_back(Header{std::move(lowered), std::string(value)});
+  std::erase_if(kept.value, [](char c) { return c == '\r' || c == '\n'; });
+  open_->octets += sizeof(Header) + kept.name.size() + kept.value.size();
+}
+
+void Session::end_of_headers(Instant now, Done done) {
+  if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
+  open_->facts.size += 2;
+  judge_message(Stage::header, now, std::move(done));
+}
+
+void Session::body(std::string_view octets) {
+  if (open_ == nullptr) return;
+  open_->facts.size += static_cast<std::int64_t>(octets.size());
+  if (open_->digest) open_->digest->body(octets);
 }
 
 void Session::end_of_message(Instant now, Done done) {
-  if (open_ == nullptr) return done({default_reply("local-error")});
+  if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
+  if (open_->digest) open_->facts.digest = open_->digest->finish();
   judge_message(Stage::message, now, std::move(done));
 }
 
@@ -271,12 +329,13 @@ void Session::finish(Ending ending, Instant now) {
                         .transaction = ended->facts,
                         .recipients = ended->recipients,
                         .message = ended->message,
+                        .disposition = accepted ? ended->disposition : Disposition(),
                         .ending = ending});
 }
 
 Answer Session::internal_error() const {
   if (policy_->settings().on_error == OnError::accept || connection_.local_submission) return {};
-  return {default_reply("local-error")};
+  return {.refusal = default_reply("local-error")};
 }
 
 }  // namespace replygate

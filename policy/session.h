@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/digest.h"
 #include "policy/gate.h"
 #include "policy/record.h"
 #include "policy/refs.h"
@@ -41,9 +42,25 @@ struct RcptEvent {
   std::string mta_text;
 };
 
-// What the MTA is told: go on, or a refusal.
+// What the MTA is told: go on, or a refusal; and at the end of a message what to do with it.
 struct Answer {
   std::optional<Reply> refusal;
+  Disposition disposition;
+};
+
+// How full mailboxes are. Implementations are safe for any number of threads and do not block.
+class Mailboxes {
+ public:
+  using Told = std::function<void(std::optional<std::int64_t> percent)>;  // nothing: cannot be told
+
+  Mailboxes() = default;
+  Mailboxes(const Mailboxes&) = delete;
+  Mailboxes& operator=(const Mailboxes&) = delete;
+  virtual ~Mailboxes() = default;
+
+  // `size`: octets that shall fit, 0 where that is not known. `told` is called exactly once, before the call returns or
+  // later, on any thread, within the time that the implementation promises.
+  virtual void used(const Address& recipient, std::int64_t size, Told told) = 0;
 };
 
 // One SMTP session as a door sees it: adds what it is told to the facts, asks the gate, remembers the answers that
@@ -58,6 +75,7 @@ class Session {
     Gate& gate;
     RecordSink& sink;
     References& references;
+    Mailboxes* mailboxes = nullptr;  // null: mailbox_used is unknown
   };
 
   // What a door is called in records, and which rules it can judge.
@@ -79,7 +97,10 @@ class Session {
   void mail(MailEvent event, Instant now, Done done);
   void rcpt(RcptEvent event, Instant now, Done done);
   void data(Instant now, Done done);
-  void content(std::int64_t octets);  // of headers and body, CRLF included
+  // One field of the message, unfolded or not, without the blank behind the colon; `octets` is its size in the message.
+  void header(std::string_view name, std::string_view value, std::int64_t octets);
+  void end_of_headers(Instant now, Done done);
+  void body(std::string_view octets);
   void end_of_message(Instant now, Done done);
 
   // The MTA's id of the message, when it becomes known.
@@ -102,6 +123,8 @@ class Session {
     std::string ref;
     std::vector<JudgedRecipient> recipients;
     Verdict message;  // of all stages that judge the message as a whole
+    Disposition disposition;
+    std::unique_ptr<ContentDigest> digest;  // null where no rule wants it
     std::vector<ReservationId> reservations;
     TextTable charged;
     std::size_t octets = 0;
@@ -114,6 +137,9 @@ class Session {
   Answer close_early(const Verdict& verdict, Instant now);
   void judge_message(Stage stage, Instant now, Done done);
   void judge_recipient(Instant now, Done done);
+  void note_acceptance(const Verdict& verdict);
+  void note_headers(Verdict& verdict);
+  Facts facts_now(Instant now) const;
   void hold(Judgement& judgement);
   Address canonical_recipient(const RcptEvent& event) const;
   std::optional<bool> is_external(const Recipient& recipient) const;

@@ -12,7 +12,7 @@ namespace replygate {
 namespace {
 
 constexpr std::array<std::string_view, 5> kWords = {"rule", "limit", "used", "retry_after", "ref"};
-constexpr std::array<std::size_t, 5> kLongest = {64, 48, 20, 24, 16};
+constexpr std::array<std::size_t, 5> kLongest = {64, 64, 20, 24, 16};
 
 std::string_view value_of_word(Word word, const Words& words) {
   switch (word) {
@@ -66,8 +66,8 @@ std::optional<ReplyTemplate::Mistake> ReplyTemplate::parse_line(std::string_view
       flush();
       if (const auto word = find_word(name)) {
         line.emplace_back(*word);
-      } else if (const FactInfo* fact = find_fact(name)) {
-        line.emplace_back(fact->fact);
+      } else if (auto fact = find_fact_ref(name)) {
+        line.emplace_back(*std::move(fact));
       } else {
         return unknown_name(name, offset + i);
       }
@@ -108,8 +108,8 @@ std::vector<std::string> ReplyTemplate::render(const Facts& facts, const Words& 
     for (const Piece& piece : line) {
       if (const auto* literal = std::get_if<std::string>(&piece)) {
         text += *literal;
-      } else if (const auto* fact = std::get_if<Fact>(&piece)) {
-        append(text, value_text(*fact, facts), info(*fact).longest);
+      } else if (const auto* fact = std::get_if<FactRef>(&piece)) {
+        append(text, value_text(*fact, facts), info(fact->fact).longest);
       } else {
         const Word word = std::get<Word>(piece);
         append(text, value_of_word(word, words), kLongest[static_cast<std::size_t>(word)]);
@@ -119,11 +119,11 @@ std::vector<std::string> ReplyTemplate::render(const Facts& facts, const Words& 
   return result;
 }
 
-std::vector<Fact> ReplyTemplate::facts() const {
-  std::vector<Fact> result;
+std::vector<FactRef> ReplyTemplate::facts() const {
+  std::vector<FactRef> result;
   for (const Line& line : lines_) {
     for (const Piece& piece : line) {
-      if (const auto* fact = std::get_if<Fact>(&piece)) result.push_back(*fact);
+      if (const auto* fact = std::get_if<FactRef>(&piece)) result.push_back(*fact);
     }
   }
   return result;
@@ -136,8 +136,8 @@ std::size_t ReplyTemplate::longest_line() const {
     for (const Piece& piece : line) {
       if (const auto* literal = std::get_if<std::string>(&piece)) {
         length += literal->size();
-      } else if (const auto* fact = std::get_if<Fact>(&piece)) {
-        length += info(*fact).longest;
+      } else if (const auto* fact = std::get_if<FactRef>(&piece)) {
+        length += info(fact->fact).longest;
       } else {
         length += kLongest[static_cast<std::size_t>(std::get<Word>(piece))];
       }

@@ -40,14 +40,14 @@ class ReplyTemplate {
   // One string a line. Substituted values are data, cut to the length that the table of facts gives.
   std::vector<std::string> render(const Facts& facts, const Words& words) const;
 
-  std::vector<Fact> facts() const;
+  std::vector<FactRef> facts() const;
   // Octets of the longest line at the longest substitution, without reply code.
   std::size_t longest_line() const;
   std::size_t lines() const { return lines_.size(); }
   const std::string& source() const { return source_; }
 
  private:
-  using Piece = std::variant<std::string, Fact, Word>;
+  using Piece = std::variant<std::string, FactRef, Word>;
   using Line = std::vector<Piece>;
 
   static std::optional<Mistake> parse_line(std::string_view text, std::size_t offset, Line& line);

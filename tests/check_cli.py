@@ -1,10 +1,12 @@
 """The offline commands as users call them: output, exit status, JSON."""
 
 import json
+import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 BINARY = sys.argv.pop(1)
 
@@ -18,6 +20,68 @@ BY_COMMAND = {
     "EXPN": "250 550 500 501 502 504 421", "HELP": "211 214 500 501 502 504 421", "NOOP": "200 250 500 421",
     "QUIT": "221 500", "TURN": "250 502 500 503",
 }
+
+CLOSED = """version = 1
+[site]
+local_domains = ["example.org"]
+[[rule]]
+name = "closed"
+unless = { recipient_domain = "$local_domains", authenticated = true }
+reply = "relay-denied"
+"""
+TESTED = """version = 1
+[site]
+trusted_networks = ["127.0.0.1"]
+[[rule]]
+name = "closed"
+unless = { client_ip = "$trusted_networks" }
+reply = "relay-denied"
+at = "rcpt"
+[[rule]]
+name = "quota"
+per = "sender"
+limit = "1 recipients / 1h"
+reply = "quota-exceeded"
+[[test]]
+name = "one is kept"
+given = { client = "127.0.0.1", from = "a@b.example" }
+rcpt = "c@d.example"
+expect = { accepted = 1 }
+[[test]]
+name = "two are kept"
+given = { client = "127.0.0.1", from = "a@b.example" }
+rcpt = ["c@d.example", "e@d.example"]
+expect = { accepted = 2 }
+"""
+# Format and options, what is imported, how many lines are lost, what must come out.
+IMPORTS = [
+    ("access --as client", "192.0.2.7 REJECT spammer\n# a comment\n10.1 OK\nbad.example 550 5.7.1 No {thanks}\nx WARN\n", 1,
+     ['when   = { client_ip = "192.0.2.7" }', 'reply  = { code = 554, text = "spammer" }', '"10.1.0.0/16"', "accept = true",
+      'client_name = ".bad.example"', 'enhanced = "5.7.1", text = "No {{thanks}}"']),
+    ("access --as sender", "a@b.example DISCARD\nspam@ HOLD look\n<> DUNNO\nevil.example REJECT\n", 0,
+     ["discard = true", 'hold   = "look"', 'sender = "spam@"', 'when   = { sender = ".evil.example" }', "reply  = 554"]),
+    ("access --as recipient", "a@b.example DISCARD\nclosed@ 550 gone\n", 1, ['recipient = "closed@"', 'text = "gone"']),
+    ("access --as helo", "localhost REJECT\n", 0, ['helo = ".localhost"']),
+    ("postfwd",
+     "&&BAD { client_name=~dynamic; helo_name==localhost; };\n"
+     "id=R1; &&BAD; action=REJECT go away\n"
+     "id=R2; sender_domain==example.org; client_address!=10.0.0.0/8,192.168.0.0/16; action=550 5.7.1 not you\n"
+     "id=R3; sasl_username=~.; action=rate(sasl_username/100/3600/450 4.7.1 slow down)\n"
+     "id=R4; size=>10000000; action=552 5.3.4 too big\n"
+     "id=R5; recipient_count=>50;\n  action=HOLD many\n"
+     "id=R6; rbl=zen.spamhaus.org; action=REJECT listed\n"
+     "id=R7; sender==a@b.example; action=jump(R9)\n"
+     "id=R8; sender==a@b.example; action=PREPEND X-Seen: yes\n", 2,
+     ['client_name = "/dynamic/"', 'helo = "localhost"', 'text = "go away"', 'unless = { client_ip = ["10.0.0.0/8", "192.168.0.0/16"] }',
+      'limit  = "100 messages / 1h"', 'per    = "user"', 'declared_size = ">= 10000000 B"', 'hold   = "many"',
+      'header = { "X-Seen" = "yes" }']),
+    ("policyd-rate-limit",
+     'user: "policyd"\nlimits:\n  - [10, 60]\n  - [150, 86400]\nlimits_by_id:\n  news@example.org: []\n  bob: [[1000, 86400]]\n'
+     'limit_by_sasl: True\nlimit_by_ip: True\nlimited_networks:\n  - 192.0.2.0/24\nfail_action: "defer_if_permit Rate limit reach"\n'
+     "strange_key: 1\n", 1,
+     ['limit  = ["10 recipients / 1m", "150 recipients / 1d"]', '"news@example.org" = "unlimited"', '"bob" = "1000 recipients / 1d"',
+      'when   = { client_ip = "192.0.2.0/24" }', 'text = "Rate limit reach"']),
+]
 
 
 def run(*arguments):
@@ -80,21 +144,125 @@ class Cli(unittest.TestCase):
                 file.flush()
                 return run("check", file.name, *options)
 
-            good = check("version = 1\n")
+            good = check(CLOSED)
             self.assertEqual((good.returncode, good.stderr), (0, ""))
-            self.assertIn("OK, 0 rules", good.stdout)
+            self.assertIn("OK, 1 rules, 0 tests, 0 warnings", good.stdout)
             bad = check("version = 1\n[mlter]\n")
             self.assertEqual((bad.returncode, bad.stdout), (78, ""))
             self.assertIn("error[RG1002]", bad.stderr)
             said = json.loads(check("version = 1\n[mlter]\n", "--json").stdout)
             self.assertEqual((said[0]["code"], said[0]["line"], said[0]["column"]), ("RG1002", 2, 2))
-            warned = 'version = 1\n[[rule]]\nname = "r"\nwhen = { helo = "x" }\nreply = 599\n'
+            warned = CLOSED + '[[rule]]\nname = "s"\nwhen = { helo = "x" }\nreply = 599\n'
             self.assertEqual(check(warned).returncode, 0)
             self.assertEqual(check(warned, "--strict").returncode, 78)
-            self.assertIn("1. r", check(warned, "--show").stdout)
+            self.assertIn("2. s", check(warned, "--show").stdout)
+
+    def policy(self, text):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        file = pathlib.Path(folder.name, "policy.toml")
+        file.write_text(text)
+        return str(file)
+
+    def test_relaying(self):
+        said = run("check", self.policy(CLOSED))
+        self.assertIn("no stranger can relay through this policy (proved)", said.stdout)
+        file = self.policy("version = 1\n")
+        said = run("check", file)
+        self.assertEqual(said.returncode, 0)
+        self.assertIn("warning[RG1701]: the policy lets a stranger relay: client 203.0.113.7", said.stderr)
+        self.assertEqual(run("check", "--strict", file).returncode, 78)
+        said = json.loads(run("check", "--json", file).stdout)
+        self.assertEqual([d["code"] for d in said], ["RG1701"])
+        said = run("check", "--strict", self.policy('version = 1\n[site]\nrelay = "mta"\n'))
+        self.assertEqual((said.returncode, said.stderr), (0, ""))
+        hidden = CLOSED.replace("authenticated = true", 'helo = "/^a.*b$|^$/"')
+        self.assertIn("RG1702", run("check", self.policy(hidden.replace("/^a.*b$|^$/", "/z[0-9]+y/"))).stderr)
+
+    def test_policy_tests(self):
+        file = self.policy(TESTED)
+        said = run("test", file)
+        self.assertEqual(said.returncode, 1)
+        self.assertIn("ok   one is kept", said.stdout)
+        self.assertIn("FAIL two are kept", said.stdout)
+        self.assertIn("  - accepted     2\n  + accepted     1\n", said.stdout)
+        self.assertIn("note: no test matches the rule closed", said.stdout)
+        report = json.loads(run("test", "--json", file).stdout)[0]
+        self.assertEqual(report["never_matched"], ["closed"])
+        self.assertEqual([test["passed"] for test in report["tests"]], [True, False])
+        junit = file + ".xml"
+        run("test", "--junit", junit, file)
+        suite = xml.etree.ElementTree.parse(junit).getroot()[0]
+        self.assertEqual((suite.get("tests"), suite.get("failures")), ("2", "1"))
+        said = run("check", file)
+        self.assertEqual(said.returncode, 78)
+        self.assertIn("error[RG1801]", said.stderr)
+        self.assertEqual(run("run", "-c", file).returncode, 78)
+
+    def test_tests_beside_the_policy(self):
+        file = self.policy(CLOSED)
+        pathlib.Path(file).with_name("policy.test.toml").write_text(
+            '[[test]]\nname = "t"\nrcpt = "a@b.example"\nexpect = { code = 571 }\n'
+        )
+        self.assertIn("1 tests, 0 failed", run("test", file).stdout)
+        pathlib.Path(file).with_name("policy.test.toml").write_text("[site]\n")
+        self.assertIn("RG1002", run("check", file).stderr)
+
+    def test_try(self):
+        file = self.policy(TESTED)
+        said = run("try", file, "--client", "127.0.0.1", "--from", "a@b.example", "--to", "r{1..3}@c.example",
+                   "--at", "2026-11-22T09:00:00Z")
+        self.assertEqual(said.returncode, 1)
+        lines = said.stdout.splitlines()
+        self.assertEqual(lines[0], "r1@c.example: accepted")
+        self.assertTrue(lines[1].startswith("r2@c.example to r3@c.example (2): 452 4.7.1 "), lines[1])
+        self.assertIn("a@b.example: 1 used + 1 > 1 recipients / 1h", said.stdout)
+        again = run("try", file, "--client", "127.0.0.1", "--from", "a@b.example", "--to", "r@c.example",
+                    "--at", "2026-11-22T09:00:00Z", "--repeat", "2", "--every", "1m")
+        self.assertIn("1 used + 1 > 1 recipients / 1h; room at 2026-11-22T10:0", again.stdout)
+        self.assertEqual(run("try", file, "--client", "127.0.0.1", "--from", "a@b.example", "--to", "r@c.example").returncode, 0)
+        said = json.loads(run("try", "--json", file, "--client", "203.0.113.9", "--to", "r@c.example").stdout)
+        self.assertEqual([(a["code"], a["rule"]) for a in said["answers"]], [(571, "closed")])
+        self.assertEqual(said["trace"][-1]["rules"][0]["compared"][0]["truth"], "no")
+        state = self.policy('[[counter]]\nrule = "quota"\nlimit = "1 recipients / 1h"\nkey = "a@b.example"\nused = 1\n')
+        arguments = ("try", file, "--client", "127.0.0.1", "--from", "a@b.example", "--to", "r@c.example", "--state")
+        self.assertEqual(run(*arguments, state).returncode, 1)
+        self.assertEqual(run(*arguments, "/no/such").returncode, 66)
+        wrong = run(*arguments, self.policy('[[counter]]\nrule = "qouta"\nlimit = "1 recipients / 1h"\nused = 1\n'))
+        self.assertEqual(wrong.returncode, 78)
+        self.assertIn('did you mean "quota"?', wrong.stderr)
+        for option in (("--client", "x"), ("--at", "x"), ("--to", "r{1}@x"), ("--size", "big"), ("--every", "x")):
+            self.assertEqual(run("try", file, *option).returncode, 64, option)
+        self.assertEqual(run("try", "/no/such").returncode, 66)
+
+    def test_try_a_dialogue(self):
+        dialogue = self.policy(
+            "# a transcript\nS: 220 hello\nCONNECT 127.0.0.1 localhost\nC: EHLO me\nMAIL FROM:<a@b.example> SIZE=100\n"
+            "RCPT TO:<c@d.example>\n250 Ok\nRCPT TO:<e@d.example>\nDATA\nSubject: x\n\nhello\n.\nWAIT 2h\n"
+            "MAIL FROM:<a@b.example>\nRCPT TO:<c@d.example>\nRSET\nQUIT\n"
+        )
+        said = json.loads(run("try", "--json", self.policy(TESTED), "--session", dialogue).stdout)
+        self.assertEqual([line["reply"][:3] for line in said["dialogue"]],
+                         ["220", "250", "250", "250", "452", "250", "(ti", "250", "250", "250", "221"])
+        said = run("try", self.policy(TESTED), "--session", self.policy("EHLO a\nMIAL FROM:<>\n"))
+        self.assertEqual(said.returncode, 64)
+        self.assertIn(':2: "MIAL" is no command', said.stderr)
+
+    def test_import(self):
+        for name, text, lost, expected in IMPORTS:
+            said = run("import", *name.split(), self.policy(text))
+            self.assertEqual(said.returncode, 1 if lost else 0, (name, said.stderr))
+            self.assertEqual(len(said.stderr.splitlines()), lost, said.stderr)
+            for line in expected:
+                self.assertIn(line, said.stdout)
+            checked = run("check", self.policy(said.stdout))
+            self.assertEqual(checked.returncode, 0, said.stdout + checked.stderr)
+        self.assertEqual(run("import", "access", self.policy("a OK\n")).returncode, 64)
+        self.assertEqual(run("import", "policyd-rate-limit", self.policy("a: [\n")).returncode, 78)
+        self.assertEqual(run("import", "postfwd", "/no/such").returncode, 66)
 
     def test_every_command_has_examples(self):
-        for command in ("run", "check", "codes", "explain"):
+        for command in ("run", "check", "test", "try", "import", "codes", "explain"):
             self.assertIn("Example", run(command, "--help").stdout)
 
 

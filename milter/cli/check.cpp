@@ -4,32 +4,87 @@
 #include <cstdio>
 
 #include "milter/cli/commands.h"
+#include "milter/cli/test_report.h"
 #include "milter/files.h"
+#include "policy/proof/relay.h"
 
 namespace replygate {
+namespace {
+
+Diagnostic at_top(const std::string& file, Diagnostic::Level level, Rg code, std::string message, std::string help) {
+  return {.level = level,
+          .code = code,
+          .message = std::move(message),
+          .primary = {{.file = file}, ""},
+          .secondary = {},
+          .help = std::move(help)};
+}
+
+// What the proof says, in one line; a diagnostic is added where it is no comfort.
+std::string state_of_relaying(const std::string& file, const Policy& policy, std::vector<Diagnostic>& diagnostics) {
+  if (policy.site().relay_by_mta) return "relaying is denied by the MTA, as [site] relay says";
+  const RelayProof proof = prove_relay(policy);
+  const auto warn = [&](Rg code, std::string message, std::string help) {
+    diagnostics.push_back(at_top(file, Diagnostic::Level::warning, code, std::move(message), std::move(help)));
+  };
+  switch (proof.kind) {
+    case RelayProof::Kind::closed: return "no stranger can relay through this policy (proved)";
+    case RelayProof::Kind::open:
+      warn(Rg::open_relay,
+           fmt::format("the policy lets a stranger relay{}: {}", proof.through ? ", by " + *proof.through : "",
+                       proof.transaction),
+           "add a rule like no-open-relay of POLICY.md; where the MTA denies relaying write [site] relay = \"mta\"");
+      return "";
+    case RelayProof::Kind::undecided:
+      warn(Rg::relay_undecided, "whether a stranger can relay could not be decided",
+           "patterns like regular expressions stand in the way; write them as lists, or [site] relay = \"mta\"");
+      return "";
+  }
+  return "";
+}
+
+int verdict(const CheckOptions& options, const Loaded& loaded, const std::string& relaying) {
+  const auto warnings = std::ranges::count(loaded.diagnostics, Diagnostic::Level::warning, &Diagnostic::level);
+  const auto errors = static_cast<std::ptrdiff_t>(loaded.diagnostics.size()) - warnings;
+  if (errors > 0 || (options.strict && warnings > 0)) {
+    if (!options.json) fmt::print(stderr, "{}: {} errors, {} warnings\n", options.file, errors, warnings);
+    return kPolicyError;
+  }
+  if (options.show) fmt::print("{}", loaded.policy->text());
+  if (options.json || options.show) return kFine;
+  fmt::print("{}: OK, {} rules, {} tests, {} warnings\n", options.file, loaded.policy->named_rules(),
+             loaded.tests.size(), warnings);
+  if (!relaying.empty()) fmt::print("{}\n", relaying);
+  return kFine;
+}
+
+}  // namespace
 
 int check_command(const CheckOptions& options) {
-  const Loaded loaded = load_policy_file(options.file);
-  const auto warnings = std::ranges::count(loaded.diagnostics, Diagnostic::Level::warning, &Diagnostic::level);
+  Loaded loaded = load_policy_file(options.file);
+  std::string relaying;
+  if (loaded.ok()) {
+    const TestReport tests = run_tests(loaded.policy, loaded.tests);
+    if (!options.json) print_failures(tests);
+    for (const TestResult& result : tests.results) {
+      if (result.differences.empty()) continue;
+      Diagnostic d =
+          at_top(result.scenario->file, Diagnostic::Level::error, Rg::test_failed,
+                 fmt::format("the test \"{}\" fails", result.scenario->name), "`replygate test` shows what differs");
+      d.primary.region.line = d.primary.region.end_line = result.scenario->line;
+      d.primary.region.column = 1;
+      d.primary.region.end_column = 9;
+      loaded.diagnostics.push_back(std::move(d));
+    }
+    relaying = state_of_relaying(options.file, *loaded.policy, loaded.diagnostics);
+  }
   if (options.json) {
     fmt::print("{}", render_json(loaded.diagnostics));
   } else {
     for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
   }
   const bool unreadable = !loaded.ok() && loaded.diagnostics.front().code == Rg::unreadable_file;
-  if (unreadable) return kNoInput;
-  if (!loaded.ok() || (options.strict && warnings > 0)) {
-    if (!options.json) {
-      const auto errors = static_cast<std::ptrdiff_t>(loaded.diagnostics.size()) - warnings;
-      fmt::print(stderr, "{}: {} errors, {} warnings\n", options.file, errors, warnings);
-    }
-    return kPolicyError;
-  }
-  if (options.show) fmt::print("{}", loaded.policy->text());
-  if (!options.json && !options.show) {
-    fmt::print("{}: OK, {} rules, {} warnings\n", options.file, loaded.policy->named_rules(), warnings);
-  }
-  return kFine;
+  return unreadable ? kNoInput : verdict(options, loaded, relaying);
 }
 
 }  // namespace replygate

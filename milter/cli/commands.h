@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,45 @@ struct CheckOptions {
   bool json = false;
 };
 int check_command(const CheckOptions& options);
+
+struct TestOptions {
+  std::vector<std::string> files;
+  std::string junit;  // "" for no report
+  bool json = false;
+};
+int test_command(const TestOptions& options);
+
+struct TryOptions {
+  std::string file;
+  std::string client;
+  std::string client_name;
+  std::string listener;
+  std::string helo;
+  std::string user;
+  std::string mechanism;
+  std::string from;
+  std::vector<std::string> to;
+  std::string tls;
+  std::string size;
+  std::string mailbox_used;
+  std::string route;
+  std::vector<std::string> headers;  // "Name: value"
+  std::string body;                  // a file
+  std::string session;               // a file with an SMTP dialogue
+  std::string at;                    // RFC 3339; "" for now
+  std::int64_t repeat = 1;
+  std::string every = "0s";
+  std::string state = "empty";  // or a file
+  bool json = false;
+};
+int try_command(const TryOptions& options);
+
+struct ImportOptions {
+  std::string format;  // postfwd, policyd-rate-limit, access
+  std::string file;
+  std::string as;  // of access: what its keys are
+};
+int import_command(const ImportOptions& options);
 
 struct RunOptions {
   std::string file;

@@ -9,10 +9,12 @@
 #include <thread>
 
 #include "milter/cli/commands.h"
+#include "milter/cli/test_report.h"
 #include "milter/door/delegation.h"
 #include "milter/door/door.h"
-#include "milter/files.h"
 #include "milter/log/sinks.h"
+#include "milter/lookup/list_watch.h"
+#include "milter/lookup/mailboxes.h"
 #include "policy/count/store_memory.h"
 
 namespace replygate {
@@ -57,7 +59,7 @@ void exit_after(std::chrono::milliseconds patience) {
   }).detach();
 }
 
-int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) {
+int serve(const std::shared_ptr<const Policy>& policy, ListWatch& lists, const sigset_t& signals) {
   const Settings& settings = policy->settings();
   auto sinks = LogSinks::open(settings);
   if (!sinks) {
@@ -68,7 +70,13 @@ int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) 
   MemoryStore store;
   Gate gate(store, kStorePatience);
   References references(random_seed());
-  const DoorServices services{policy, gate, **sinks, references, clock};
+  auto mailboxes = open_mailboxes(settings.mailbox);
+  if (!mailboxes) {
+    say(mailboxes.error());
+    return kUnavailable;
+  }
+  CurrentPolicy current(policy);
+  const DoorServices services{policy, gate, **sinks, references, clock, mailboxes->get(), &current};
 
   std::unique_ptr<DelegationDoor> delegation;
   if (!settings.policy_service.empty()) {
@@ -85,6 +93,7 @@ int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) 
     return kUnavailable;
   }
   if (delegation) delegation->start();
+  lists.start(current);
   std::atomic<bool> good = true;
   (*milter)->start([&good, main_thread = pthread_self()](bool well) {
     good = well;
@@ -100,6 +109,7 @@ int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) 
   (*milter)->drain(patience);
   const bool ended = (*milter)->stop();
   if (delegation) delegation->stop();
+  lists.stop();
   (*sinks)->close();
   const int status = good ? kFine : kUnavailable;
   if (!ended) std::_Exit(status);
@@ -109,13 +119,20 @@ int serve(const std::shared_ptr<const Policy>& policy, const sigset_t& signals) 
 }  // namespace
 
 int run_command(const RunOptions& options) {
-  const Loaded loaded = load_policy_file(options.file);
+  ListWatch lists(options.file);
+  const Loaded loaded = lists.load();
   for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
   if (!loaded.ok()) {
     say(fmt::format("{}: the policy is in error; nothing is started", options.file));
     return loaded.diagnostics.front().code == Rg::unreadable_file ? kNoInput : kPolicyError;
   }
-  return serve(loaded.policy, block_signals());
+  const TestReport tests = run_tests(loaded.policy, loaded.tests);
+  if (!tests.passed()) {
+    print_failures(tests);
+    say(fmt::format("{}: tests of the policy fail; nothing is started", options.file));
+    return kPolicyError;
+  }
+  return serve(loaded.policy, lists, block_signals());
 }
 
 }  // namespace replygate

@@ -31,7 +31,7 @@ class RefusalsOnly final : public RecordSink {
 
 Answer judge(const DelegationRequest& request, const DoorServices& services) {
   RefusalsOnly sink(services.sink);
-  Session session(services.policy, {services.gate, sink, services.references},
+  Session session(services.policy_now(), {services.gate, sink, services.references},
                   {.name = "policy_service", .counters = false, .early = false, .beyond = kBeyondDelegation});
   const Instant now = services.clock.now();
   Answer last;

@@ -27,6 +27,6 @@ std::string delegation_reply(const Answer& answer);
 // Facts that a request does not carry.
 constexpr FactSet kBeyondDelegation = bit(Fact::listener) | bit(Fact::messages) | bit(Fact::recipients) |
                                       bit(Fact::refusals) | bit(Fact::recipient_route) | bit(Fact::mta_refused) |
-                                      bit(Fact::smtputf8);
+                                      bit(Fact::smtputf8) | bit(Fact::mailbox_used) | bit(Fact::session_age);
 
 }  // namespace replygate

@@ -30,13 +30,14 @@ Traffic traffic;
 
 // What libmilter keeps for us from negotiation to close. Its callbacks come one at a time, on changing threads.
 struct Peer {
-  explicit Peer(const DoorServices& s) : session(s.policy, {s.gate, s.sink, s.references}, {}) {}
+  explicit Peer(const DoorServices& s) : policy(s.policy_now()), session(policy, s.of_session(), {}) {}
   ~Peer() {
     if (counted) traffic.end_transaction();
   }
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
+  std::shared_ptr<const Policy> policy;
   Session session;
   unsigned long steps = 0;  // the SMFIP_* in force
   bool counted = false;     // as an open transaction
@@ -88,6 +89,21 @@ sfsistat give(SMFICTX* context, const Reply& reply) {
   return SMFIS_TEMPFAIL;
 }
 
+// What changes the message comes before the verdict on its end. An MTA that refuses a change gets the mail again later.
+sfsistat dispose(SMFICTX* context, const Disposition& disposition) {
+  if (disposition.discard) return SMFIS_DISCARD;
+  bool well = true;
+  for (const Header& header : disposition.headers) {
+    std::string name = header.name;
+    std::string value = header.value;
+    well &= smfi_addheader(context, name.data(), value.data()) == MI_SUCCESS;
+  }
+  if (std::string reason = disposition.hold; !reason.empty()) {
+    well &= smfi_quarantine(context, reason.data()) == MI_SUCCESS;
+  }
+  return well ? SMFIS_CONTINUE : give(context, default_reply("local-error"));
+}
+
 // Runs one event of a session and waits for its answer; the store keeps the deadline.
 template <typename Event>
 sfsistat answer_to(SMFICTX* context, Peer& peer, Event event) {
@@ -95,7 +111,7 @@ sfsistat answer_to(SMFICTX* context, Peer& peer, Event event) {
   event(peer.session, waiter.done());
   const Answer answer = waiter.wait();
   peer.count();
-  return answer.refusal ? give(context, *answer.refusal) : SMFIS_CONTINUE;
+  return answer.refusal ? give(context, *answer.refusal) : dispose(context, answer.disposition);
 }
 
 // Nothing may leave a callback: an exception would end the process. Without a session the MTA shall try later.
@@ -127,18 +143,19 @@ void ask_for_macros(SMFICTX* context, const Needs& needs) {
 }
 
 sfsistat on_negotiate(SMFICTX* context, unsigned long actions, unsigned long steps, unsigned long, unsigned long,
-                      unsigned long* wanted_actions, unsigned long* wanted, unsigned long* reserved2,
+                      unsigned long* granted_actions, unsigned long* wanted, unsigned long* reserved2,
                       unsigned long* reserved3) {
   try {
     auto peer = std::make_unique<Peer>(*services);
-    const Needs& needs = services->policy->needs();
+    const Needs& needs = peer->policy->needs();
     peer->steps = wanted_steps(needs) & static_cast<std::uint32_t>(steps);
     *wanted = peer->steps;
-    *wanted_actions = 0;
+    *granted_actions = wanted_actions(needs);
+    if ((actions & *granted_actions) != *granted_actions) return SMFIS_REJECT;
     *reserved2 = 0;
     *reserved3 = 0;
     if ((actions & SMFIF_SETSYMLIST) != 0) {
-      *wanted_actions = SMFIF_SETSYMLIST;
+      *granted_actions |= SMFIF_SETSYMLIST;
       ask_for_macros(context, needs);
     }
     smfi_setpriv(context, peer.release());
@@ -233,21 +250,23 @@ sfsistat on_data(SMFICTX* context) {
 
 sfsistat on_header(SMFICTX* context, char* name, char* value) {
   return guarded(context, [&](Peer& peer) {
-    peer.session.content(header_octets(name, value, (peer.steps & SMFIP_HDR_LEADSPC) != 0));
+    peer.session.header(name, header_value(value), header_octets(name, value, (peer.steps & SMFIP_HDR_LEADSPC) != 0));
     return unless_silent(peer, SMFIP_NR_HDR, SMFIS_CONTINUE);
   });
 }
 
 sfsistat on_end_of_header(SMFICTX* context) {
   return guarded(context, [&](Peer& peer) {
-    peer.session.content(2);
-    return unless_silent(peer, SMFIP_NR_EOH, SMFIS_CONTINUE);
+    const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
+      session.end_of_headers(services->clock.now(), std::move(done));
+    });
+    return unless_silent(peer, SMFIP_NR_EOH, status);
   });
 }
 
-sfsistat on_body(SMFICTX* context, unsigned char*, std::size_t length) {
+sfsistat on_body(SMFICTX* context, unsigned char* octets, std::size_t length) {
   return guarded(context, [&](Peer& peer) {
-    peer.session.content(static_cast<std::int64_t>(length));
+    peer.session.body({reinterpret_cast<const char*>(octets), length});
     return unless_silent(peer, SMFIP_NR_BODY, SMFIS_CONTINUE);
   });
 }
@@ -288,7 +307,7 @@ smfiDesc description() {
   smfiDesc d{};
   d.xxfi_name = name;
   d.xxfi_version = SMFI_VERSION;
-  d.xxfi_flags = SMFIF_SETSYMLIST;
+  d.xxfi_flags = SMFIF_SETSYMLIST | SMFIF_ADDHDRS | SMFIF_QUARANTINE;
   d.xxfi_connect = on_connect;
   d.xxfi_helo = on_helo;
   d.xxfi_envfrom = on_mail;

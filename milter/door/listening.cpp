@@ -17,13 +17,6 @@ namespace {
 namespace asio = boost::asio;
 using Protocol = asio::generic::stream_protocol;
 
-Protocol::endpoint endpoint_of(const SocketAddress& address) {
-  if (address.family == SocketAddress::Family::unix_path) {
-    return asio::local::stream_protocol::endpoint(address.path);
-  }
-  return asio::ip::tcp::endpoint(asio::ip::make_address(address.host), address.port);
-}
-
 int option(int descriptor, int name) {
   int value = 0;
   socklen_t size = sizeof value;
@@ -62,6 +55,13 @@ void bind(StreamAcceptor& acceptor, const SocketAddress& address) {
 }
 
 }  // namespace
+
+StreamEndpoint endpoint_of(const SocketAddress& address) {
+  if (address.family == SocketAddress::Family::unix_path) {
+    return asio::local::stream_protocol::endpoint(address.path);
+  }
+  return asio::ip::tcp::endpoint(asio::ip::make_address(address.host), address.port);
+}
 
 tl::expected<StreamAcceptor, std::string> listen_on(asio::io_context& context, const SocketAddress& address) try {
   if (address.family == SocketAddress::Family::descriptor) return adopt(context, address);

@@ -11,7 +11,11 @@
 namespace replygate {
 
 using StreamSocket = boost::asio::generic::stream_protocol::socket;
+using StreamEndpoint = boost::asio::generic::stream_protocol::endpoint;
 using StreamAcceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;
+
+// Of a path or an address; a descriptor has none.
+StreamEndpoint endpoint_of(const SocketAddress& address);
 
 // Binds and listens, or takes over a descriptor that listens; else says why not. The stale socket of a Unix path is
 // replaced, that of a running process is not; its mode is 0660. Not while other threads create files.

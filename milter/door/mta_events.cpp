@@ -20,9 +20,14 @@ std::uint32_t wanted_steps(const Needs& needs) {
   if (!needs.reply_at_helo) steps |= wire::kNoReplyHelo;
   if (!needs.reply_at_mail) steps |= wire::kNoReplyMail;
   if (!needs.data) steps |= wire::kNoData;
-  steps |= needs.content ? wire::kNoReplyHeader | wire::kNoReplyEndOfHeaders | wire::kNoReplyBody | wire::kLeadingSpace
-                         : wire::kNoHeaders | wire::kNoEndOfHeaders | wire::kNoBody;
+  steps |= needs.all_headers() ? wire::kNoReplyHeader | wire::kLeadingSpace : wire::kNoHeaders;
+  if (!needs.reply_at_headers) steps |= needs.size ? wire::kNoReplyEndOfHeaders : wire::kNoEndOfHeaders;
+  steps |= needs.body() ? wire::kNoReplyBody : wire::kNoBody;
   return steps;
+}
+
+std::uint32_t wanted_actions(const Needs& needs) {
+  return (needs.add_headers ? wire::kAddHeaders : 0) | (needs.hold ? wire::kQuarantine : 0);
 }
 
 std::vector<MacroWish> macro_wishes(const Needs& needs) {
@@ -89,6 +94,8 @@ RcptEvent rcpt_event(std::string_view argument, const MacroSource& macros, bool 
   event.rewritten = address;
   return event;
 }
+
+std::string_view header_value(std::string_view value) { return value.substr(value.starts_with(' ') ? 1 : 0); }
 
 // The MTA hands folds over as LF.
 std::int64_t header_octets(std::string_view name, std::string_view value, bool leading_space) {

@@ -15,6 +15,8 @@ namespace replygate {
 
 // What to wish for when the MTA negotiates (SMFIP_*): no events that no rule needs, no waiting where no rule answers.
 std::uint32_t wanted_steps(const Needs& needs);
+// What the policy may do to a message (SMFIF_*); an MTA that does not offer it cannot be served.
+std::uint32_t wanted_actions(const Needs& needs);
 
 // The macros to ask for.
 struct MacroWish {
@@ -48,6 +50,9 @@ RcptEvent rcpt_event(std::string_view argument, const MacroSource& macros, bool 
 
 // What a header takes in the message, CRLF included. `leading_space`: the value still has the blank behind the colon.
 std::int64_t header_octets(std::string_view name, std::string_view value, bool leading_space);
+
+// The value of a header without the blank behind the colon, which MTAs hand over or not.
+std::string_view header_value(std::string_view value);
 
 // The host argument of connect: both MTAs put an address without verified name in brackets.
 std::string client_name(std::string_view host);

@@ -3,19 +3,27 @@
 #include <memory>
 
 #include "milter/clock.h"
+#include "milter/current_policy.h"
 #include "policy/gate.h"
 #include "policy/record.h"
 #include "policy/refs.h"
+#include "policy/session.h"
 
 namespace replygate {
 
 // What every door needs of the daemon. Outlives the doors; any thread.
 struct DoorServices {
-  std::shared_ptr<const Policy> policy;  // that new sessions begin with
+  std::shared_ptr<const Policy> policy;  // as it was at the start: its settings hold until the end
   Gate& gate;
   RecordSink& sink;
   References& references;
   const Clock& clock;
+  Mailboxes* mailboxes = nullptr;          // null: mailbox_used is unknown
+  const CurrentPolicy* current = nullptr;  // null: the policy never changes
+
+  // That a new session begins with.
+  std::shared_ptr<const Policy> policy_now() const { return current == nullptr ? policy : current->get(); }
+  Session::Services of_session() const { return {gate, sink, references, mailboxes}; }
 };
 
 }  // namespace replygate

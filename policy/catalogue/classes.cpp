@@ -284,6 +284,7 @@ CommandSet commands_of(Stage stage) {
     case Stage::mail: return bit(Command::mail);
     case Stage::rcpt: return bit(Command::rcpt);
     case Stage::data: return bit(Command::data);
+    case Stage::header:
     case Stage::message: return bit(Command::message);
   }
   return 0;

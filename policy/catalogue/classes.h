@@ -13,7 +13,8 @@ namespace replygate {
 
 using StageSet = std::uint8_t;
 constexpr StageSet bit(Stage s) { return static_cast<StageSet>(1U << static_cast<unsigned>(s)); }
-constexpr bool has(StageSet set, Stage s) { return (set & bit(s)) != 0; }
+// What can arise at the final dot can arise at the end of the headers, which is answered there too.
+constexpr bool has(StageSet set, Stage s) { return (set & bit(s == Stage::header ? Stage::message : s)) != 0; }
 
 // One reason for a refusal. Slugs are permanent: logs and policies name them.
 struct Classification {

@@ -1,17 +1,12 @@
 #include "policy/count/charges.h"
 
 #include <algorithm>
-#include <optional>
+#include <array>
 
 #include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
-
-struct Key {
-  std::string shown;
-  std::string identity;
-};
 
 std::string without_tag(std::string text, std::string_view separators) {
   const std::size_t at = text.rfind('@');
@@ -24,31 +19,38 @@ bool may_have_tag(FactKind kind) {
   return kind == FactKind::address || kind == FactKind::local_part || kind == FactKind::login;
 }
 
-// Nothing where a fact of the key is empty or unknown: the rule does not apply then.
-std::optional<Key> key_of(const Rule& rule, const Facts& facts, const Site& site) {
-  Key key;
-  for (const Fact fact : rule.per) {
-    std::string value = value_text(fact, facts);
-    if (value.empty()) return std::nullopt;
-    const FactKind kind = info(fact).kind;
-    if (!site.subaddress.empty() && may_have_tag(kind)) value = without_tag(std::move(value), site.subaddress);
-    value = to_lower(value);
-    if (!key.shown.empty()) key.shown += '|';
-    key.shown += value;
-    key.identity += std::to_string(value.size());
-    key.identity += ':';
-    key.identity += value;
-  }
-  return key;
+bool names_client(Fact fact) {
+  return fact == Fact::client_ip || fact == Fact::client_net || fact == Fact::client_name;
 }
 
-std::string counter_of(const Rule& rule, const Limit& limit, const Key& key) {
-  constexpr char kEnd = '\x1f';  // in no rule's name
+// The pool that stands for the client; null where it is in none.
+const Pool* pool_of(const Rule& rule, const Connection& connection) {
+  const auto in = [&](const Pool& pool) {
+    return (pool.names != nullptr && pool.names->contains(to_lower(connection.name))) ||
+           (pool.networks != nullptr && connection.ip && pool.networks->contains(*connection.ip));
+  };
+  const auto it = std::ranges::find_if(rule.pools, in);
+  return it == rule.pools.end() ? nullptr : &*it;
+}
+
+// FNV-1a: the same on every host and in every version, so that a key stays on its side of a share.
+std::uint64_t stable_hash(std::string_view text) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return hash ^ hash >> 32;
+}
+
+bool in_share(const Rule& rule, const std::optional<Key>& key) {
+  if (rule.share == Rule::kWhole) return true;
+  return key && static_cast<std::int64_t>(stable_hash(rule.name + key->identity) % Rule::kWhole) < rule.share;
+}
+
+constexpr char kEnd = '\x1f';  // in no rule's name
+
+std::string counter_of(const Rule& rule, std::string_view what, const Key& key) {
   std::string counter = rule.name;
   counter += kEnd;
-  counter += to_string(limit.unit);
-  counter += '/';
-  counter += limit.period_text();
+  counter += what;
   counter += kEnd;
   counter += key.identity;
   return counter;
@@ -72,55 +74,82 @@ class Walk {
       : policy_(policy), facts_(facts), question_(question) {}
 
   Charges run() {
-    for (const Rule* rule : policy_.rules_at(question_.stage)) {
-      if (rule->index >= question_.before) break;
-      if (question_.mta_refused && !rule->needs(Fact::mta_refused)) continue;
-      if ((rule->has_limits() && !question_.counters) || (rule->facts & question_.beyond) != 0) continue;
-      if (visit(*rule)) break;
-    }
+    policy_.index_at(question_.stage).each(facts_, [&](const Rule& rule) {
+      if (rule.index >= question_.before) return true;
+      if (question_.mta_refused && !rule.needs(Fact::mta_refused)) return false;
+      if ((rule.has_limits() && !question_.counters) || (rule.facts & question_.beyond) != 0) return false;
+      return visit(rule);
+    });
     return std::move(charges_);
   }
 
  private:
   // True where the rule answers for certain.
   bool visit(const Rule& rule) {
-    const Truth holds = holds_of(rule);
+    const Truth holds = holds_of(rule, facts_);
     if (holds == Truth::no) return false;
-    Candidate candidate{.rule = &rule, .holds = holds, .first = charges_.asks.size(), .count = 0};
-    if (holds == Truth::yes && rule.has_limits()) {
-      if (!add_limits(rule)) return false;
-      candidate.count = charges_.asks.size() - candidate.first;
+    Candidate candidate{.rule = &rule, .mode = rule.mode, .holds = holds, .first = charges_.asks.size()};
+    if (holds == Truth::yes && !rule.per.empty()) {
+      const auto key = key_of(rule, facts_, policy_.site());
+      if (!in_share(rule, key)) candidate.mode = Mode::observe;
+      if (rule.has_limits() && !(key && add_asks(candidate, *key))) return false;
+      if (key && question_.counters) add_escalations(candidate, *key);
+    } else if (holds == Truth::yes && rule.has_limits() && !add_asks(candidate, Key())) {
+      return false;
     }
     charges_.candidates.push_back(candidate);
-    if (rule.mode == Mode::observe) return false;
+    if (candidate.mode == Mode::observe || std::holds_alternative<Tag>(rule.outcome)) return false;
     return holds == Truth::yes ? !rule.has_limits() : rule.on_unknown == OnUnknown::tempfail;
   }
 
-  Truth holds_of(const Rule& rule) const {
-    const Truth when = all_hold(rule.when, facts_);
-    if (when == Truth::no) return Truth::no;
-    const Truth unless = any_holds(rule.unless, facts_);
-    if (unless == Truth::yes) return Truth::no;
-    return when == Truth::yes && unless == Truth::no ? Truth::yes : Truth::unknown;
+  // False where no limit applies: an exempt key, or everything charged before.
+  bool add_asks(Candidate& candidate, const Key& key) {
+    if (is_postmaster(facts_, policy_.site())) return false;
+    const Rule& rule = *candidate.rule;
+    if (rule.greylist) {
+      add_sightings(candidate, key);
+    } else {
+      for (const Limit& limit : limits_of(rule, key)) {
+        Ask ask = ask_for(rule, limit, key, facts_);
+        if (question_.charged == nullptr || !question_.charged->contains(ask.counter)) add(candidate, std::move(ask));
+      }
+    }
+    candidate.count = charges_.asks.size() - candidate.first;
+    return candidate.count > 0;
   }
 
-  // False where no limit applies: no key, an exempt key, or everything charged before.
-  bool add_limits(const Rule& rule) {
-    if (is_postmaster(facts_, policy_.site())) return false;
-    const auto key = key_of(rule, facts_, policy_.site());
-    if (!key) return false;
-    const Limits* own = rule.overrides.find(key->shown);
-    const std::size_t before = charges_.asks.size();
-    for (const Limit& limit : own != nullptr ? *own : rule.limits) {
-      std::string counter = counter_of(rule, limit, *key);
-      if (question_.charged != nullptr && question_.charged->contains(counter)) continue;
-      charges_.asks.push_back({.rule = &rule,
-                               .limit = limit,
-                               .key = key->shown,
-                               .counter = std::move(counter),
-                               .cost = cost_of(limit, facts_)});
+  void add(const Candidate& candidate, Ask ask) {
+    ask.mode = candidate.mode;
+    charges_.asks.push_back(std::move(ask));
+  }
+
+  void add_sightings(const Candidate& candidate, const Key& key) {
+    const Rule& rule = *candidate.rule;
+    add(candidate, {.rule = &rule,
+                    .purpose = Ask::Purpose::sighting,
+                    .key = key.shown,
+                    .counter = counter_of(rule, "greylist", key)});
+    if (rule.greylist->after == 0) return;
+    const Pool* pool = pool_of(rule, facts_.connection);
+    std::string client = pool != nullptr ? pool->name : facts_.connection.net;
+    const Key of_client{.shown = client, .identity = client};
+    add(candidate, {.rule = &rule,
+                    .purpose = Ask::Purpose::client,
+                    .limit = {.most = std::numeric_limits<std::int64_t>::max(), .period = rule.greylist->remember},
+                    .key = std::move(client),
+                    .counter = counter_of(rule, "client", of_client),
+                    .cost = 0});
+  }
+
+  void add_escalations(Candidate& candidate, const Key& key) {
+    for (const Escalation& step : candidate.rule->escalate) {
+      Ask ask = ask_for(*candidate.rule, step.after, key, facts_);
+      ask.purpose = Ask::Purpose::escalation;
+      ask.counter = "escalate" + (kEnd + ask.counter);
+      ask.cost = 0;
+      add(candidate, std::move(ask));
+      ++candidate.escalations;
     }
-    return charges_.asks.size() > before;
   }
 
   const Policy& policy_;
@@ -130,6 +159,81 @@ class Walk {
 };
 
 }  // namespace
+
+Truth holds_of(const Rule& rule, const Facts& facts) {
+  const Truth when = all_hold(rule.when, facts);
+  if (when == Truth::no) return Truth::no;
+  const Truth unless = any_holds(rule.unless, facts);
+  if (unless == Truth::yes) return Truth::no;
+  return when == Truth::yes && unless == Truth::no ? Truth::yes : Truth::unknown;
+}
+
+std::optional<Key> key_of(const Rule& rule, const Facts& facts, const Site& site) {
+  Key key;
+  const Pool* pool = rule.pools.empty() ? nullptr : pool_of(rule, facts.connection);
+  for (const FactRef& fact : rule.per) {
+    std::string value = pool != nullptr && names_client(fact.fact) ? pool->name : value_text(fact, facts);
+    if (value.empty()) return std::nullopt;
+    const FactKind kind = info(fact.fact).kind;
+    if (!site.subaddress.empty() && may_have_tag(kind)) value = without_tag(std::move(value), site.subaddress);
+    value = to_lower(value);
+    if (!key.shown.empty()) key.shown += '|';
+    key.shown += value;
+    key.identity += std::to_string(value.size());
+    key.identity += ':';
+    key.identity += value;
+  }
+  return key;
+}
+
+const Limits& limits_of(const Rule& rule, const Key& key) {
+  const Limits* own = rule.overrides.find(key.shown);
+  return own != nullptr ? *own : rule.limits;
+}
+
+Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& facts) {
+  std::string what(to_string(limit.unit));
+  what += '/';
+  what += limit.period_text();
+  if (limit.burst > 0) what += " burst";
+  Ask ask{.rule = &rule, .mode = rule.mode, .limit = limit, .key = key.shown, .cost = cost_of(limit, facts)};
+  if (limit.scope == Scope::calendar) {
+    const Zone::Span span = (facts.zone == nullptr ? Zone() : *facts.zone).span(limit.calendar, facts.now);
+    what += ' ';
+    what += span.begin;
+    ask.until = span.end;
+  }
+  if (limit.unit == Unit::distinct_recipients) ask.member = value_text({Fact::recipient, ""}, facts);
+  ask.counter = counter_of(rule, what, key);
+  return ask;
+}
+
+Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve) {
+  Charge charge{.counter = ask.counter,
+                .most = ask.limit.depth(),
+                .cost = ask.cost,
+                .group = group,
+                .even_if_full = even_if_full,
+                .reserve = reserve};
+  const Limit& limit = ask.limit;
+  if (ask.purpose == Ask::Purpose::sighting) {
+    charge.measure = *ask.rule->greylist;
+    charge.even_if_full = true;
+    charge.reserve = false;
+  } else if (limit.scope == Scope::calendar) {
+    charge.measure = Fixed{ask.until};
+  } else if (limit.unit == Unit::distinct_recipients) {
+    charge.measure = Distinct{limit.period, ask.member};
+  } else if (limit.burst > 0) {
+    charge.measure = Bucket::Rate{limit.most, limit.period};
+  } else {
+    charge.measure = Sliding{limit.period};
+  }
+  if (ask.purpose == Ask::Purpose::limit && ask.rule->warn_at > 0) {
+    charge.warn_at = std::max<std::int64_t>(1, (charge.most * ask.rule->warn_at + 99) / 100);
+  }
+  return charge;
+}
 
 Charges charges_for(const Policy& policy, const Facts& facts, const Question& question) {
   return Walk(policy, facts, question).run();

@@ -3,9 +3,11 @@
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "policy/count/store.h"
 #include "policy/facts.h"
 #include "policy/policy.h"
 
@@ -24,23 +26,36 @@ struct Question {
   const TextTable* charged = nullptr;
 };
 
-// One limit that a rule compares with, for one key.
+// One counter that a rule compares with, for one key.
 struct Ask {
+  enum class Purpose : std::uint8_t {
+    limit,
+    sighting,    // of greylisting
+    client,      // how many keys of the client have passed greylisting
+    escalation,  // refusals that the rule has given before
+  };
+
   const Rule* rule = nullptr;
+  Mode mode = Mode::enforce;  // of the rule for this key
+  Purpose purpose = Purpose::limit;
   Limit limit;
   std::string key;      // for people: "alice@example.org", several facts joined by '|'
   std::string counter;  // identity of the counter
+  std::string member;   // of distinct_recipients
+  Instant until;        // of a calendar period
   std::int64_t cost = 1;
 
-  bool never_fits() const { return cost > limit.most; }
+  bool never_fits() const { return purpose == Purpose::limit && cost > limit.depth(); }
 };
 
-// A rule that holds, or may hold, and its limits: asks[first, first + count).
+// A rule that holds, or may hold, and what it asks: asks[first, first + count), behind them those of escalation.
 struct Candidate {
   const Rule* rule = nullptr;
+  Mode mode = Mode::enforce;
   Truth holds = Truth::yes;  // yes or unknown
   std::size_t first = 0;
   std::size_t count = 0;
+  std::size_t escalations = 0;
 };
 
 // The rules that could answer, in the order of the file, and the counters that they touch. The walk ends behind the
@@ -52,5 +67,23 @@ struct Charges {
 
 // Pure: reads facts and policy, nothing else. Pointers in the result are into `policy`.
 Charges charges_for(const Policy& policy, const Facts& facts, const Question& question);
+
+// Whether the conditions of a rule hold.
+Truth holds_of(const Rule& rule, const Facts& facts);
+
+// The key of a rule: for people, and its identity. Nothing where a fact of it is empty or unknown.
+struct Key {
+  std::string shown;
+  std::string identity;
+};
+std::optional<Key> key_of(const Rule& rule, const Facts& facts, const Site& site);
+
+// The limits that apply to a key: its override, else those of the rule; empty: it is exempt.
+const Limits& limits_of(const Rule& rule, const Key& key);
+
+// How a limit counts for one key: one ask, at the present time.
+Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& facts);
+// How a counter is charged. `group` as in Charge.
+Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve);
 
 }  // namespace replygate

@@ -10,7 +10,8 @@
 namespace replygate {
 namespace {
 
-constexpr std::array<std::string_view, 4> kUnits = {"connections", "messages", "recipients", "bytes"};
+constexpr std::array<std::string_view, 7> kUnits = {"connections",         "messages", "recipients",        "bytes",
+                                                    "distinct_recipients", "refusals", "unknown_recipients"};
 
 std::int64_t slot_width(Duration period) { return std::max<std::int64_t>(period.count() / 100, 1); }
 std::int64_t slot_of(Instant at, Duration period) { return at.time_since_epoch().count() / slot_width(period); }
@@ -33,13 +34,20 @@ std::optional<Unit> unit_from(std::string_view name) {
 }
 
 std::string Limit::period_text() const {
-  if (scope == Scope::message) return "message";
-  return scope == Scope::session ? "session" : format_duration(period);
+  switch (scope) {
+    case Scope::message: return "message";
+    case Scope::session: return "session";
+    case Scope::calendar: return std::string(to_string(calendar));
+    case Scope::window: break;
+  }
+  return format_duration(period);
 }
 
 std::string Limit::text() const {
-  const std::string amount = unit == Unit::bytes ? format_size(most) : fmt::format("{} {}", most, to_string(unit));
-  return fmt::format("{} / {}", amount, period_text());
+  const bool bytes = unit == Unit::bytes;
+  const std::string amount = bytes ? format_size(most) : fmt::format("{} {}", most, to_string(unit));
+  const std::string depth = bytes ? format_size(burst) : std::to_string(burst);
+  return fmt::format("{} / {}{}{}", amount, period_text(), burst > 0 ? ", burst " : "", burst > 0 ? depth : "");
 }
 
 std::int64_t Window::used(Instant now, Duration period) const {

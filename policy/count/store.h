@@ -4,29 +4,49 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "policy/count/bucket.h"
+#include "policy/count/sighting.h"
 #include "policy/time.h"
 
 namespace replygate {
 
+// How a counter counts.
+struct Sliding {
+  Duration period{};
+};
+struct Fixed {  // until an instant, then never again: the counter's name says which period it is
+  Instant until;
+};
+struct Distinct {
+  Duration period{};
+  std::string member;
+};
+using Measure = std::variant<Sliding, Bucket::Rate, Fixed, Distinct, Greylisting>;
+
 // One counter that a decision touches.
 struct Charge {
   std::string counter;  // its identity: rule, unit, period and key; the same text is the same counter on every store
-  Duration period{};    // of its sliding window
-  std::int64_t most = 0;
-  std::int64_t cost = 1;
+  Measure measure = Sliding{};
+  std::int64_t most = 0;  // of a bucket its depth
+  std::int64_t cost = 1;  // 0 reads alone; of Distinct at most 1; of Greylisting without meaning
   // Charges of one group are admitted all or none. Group 0 is what is enforced; each observed rule is a group.
   std::uint32_t group = 0;
-  bool even_if_full = false;  // is counted whether or not its group is admitted
+  bool even_if_full = false;  // is counted whether or not its group is admitted; a sighting always is
   bool reserve = true;        // held until settled; else counted for good at once
+  std::int64_t warn_at = 0;   // use that is worth a warning; 0: none is
 };
 
 // The answer for one Charge.
 struct Reading {
   std::int64_t used = 0;           // before this charge, reservations included
-  bool fits = false;               // used + cost <= most
+  std::int64_t cost = 0;           // what this charge adds: 0 for a member that is counted already
+  bool fits = false;               // used + cost <= most; of a sighting: it passes
   std::optional<Instant> room_at;  // when the cost will fit, where that can be told
+  bool warn = false;               // the first charge in a period that reaches warn_at
+  Sighting::State sighting = Sighting::State::fresh;
 };
 
 using ReservationId = std::uint64_t;  // 0: nothing is reserved

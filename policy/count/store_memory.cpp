@@ -15,9 +15,9 @@ MemoryStore::MemoryStore() {
   randombytes_buf(secret_.data(), secret_.size());
 }
 
-MemoryStore::Key MemoryStore::key_of(const std::string& counter) const {
+MemoryStore::Key MemoryStore::key_of(std::string_view text) const {
   std::array<unsigned char, sizeof(Key)> hash{};
-  crypto_shorthash_siphashx24(hash.data(), reinterpret_cast<const unsigned char*>(counter.data()), counter.size(),
+  crypto_shorthash_siphashx24(hash.data(), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
                               secret_.data());
   Key key;
   std::memcpy(key.data(), hash.data(), sizeof key);
@@ -33,20 +33,25 @@ void MemoryStore::take(std::vector<Charge> charges, bool admit, Instant now, Dur
   done(std::move(readings));
 }
 
+DistinctWindow::Member MemoryStore::member_of(const Charge& c) const {
+  const auto* distinct = std::get_if<Distinct>(&c.measure);
+  return distinct == nullptr ? 0 : key_of(distinct->member)[0];
+}
+
+Reading MemoryStore::read(const Charge& c, const Key& key, Instant now) const {
+  const auto it = counters_.find(key);
+  return it == counters_.end() ? Counter(c.measure).read(c, 0, now) : it->second.read(c, member_of(c), now);
+}
+
 Readings MemoryStore::take_locked(const std::vector<Charge>& charges, bool admit, Instant now) {
   if (counters_.size() >= sweep_at_) sweep(now);
   Readings result{.available = true, .readings = {}, .reservation = 0};
   result.readings.reserve(charges.size());
-  const Window untouched;
   std::vector<Key> keys;
   keys.reserve(charges.size());
   for (const Charge& c : charges) {
     keys.push_back(key_of(c.counter));
-    const auto it = counters_.find(keys.back());
-    const Window& window = it == counters_.end() ? untouched : it->second.window;
-    const std::int64_t used = window.used(now, c.period);
-    const bool fits = used + c.cost <= c.most;
-    result.readings.push_back({used, fits, fits ? std::optional(now) : window.room_at(c.cost, c.most, now, c.period)});
+    result.readings.push_back(read(c, keys.back(), now));
   }
   const auto group_fits = [&](std::uint32_t group) {
     for (std::size_t i = 0; i < charges.size(); ++i) {
@@ -56,7 +61,9 @@ Readings MemoryStore::take_locked(const std::vector<Charge>& charges, bool admit
   };
   std::vector<Held> held;
   for (std::size_t i = 0; i < charges.size(); ++i) {
-    if (charges[i].even_if_full || (admit && group_fits(charges[i].group))) charge(charges[i], keys[i], now, held);
+    const Charge& c = charges[i];
+    const bool counts = c.cost > 0 && (c.even_if_full || (admit && group_fits(c.group)));
+    if (counts) charge(c, keys[i], now, result.readings[i], held);
   }
   if (!held.empty()) {
     result.reservation = ++last_id_;
@@ -65,15 +72,14 @@ Readings MemoryStore::take_locked(const std::vector<Charge>& charges, bool admit
   return result;
 }
 
-void MemoryStore::charge(const Charge& c, const Key& key, Instant now, std::vector<Held>& held) {
-  Counter& counter = counters_[key];
-  counter.period = c.period;
+void MemoryStore::charge(const Charge& c, const Key& key, Instant now, Reading& reading, std::vector<Held>& held) {
+  Counter& counter = counters_.try_emplace(key, c.measure).first->second;
   if (c.reserve) {
-    counter.window.reserve(c.cost);
-    held.push_back({key, c.cost});
+    held.push_back({key, counter.reserve(c, member_of(c), now)});
   } else {
-    counter.window.add(c.cost, now, c.period);
+    counter.add(c, member_of(c), now);
   }
+  if (c.warn_at > 0 && reading.used + reading.cost >= c.warn_at) reading.warn = counter.warn(now);
 }
 
 void MemoryStore::settle(ReservationId id, Settlement settlement, Instant now) {
@@ -82,18 +88,13 @@ void MemoryStore::settle(ReservationId id, Settlement settlement, Instant now) {
   const auto it = held_.find(id);
   if (it == held_.end()) return;
   for (const Held& held : it->second) {
-    Counter& counter = counters_.at(held.key);  // a counter with reservations is never swept
-    if (settlement == Settlement::keep) {
-      counter.window.keep(held.cost, now, counter.period);
-    } else {
-      counter.window.give_back(held.cost);
-    }
+    counters_.at(held.key).settle(held.hold, settlement, now);  // a counter with reservations is never swept
   }
   held_.erase(it);
 }
 
 void MemoryStore::sweep(Instant now) {
-  erase_if(counters_, [&](const auto& item) { return item.second.window.idle(now, item.second.period); });
+  erase_if(counters_, [&](const auto& item) { return item.second.idle(now); });
   sweep_at_ = std::max<std::size_t>(1024, counters_.size() * 2);
 }
 

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <vector>
 
-#include "policy/count/limit.h"
+#include "policy/count/counter.h"
 #include "policy/count/store.h"
 
 namespace replygate {
@@ -28,18 +28,16 @@ class MemoryStore final : public Store {
     using is_avalanching = void;
     std::size_t operator()(const Key& key) const { return key[0]; }
   };
-  struct Counter {
-    Window window;
-    Duration period{};
-  };
   struct Held {
     Key key;
-    std::int64_t cost;
+    Counter::Hold hold;
   };
 
-  Key key_of(const std::string& counter) const;
+  Key key_of(std::string_view text) const;
+  DistinctWindow::Member member_of(const Charge& charge) const;
   Readings take_locked(const std::vector<Charge>& charges, bool admit, Instant now);
-  void charge(const Charge& charge, const Key& key, Instant now, std::vector<Held>& held);
+  Reading read(const Charge& charge, const Key& key, Instant now) const;
+  void charge(const Charge& charge, const Key& key, Instant now, Reading& reading, std::vector<Held>& held);
   void sweep(Instant now);
 
   // Constant after construction.

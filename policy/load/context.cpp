@@ -28,11 +28,18 @@ bool Context::failed() const {
   return std::ranges::any_of(diagnostics_, [](const Diagnostic& d) { return d.level == Diagnostic::Level::error; });
 }
 
-std::optional<std::string> Context::read(const std::string& path, std::string& why) {
-  const auto full = std::filesystem::path(path_).parent_path() / path;
-  auto text = read_(path == path_ ? path : full.string(), why);
-  if (text) sources_.insert_or_assign(path, *text);
-  return text;
+const std::string* Context::read(const DataSource& source, std::string& why) {
+  const std::string name = source.text();
+  if (const auto it = sources_.find(name); it != sources_.end()) return &it->second;
+  DataSource full = source;
+  if (source.path != path_) full.path = (std::filesystem::path(path_).parent_path() / source.path).string();
+  auto text = read_(full, why);
+  return text ? &sources_.emplace(name, *std::move(text)).first->second : nullptr;
+}
+
+const std::string* Context::read_list(const DataSource& source, std::string& why) {
+  if (std::ranges::find(watched_, source) == watched_.end()) watched_.push_back(source);
+  return read(source, why);
 }
 
 bool Context::expect(const Node& node, Node::Kind kind, std::string_view what) {
@@ -63,12 +70,16 @@ Loaded Context::finish(std::shared_ptr<const Policy> policy) {
   const auto place = [](const Diagnostic& d) {
     return std::tuple(d.primary.region.file, d.primary.region.line, d.primary.region.column, d.code, d.message);
   };
+  for (DataSource& source : watched_) {
+    source.path = (std::filesystem::path(path_).parent_path() / source.path).string();
+  }
   std::ranges::stable_sort(diagnostics_, {}, place);
   const auto equal = [&](const Diagnostic& a, const Diagnostic& b) { return place(a) == place(b); };
   diagnostics_.erase(std::unique(diagnostics_.begin(), diagnostics_.end(), equal), diagnostics_.end());
   return {.policy = failed() ? nullptr : std::move(policy),
           .diagnostics = std::move(diagnostics_),
-          .sources = std::move(sources_)};
+          .sources = std::move(sources_),
+          .watched = std::move(watched_)};
 }
 
 std::string suggestion(std::string_view word, std::span<const std::string_view> words, std::string_view what) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,15 +17,21 @@ namespace replygate {
 // One run of the loader: what was read, and what is wrong. Used by one thread.
 class Context {
  public:
-  Context(std::string policy_path, const ReadFile& read) : path_(std::move(policy_path)), read_(read) {}
+  Context(std::string policy_path, const ReadSource& read) : path_(std::move(policy_path)), read_(read) {}
 
   // Both return the diagnostic for labels to be added; the reference is good until the next call.
   Diagnostic& error(Rg code, const Region& at, std::string message, std::string help = "");
   Diagnostic& warning(Rg code, const Region& at, std::string message, std::string help = "");
   bool failed() const;
 
-  // The content of a file, kept for excerpts; relative paths are taken from the folder of the policy.
-  std::optional<std::string> read(const std::string& path, std::string& why);
+  // The text of a source, read once and kept, so that views into it stay good; null with a reason where it can't be
+  // had. Relative paths are taken from the folder of the policy.
+  const std::string* read(const DataSource& source, std::string& why);
+  // As read(), of what the daemon shall watch for changes.
+  const std::string* read_list(const DataSource& source, std::string& why);
+
+  // A text that stays where it is as long as the context.
+  const std::string* keep(std::string text) { return &*kept_.insert(std::move(text)).first; }
 
   // False, with a diagnostic, where the value is of another type.
   bool expect(const Node& node, Node::Kind kind, std::string_view what);
@@ -42,9 +49,11 @@ class Context {
 
  private:
   std::string path_;
-  const ReadFile& read_;
+  const ReadSource& read_;
   std::vector<Diagnostic> diagnostics_;
   Sources sources_;
+  std::vector<DataSource> watched_;
+  std::set<std::string> kept_;
 };
 
 // "did you mean "x"?" for a word that resembles one of `words`, else a help that names them all.

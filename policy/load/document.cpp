@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/mail/text.h"
+
 namespace replygate {
 namespace {
 
@@ -48,6 +50,26 @@ Node convert(const toml::node& value, const std::string& file) {
   return node;
 }
 
+// What a value that TOML cannot read was probably meant to be.
+std::string help_for(std::string_view text, unsigned line_number) {
+  for (unsigned line = 1; line < line_number && !text.empty(); ++line) {
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  }
+  const std::string_view line = text.substr(0, text.find('\n'));
+  for (std::size_t at = line.find('='); at != std::string_view::npos; at = line.find('=', at + 1)) {
+    const std::string_view rest = trim(line.substr(at + 1));
+    std::size_t end = rest.find_first_of(",}#");
+    if (rest.starts_with('>') || rest.starts_with('<') || (!rest.empty() && (is_digit(rest[0]) || is_alpha(rest[0])))) {
+      if (rest.starts_with(">=") || rest.starts_with("<=")) end = rest.find_first_of(",}#", 2);
+      const std::string_view value = trim(rest.substr(0, end));
+      const bool number = std::ranges::all_of(value, is_digit);
+      if (number || value == "true" || value == "false") continue;
+      return fmt::format("quantities, comparisons and words stand in quotes: write \"{}\"", value);
+    }
+  }
+  return "the file is TOML; see conf/POLICY.md for examples";
+}
+
 }  // namespace
 
 const Entry* Node::find(std::string_view key) const {
@@ -72,7 +94,7 @@ std::variant<Node, Diagnostic> parse_document(std::string_view text, const std::
                     .message = std::string(error.description()),
                     .primary = {at, ""},
                     .secondary = {},
-                    .help = "the file is TOML; see conf/POLICY.md for examples"};
+                    .help = help_for(text, at.line)};
 }
 
 Region part_of(const Node& string, std::size_t offset, std::size_t length) {

@@ -6,42 +6,67 @@
 namespace replygate {
 namespace {
 
-constexpr std::string_view kTop[] = {"version", "milter", "policy_service", "site",    "store",
-                                     "log",     "keys",   "lists",          "replies", "rule"};
+constexpr std::string_view kTop[] = {"version", "include", "milter", "policy_service", "site", "store", "log",
+                                     "keys",    "mailbox", "lists",  "replies",        "rule", "test"};
+constexpr std::string_view kIncluded[] = {"lists", "replies", "rule", "test"};
 constexpr std::string_view kMilter[] = {"listen",        "engine",          "on_error",   "mode",
                                         "idle_timeout",  "packet_timeout",  "max_packet", "max_session_memory",
                                         "drain_timeout", "max_connections", "threads"};
 constexpr std::string_view kPolicyService[] = {"listen"};
-constexpr std::string_view kSite[] = {"local_domains", "relay_domains", "trusted_networks", "default_domain"};
+constexpr std::string_view kSite[] = {"local_domains", "relay_domains", "trusted_networks", "default_domain", "relay"};
 constexpr std::string_view kStore[] = {"backend"};
 constexpr std::string_view kLog[] = {"decisions", "format"};
-constexpr std::string_view kKeys[] = {"ipv4_prefix", "ipv6_prefix", "subaddress"};
+constexpr std::string_view kKeys[] = {"ipv4_prefix", "ipv6_prefix", "subaddress", "timezone"};
+constexpr std::string_view kMailbox[] = {"file", "sqlite", "query", "quota_status", "timeout"};
 constexpr std::string_view kReply[] = {"class", "code", "enhanced", "text"};
-constexpr std::string_view kRule[] = {"name",  "when",     "unless", "per",  "limit",      "count",
-                                      "reply", "override", "accept", "mode", "on_unknown", "at"};
-constexpr std::string_view kList[] = {"file"};
+constexpr std::string_view kRule[] = {"name",     "when",    "unless", "per",      "limit",      "count",  "burst",
+                                      "override", "warn_at", "reply",  "escalate", "greylist",   "accept", "hold",
+                                      "discard",  "header",  "mode",   "share",    "on_unknown", "at"};
+constexpr std::string_view kGreylist[] = {"delay", "retry_within", "remember", "known_after", "pools"};
+constexpr std::string_view kEscalate[] = {"after", "reply"};
+constexpr std::string_view kList[] = {"file", "sqlite", "query"};
+constexpr std::string_view kTest[] = {"name", "at", "given", "rcpt", "repeat", "every", "expect"};
+constexpr std::string_view kGiven[] = {
+    "client",     "client_name", "port",       "listener",     "helo",        "user",        "mechanism",
+    "from",       "tls",         "tls_cipher", "tls_bits",     "tls_subject", "tls_issuer",  "size",
+    "parameters", "header",      "body",       "mailbox_used", "route",       "mta_refused", "local_submission"};
+constexpr std::string_view kExpect[] = {"accepted", "refused",  "first", "last", "discarded", "held", "header",
+                                        "code",     "enhanced", "class", "rule", "bounce",    "text"};
+constexpr std::string_view kState[] = {"counter"};
+constexpr std::string_view kCounter[] = {"rule", "limit", "key", "used"};
+constexpr std::string_view kExpectOne[] = {"code", "enhanced", "class", "rule", "bounce", "text"};
 
 constexpr std::array kSections = {
-    Section{"", kTop},      Section{"milter", kMilter}, Section{"policy_service", kPolicyService},
-    Section{"site", kSite}, Section{"store", kStore},   Section{"log", kLog},
-    Section{"keys", kKeys}, Section{"reply", kReply},   Section{"rule", kRule},
+    Section{"", kTop},
+    Section{"included", kIncluded},
+    Section{"milter", kMilter},
+    Section{"policy_service", kPolicyService},
+    Section{"site", kSite},
+    Section{"store", kStore},
+    Section{"log", kLog},
+    Section{"keys", kKeys},
+    Section{"mailbox", kMailbox},
+    Section{"reply", kReply},
+    Section{"rule", kRule},
+    Section{"greylist", kGreylist},
+    Section{"escalate", kEscalate},
     Section{"list", kList},
+    Section{"test", kTest},
+    Section{"given", kGiven},
+    Section{"expect", kExpect},
+    Section{"expect_one", kExpectOne},
+    Section{"state", kState},
+    Section{"counter", kCounter},
 };
 
-constexpr std::string_view kPlannedTop[] = {"include", "mailbox", "notify", "test"};
+constexpr std::string_view kPlannedTop[] = {"notify"};
 constexpr std::string_view kPlannedStore[] = {"path", "durability", "max_keys"};
-constexpr std::string_view kPlannedKeys[] = {"timezone"};
-constexpr std::string_view kPlannedRule[] = {"burst", "discard", "escalate", "greylist", "header",
-                                             "hold",  "share",   "warn_at",  "was",      "on_store_error"};
-constexpr std::string_view kPlannedList[] = {"sqlite", "query"};
-constexpr std::string_view kPlannedFacts[] = {"digest", "header",  "header_count", "mailbox_used",
-                                              "time",   "weekday", "session_age"};
-constexpr std::string_view kPlannedUnits[] = {"distinct_recipients", "refusals", "unknown_recipients"};
+constexpr std::string_view kPlannedRule[] = {"was", "on_store_error"};
 
 constexpr std::array kPlanned = {
-    Section{"", kPlannedTop},       Section{"store", kPlannedStore}, Section{"keys", kPlannedKeys},
-    Section{"rule", kPlannedRule},  Section{"list", kPlannedList},   Section{"fact", kPlannedFacts},
-    Section{"unit", kPlannedUnits},
+    Section{"", kPlannedTop},
+    Section{"store", kPlannedStore},
+    Section{"rule", kPlannedRule},
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ struct Section {
   std::span<const std::string_view> keys;
 };
 
-// Whether the language has `word` in a section ("fact" and "unit" count as sections here), but this version does not.
+// Whether the language has `word` in a section but this version does not.
 bool is_planned(std::string_view section, std::string_view word);
 
 // The keys of the section `name`; empty for sections whose keys are names that the admin chooses.

@@ -2,13 +2,18 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "policy/load/context.h"
+#include "policy/load/lint.h"
 #include "policy/load/patterns.h"
 #include "policy/load/replies.h"
 #include "policy/load/rules.h"
 #include "policy/load/settings.h"
+#include "policy/load/tests.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -37,47 +42,163 @@ void check_version(Context& context, const Node& root) {
   }
 }
 
-std::shared_ptr<const Policy> compile(Context& context, const Node& root) {
+// The policy and what it includes, parsed.
+struct Documents {
+  Node main;
+  std::vector<Node> included;
+
+  std::vector<const Node*> all() const {
+    std::vector<const Node*> result = {&main};
+    for (const Node& node : included) result.push_back(&node);
+    return result;
+  }
+};
+
+std::optional<Node> parse(Context& context, const std::string& text, const std::string& file) {
+  auto document = parse_document(text, file);
+  if (auto* node = std::get_if<Node>(&document)) return std::move(*node);
+  const auto& mistake = std::get<Diagnostic>(document);
+  context.error(mistake.code, mistake.primary.region, mistake.message, mistake.help);
+  return std::nullopt;
+}
+
+void include_file(Context& context, Documents& documents, const std::string& file, const Region& at) {
+  std::string why;
+  const std::string* text = context.read({DataSource::Kind::file, file, ""}, why);
+  if (text == nullptr) {
+    context.error(Rg::include, at, fmt::format("{}: {}", file, why),
+                  "relative paths are taken from the policy's folder");
+    return;
+  }
+  auto node = parse(context, *text, file);
+  if (!node) return;
+  context.check_keys(*node, "included", "an included file");
+  documents.included.push_back(*std::move(node));
+}
+
+// Paths that match, as the policy would write them.
+std::vector<std::string> matching(Context& context, const std::string& policy, const std::string& pattern) {
+  std::string why;
+  const std::string* paths = context.read({DataSource::Kind::glob, pattern, ""}, why);
+  std::vector<std::string> result;
+  if (paths == nullptr) return result;
+  const auto folder = std::filesystem::path(policy).parent_path();
+  for (const std::string_view line : split(*paths, '\n')) {
+    if (line.empty()) continue;
+    const bool relative = !pattern.starts_with('/') && !folder.empty();
+    result.push_back(relative ? std::filesystem::path(line).lexically_relative(folder).string() : std::string(line));
+  }
+  return result;
+}
+
+void include(Context& context, Documents& documents, const std::string& policy) {
+  const Entry* entry = documents.main.find("include");
+  if (entry == nullptr || !context.expect(entry->value, Node::Kind::array, "include")) return;
+  for (const Node& item : entry->value.items) {
+    if (!context.expect(item, Node::Kind::string, "a file of include")) continue;
+    if (item.string.find_first_of("*?[") == std::string::npos) {
+      include_file(context, documents, item.string, item.region);
+      continue;
+    }
+    for (const std::string& file : matching(context, policy, item.string)) {
+      include_file(context, documents, file, item.region);
+    }
+  }
+}
+
+// "policy.test.toml" and "policy.*.test.toml" beside "policy.toml".
+void include_tests(Context& context, Documents& documents, const std::string& policy) {
+  const std::filesystem::path path(policy);
+  if (path.extension() != ".toml") return;
+  const std::string stem = path.stem().string();
+  for (const std::string_view ending : {".test.toml", ".*.test.toml"}) {
+    for (const std::string& file : matching(context, policy, fmt::format("{}{}", stem, ending))) {
+      include_file(context, documents, file, {.file = policy});
+    }
+  }
+}
+
+std::vector<const Node*> tables_of(Context& context, const Documents& documents, std::string_view name) {
+  std::vector<const Node*> tables;
+  for (const Node* document : documents.all()) {
+    const Entry* entry = document->find(name);
+    if (entry == nullptr) continue;
+    if (entry->value.kind == Node::Kind::table) {
+      context.error(Rg::wrong_type, entry->value.region, fmt::format("one {} is an array of one", name),
+                    fmt::format("write [[{}]]", name));
+    } else if (context.expect(entry->value, Node::Kind::array, name)) {
+      for (const Node& table : entry->value.items) tables.push_back(&table);
+    }
+  }
+  return tables;
+}
+
+void define_replies(Context& context, const Documents& documents, Replies& replies) {
+  for (const Node* document : documents.all()) {
+    const Entry* named = document->find("replies");
+    if (named == nullptr || !context.expect(named->value, Node::Kind::table, "replies")) continue;
+    for (const Entry& entry : named->value.entries) replies.define(entry);
+  }
+}
+
+void check_mailbox(Context& context, const Settings& settings, const std::vector<Rule>& rules) {
+  if (!settings.mailbox.none()) return;
+  const auto it = std::ranges::find_if(rules, [](const Rule& rule) {
+    const auto named = rule.named_facts();
+    return std::ranges::find(named, Fact::mailbox_used, &FactRef::fact) != named.end();
+  });
+  if (it == rules.end()) return;
+  const Place& place = it->place;
+  context.error(Rg::mailbox_source,
+                {.file = place.file,
+                 .line = place.line,
+                 .column = place.column,
+                 .end_line = place.line,
+                 .end_column = place.column + 8},
+                fmt::format("the rule \"{}\" needs mailbox_used, and nothing says how full mailboxes are", it->name),
+                "add for instance [mailbox] with quota_status = \"inet:12340@127.0.0.1\"");
+}
+
+std::shared_ptr<const Policy> compile(Context& context, const Documents& documents, std::vector<Scenario>& tests) {
+  const Node& root = documents.main;
   check_version(context, root);
   context.check_keys(root, "", "a policy");
   Patterns patterns(context);
   Replies replies(context);
   SettingsLoader settings(context, patterns, root);
-  settings.define_lists();
-  if (const Entry* named = root.find("replies");
-      named != nullptr && context.expect(named->value, Node::Kind::table, "replies")) {
-    for (const Entry& entry : named->value.entries) replies.define(entry);
-  }
+  settings.define_lists(documents.all());
+  define_replies(context, documents, replies);
   Settings values = settings.load();
   Site site = settings.site();
-  std::vector<Rule> rules;
-  if (const Entry* entry = root.find("rule"); entry != nullptr && entry->value.kind == Node::Kind::table) {
-    context.error(Rg::wrong_type, entry->value.region, "one rule is an array of one", "write [[rule]]");
-  } else if (entry != nullptr && context.expect(entry->value, Node::Kind::array, "rule")) {
-    rules = load_rules(context, patterns, replies, settings.rule_defaults(values), entry->value);
-  }
+  auto rules =
+      load_rules(context, patterns, replies, settings.rule_defaults(values), tables_of(context, documents, "rule"));
+  check_mailbox(context, values, rules);
+  tests = load_tests(context, tables_of(context, documents, "test"));
   if (context.failed()) return nullptr;
   return std::make_shared<const Policy>(std::move(site), std::move(values), std::move(rules), id_of(context.sources()));
 }
 
 }  // namespace
 
-Loaded load_policy(const std::string& path, const ReadFile& read) {
+Loaded load_policy(const std::string& path, const ReadSource& read) {
   Context context(path, read);
   std::string why;
-  const auto text = context.read(path, why);
-  if (!text) {
+  const std::string* text = context.read({DataSource::Kind::file, path, ""}, why);
+  if (text == nullptr) {
     context.error(Rg::unreadable_file, {.file = path}, fmt::format("{}: {}", path, why));
     return context.finish(nullptr);
   }
-  auto document = parse_document(*text, path);
-  if (const auto* mistake = std::get_if<Diagnostic>(&document)) {
-    Diagnostic& copy = context.error(mistake->code, mistake->primary.region, mistake->message, mistake->help);
-    copy.primary.text = mistake->primary.text;
-    return context.finish(nullptr);
-  }
-  auto policy = compile(context, std::get<Node>(document));
-  return context.finish(std::move(policy));
+  auto main = parse(context, *text, path);
+  if (!main) return context.finish(nullptr);
+  Documents documents{*std::move(main), {}};
+  include(context, documents, path);
+  include_tests(context, documents, path);
+  std::vector<Scenario> tests;
+  auto policy = compile(context, documents, tests);
+  if (policy != nullptr) lint(context, *policy);
+  Loaded loaded = context.finish(std::move(policy));
+  loaded.tests = std::move(tests);
+  return loaded;
 }
 
 }  // namespace replygate

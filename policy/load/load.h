@@ -6,23 +6,27 @@
 #include <string>
 #include <vector>
 
+#include "policy/data_source.h"
 #include "policy/load/diagnostic.h"
 #include "policy/policy.h"
+#include "policy/scenario/scenario.h"
 
 namespace replygate {
 
-// What a loaded policy needs of the file system: the content of a file, or nothing with a reason in `why`.
-using ReadFile = std::function<std::optional<std::string>(const std::string& path, std::string& why)>;
+// How a load reaches the world: the text of a source, or nothing with a reason in `why`.
+using ReadSource = std::function<std::optional<std::string>(const DataSource& source, std::string& why)>;
 
 struct Loaded {
   std::shared_ptr<const Policy> policy;  // null where some diagnostic is an error
   std::vector<Diagnostic> diagnostics;   // all mistakes at once, in the order of the files
   Sources sources;                       // what they point into
+  std::vector<Scenario> tests;
+  std::vector<DataSource> watched;  // lists and the like, whose change asks for a new load
 
   bool ok() const { return policy != nullptr; }
 };
 
-// Compiles the policy in `path`. Lists in files are read too, relative paths from the folder of the policy.
-Loaded load_policy(const std::string& path, const ReadFile& read);
+// Compiles the policy in `path` and what it includes. Lists are read too, relative paths from the folder of the policy.
+Loaded load_policy(const std::string& path, const ReadSource& read);
 
 }  // namespace replygate

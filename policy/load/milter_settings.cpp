@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/load/quantities.h"
 #include "policy/load/socket.h"
-#include "policy/mail/quantity.h"
 
 namespace replygate {
 namespace {
@@ -16,14 +16,6 @@ constexpr std::string_view kAsioAlone[] = {"packet_timeout", "max_connections", 
                                            "threads"};
 
 }  // namespace
-
-// Both ends belong to it; the texts are the ends as a policy writes them.
-struct MilterLoader::Range {
-  std::int64_t least;
-  std::int64_t most;
-  std::string_view least_text;
-  std::string_view most_text;
-};
 
 std::string parse_socket(Context& context, const Node& node) {
   if (!context.expect(node, Node::Kind::string, "listen")) return "";
@@ -93,63 +85,14 @@ void MilterLoader::load_listen(Settings& settings) {
 
 void MilterLoader::load_bounds(DoorBounds& bounds) {
   constexpr std::int64_t kDay = 86400;
-  number("max_connections", {1, 1000000, "1", "1000000"}, bounds.connections);
-  number("threads", {1, 64, "1", "64"}, bounds.threads);
-  size("max_packet", {128 << 10, 64 << 20, "\"128 KiB\"", "\"64 MiB\""}, bounds.packet);
-  size("max_session_memory", {1 << 20, std::int64_t{1} << 30, "\"1 MiB\"", "\"1 GiB\""}, bounds.session_memory);
-  duration("idle_timeout", {60, kDay, "\"1m\"", "\"1d\""}, bounds.idle);
-  duration("packet_timeout", {1, 300, "\"1s\"", "\"5m\""}, bounds.packet_time);
-  duration("drain_timeout", {1, 300, "\"1s\"", "\"5m\""}, bounds.drain);
-}
-
-bool MilterLoader::in_range(const Node& node, std::string_view key, std::int64_t value, const Range& range) {
-  if (value >= range.least && value <= range.most) return true;
-  context_.error(Rg::out_of_range, node.region, fmt::format("{} is out of range", key),
-                 fmt::format("write something from {} to {}", range.least_text, range.most_text));
-  return false;
-}
-
-void MilterLoader::number(std::string_view key, const Range& range, std::int64_t& value) {
-  const Entry* e = table_.find(key);
-  if (e == nullptr || !context_.expect(e->value, Node::Kind::integer, key)) return;
-  if (in_range(e->value, key, e->value.integer, range)) value = e->value.integer;
-}
-
-void MilterLoader::size(std::string_view key, const Range& range, std::int64_t& value) {
-  const Entry* e = table_.find(key);
-  if (e == nullptr) return;
-  if (e->value.kind == Node::Kind::integer) {
-    context_.error(Rg::unit_missing, e->value.region, fmt::format("{} is a size; {} of what?", key, e->value.integer),
-                   fmt::format("write for instance {}", range.most_text));
-    return;
-  }
-  if (!context_.expect(e->value, Node::Kind::string, key)) return;
-  const auto octets = parse_size(e->value.string);
-  if (!octets) {
-    context_.error(Rg::quantity, e->value.region, fmt::format("\"{}\" is no size", e->value.string),
-                   fmt::format("write for instance {}", range.most_text));
-  } else if (in_range(e->value, key, *octets, range)) {
-    value = *octets;
-  }
-}
-
-void MilterLoader::duration(std::string_view key, const Range& range, Duration& value) {
-  const Entry* e = table_.find(key);
-  if (e == nullptr) return;
-  if (e->value.kind == Node::Kind::integer) {
-    context_.error(Rg::unit_missing, e->value.region,
-                   fmt::format("{} is a duration; {} of what?", key, e->value.integer),
-                   fmt::format("write for instance \"{}s\"", e->value.integer));
-    return;
-  }
-  if (!context_.expect(e->value, Node::Kind::string, key)) return;
-  const auto time = parse_duration(e->value.string);
-  if (!time) {
-    context_.error(Rg::quantity, e->value.region, fmt::format("\"{}\" is no duration", e->value.string),
-                   fmt::format("write for instance {}", range.most_text));
-  } else if (in_range(e->value, key, *time / std::chrono::seconds(1), range)) {
-    value = *time;
-  }
+  read_number(context_, table_, "max_connections", {1, 1000000, "1", "1000000"}, bounds.connections);
+  read_number(context_, table_, "threads", {1, 64, "1", "64"}, bounds.threads);
+  read_size(context_, table_, "max_packet", {128 << 10, 64 << 20, "\"128 KiB\"", "\"64 MiB\""}, bounds.packet);
+  read_size(context_, table_, "max_session_memory", {1 << 20, std::int64_t{1} << 30, "\"1 MiB\"", "\"1 GiB\""},
+            bounds.session_memory);
+  read_duration(context_, table_, "idle_timeout", {60, kDay, "\"1m\"", "\"1d\""}, bounds.idle);
+  read_duration(context_, table_, "packet_timeout", {1, 300, "\"1s\"", "\"5m\""}, bounds.packet_time);
+  read_duration(context_, table_, "drain_timeout", {1, 300, "\"1s\"", "\"5m\""}, bounds.drain);
 }
 
 }  // namespace replygate

@@ -20,15 +20,9 @@ class MilterLoader {
   Mode mode() const { return mode_; }  // of rules that name none
 
  private:
-  struct Range;
-
   void load_engine(Settings& settings);
   void load_listen(Settings& settings);
   void load_bounds(DoorBounds& bounds);
-  void number(std::string_view key, const Range& range, std::int64_t& value);
-  void size(std::string_view key, const Range& range, std::int64_t& value);
-  void duration(std::string_view key, const Range& range, Duration& value);
-  bool in_range(const Node& node, std::string_view key, std::int64_t value, const Range& range);
   void report_keys_of_another_engine();
 
   Context& context_;

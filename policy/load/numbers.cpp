@@ -1,5 +1,6 @@
 #include "policy/load/numbers.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -10,10 +11,21 @@ namespace replygate {
 namespace {
 
 constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
-constexpr std::array<std::string_view, 2> kScopes = {"message", "session"};
+constexpr std::array<std::string_view, 5> kPeriods = {"message", "session", "day", "week", "month"};
+constexpr std::int64_t kDay = 24 * 60;
 
 std::optional<std::int64_t> number(FactKind kind, std::string_view text) {
-  return kind == FactKind::size ? parse_size(text) : parse_count(text);
+  switch (kind) {
+    case FactKind::size: return parse_size(text);
+    case FactKind::percent:
+      if (!text.ends_with('%')) return std::nullopt;
+      return parse_count(trim(text.substr(0, text.size() - 1)));
+    case FactKind::duration: {
+      const auto duration = parse_duration(text);
+      return duration ? std::optional(duration->count() / 1000000) : std::nullopt;
+    }
+    default: return parse_count(text);
+  }
 }
 
 std::optional<NumberRange> range_of(FactKind kind, std::string_view text) {
@@ -38,23 +50,108 @@ std::optional<NumberRange> range_of(FactKind kind, std::string_view text) {
   return std::nullopt;
 }
 
+// "22:30": minutes of the day; "24:00" is its end.
+std::optional<std::int64_t> clock_of(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos || text.size() != colon + 3 || colon > 2) return std::nullopt;
+  const auto hours = parse_count(text.substr(0, colon));
+  const auto minutes = parse_count(text.substr(colon + 1));
+  if (!hours || !minutes || *minutes > 59 || *hours * 60 + *minutes > kDay) return std::nullopt;
+  return *hours * 60 + *minutes;
+}
+
+// "sat", "Saturday": 1 Monday … 7 Sunday.
+std::optional<std::int64_t> weekday_of(std::string_view text) {
+  const std::string word = to_lower(text);
+  for (unsigned day = 1; day <= 7; ++day) {
+    const std::string_view name = weekday_name(day);
+    if (word.size() >= 2 && (word == name || (word.size() <= 3 && name.starts_with(word)))) return day;
+  }
+  return std::nullopt;
+}
+
+// From `first` to `last` in a cycle of `length` numbers that begins at `start`.
+std::vector<NumberRange> cycle(std::int64_t first, std::int64_t last, std::int64_t start, std::int64_t length) {
+  if (first <= last) return {{first, last}};
+  return {{first, start + length - 1}, {start, last}};
+}
+
+// The end of a time of day does not belong to it, the last weekday does.
+std::vector<NumberRange> cyclic_ranges(FactKind kind, std::string_view text) {
+  const bool clock = kind == FactKind::clock;
+  const std::size_t dash = text.find('-');
+  const auto value = clock ? clock_of : weekday_of;
+  const auto first = value(trim(text.substr(0, dash)));
+  const auto last = dash == std::string_view::npos ? first : value(trim(text.substr(dash + 1)));
+  if (!first || !last || (clock && (dash == std::string_view::npos || *first == *last))) return {};
+  if (!clock) return cycle(*first, *last, 1, 7);
+  return cycle(*first, *last == 0 ? kDay - 1 : *last - 1, 0, kDay);
+}
+
+std::string_view range_help(FactKind kind) {
+  switch (kind) {
+    case FactKind::size: return "write for instance \"> 25 MB\", \"<= 10 MiB\" or \"1 MB..5 MB\"";
+    case FactKind::percent: return "write for instance \">= 100%\" or \"80%..95%\"";
+    case FactKind::duration: return "write for instance \"> 5m\" or \"<= 1h30m\"";
+    case FactKind::clock: return "write for instance \"22:00-06:00\"";
+    case FactKind::weekday: return "write for instance \"sat\" or \"mon-fri\"";
+    default: return "write for instance \"> 100\", \"<= 5\" or \"10..20\"";
+  }
+}
+
+void report_unit(Context& context, FactKind kind, std::string_view fact, const Node& node) {
+  const std::int64_t n = node.integer;
+  if (kind == FactKind::size) {
+    context.error(Rg::unit_missing, node.region, fmt::format("{} is a size; {} of what?", fact, n),
+                  fmt::format("write \"{} MB\", \"> {} MiB\" or \"{} B\"", n, n, n));
+  } else if (kind == FactKind::percent) {
+    context.error(Rg::unit_missing, node.region, fmt::format("{} is a share; {} of what?", fact, n),
+                  fmt::format("write \">= {}%\"", n));
+  } else if (kind == FactKind::duration) {
+    context.error(Rg::unit_missing, node.region, fmt::format("{} is a duration; {} of what?", fact, n),
+                  fmt::format("write \"> {}s\" or \"> {}m\"", n, n));
+  } else {
+    context.expect(node, Node::Kind::string, fact);
+  }
+}
+
 }  // namespace
 
-std::optional<NumberRange> parse_range(Context& context, FactKind kind, std::string_view fact, const Node& node) {
-  if (node.kind == Node::Kind::integer && kind == FactKind::count) return NumberRange{node.integer, node.integer};
+std::vector<NumberRange> parse_range(Context& context, FactKind kind, std::string_view fact, const Node& node) {
+  if (node.kind == Node::Kind::integer && kind == FactKind::count) return {{node.integer, node.integer}};
   if (node.kind == Node::Kind::integer) {
-    context.error(Rg::unit_missing, node.region, fmt::format("{} is a size; {} of what?", fact, node.integer),
-                  fmt::format("write \"{} MB\", \"> {} MiB\" or \"{} B\"", node.integer, node.integer, node.integer));
-    return std::nullopt;
+    report_unit(context, kind, fact, node);
+    return {};
   }
-  if (!context.expect(node, Node::Kind::string, fact)) return std::nullopt;
-  const auto range = range_of(kind, node.string);
-  if (!range) {
+  if (!context.expect(node, Node::Kind::string, fact)) return {};
+  std::vector<NumberRange> ranges;
+  if (kind == FactKind::clock || kind == FactKind::weekday) {
+    ranges = cyclic_ranges(kind, trim(node.string));
+  } else if (const auto range = range_of(kind, node.string)) {
+    ranges.push_back(*range);
+  }
+  if (ranges.empty()) {
     context.error(Rg::quantity, node.region, fmt::format("\"{}\" compares {} with nothing", node.string, fact),
-                  kind == FactKind::size ? "write for instance \"> 25 MB\", \"<= 10 MiB\" or \"1 MB..5 MB\""
-                                         : "write for instance \"> 100\", \"<= 5\" or \"10..20\"");
+                  std::string(range_help(kind)));
+  } else if (ranges.front().least > ranges.front().most) {
+    context.error(Rg::cannot_match, node.region, fmt::format("{} is never \"{}\"", fact, node.string),
+                  "it is never below 0");
   }
-  return range;
+  return ranges;
+}
+
+std::optional<std::int64_t> parse_share(std::string_view text) {
+  text = trim(text);
+  if (!text.ends_with('%')) return std::nullopt;
+  text = trim(text.substr(0, text.size() - 1));
+  const std::size_t dot = text.find('.');
+  std::string digits(dot == std::string_view::npos ? "" : text.substr(dot + 1));
+  if (dot != std::string_view::npos && (digits.empty() || digits.size() > 2)) return std::nullopt;
+  digits.resize(2, '0');
+  const auto whole = parse_count(text.substr(0, dot));
+  const auto rest = parse_count(digits);
+  if (!whole || !rest || *whole > 1000) return std::nullopt;
+  return *whole * 100 + *rest;
 }
 
 std::optional<Limit> parse_limit(Context& context, const Node& node) {
@@ -81,7 +178,6 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
     limit.unit = Unit::bytes;
   } else if (const auto count = parse_count(amount.substr(0, blank)); count && !unit_word.empty()) {
     const auto unit = unit_from(unit_word);
-    if (!unit && context.report_if_planned("unit", unit_word, node.region)) return std::nullopt;
     if (!unit) {
       context.error(Rg::unknown_unit, part_of(node, text.find(unit_word), unit_word.size()),
                     fmt::format("a limit cannot count \"{}\"", unit_word),
@@ -96,15 +192,18 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
                   "write for instance \"500 recipients / 1h\" or \"25 MiB / 1d\"");
     return std::nullopt;
   }
-  if (period == "message" || period == "session") {
-    limit.scope = period == "message" ? Scope::message : Scope::session;
+  if (const auto it = std::ranges::find(kPeriods, period); it != kPeriods.end()) {
+    const auto index = it - kPeriods.begin();
+    limit.scope = index == 0 ? Scope::message : index == 1 ? Scope::session : Scope::calendar;
+    if (index >= 2) limit.calendar = static_cast<Calendar>(index - 2);
   } else if (const auto duration = parse_duration(period)) {
     limit.period = *duration;
   } else {
-    context.error(
-        Rg::quantity, part_of(node, text.rfind(period), period.size()), fmt::format("\"{}\" is no period", period),
-        nearest(period, kScopes).empty() ? "write for instance \"30s\", \"1h\", \"1d\", \"message\" or \"session\""
-                                         : suggestion(period, kScopes, ""));
+    context.error(Rg::quantity, part_of(node, text.rfind(period), period.size()),
+                  fmt::format("\"{}\" is no period", period),
+                  nearest(period, kPeriods).empty()
+                      ? "write for instance \"30s\", \"1h\", \"1d\", \"day\", \"month\", \"message\" or \"session\""
+                      : suggestion(period, kPeriods, ""));
     return std::nullopt;
   }
   return limit;

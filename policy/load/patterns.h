@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/load/context.h"
+#include "policy/load/list_source.h"
 #include "policy/match.h"
 
 namespace replygate {
@@ -17,7 +18,8 @@ class Patterns {
  public:
   explicit Patterns(Context& context) : context_(context) {}
 
-  // Takes a list from `name = [...]` or `name = { file = "…" }`.
+  // Takes a list from `name = […]`, `name = { file = "…" }`, `name = { sqlite = "…", query = "…" }` or `name =
+  // "texthash:/path"`.
   void define(const Entry& entry);
 
   // What `pattern` says of values of a kind; nothing, with diagnostics, where it says nothing.
@@ -27,29 +29,25 @@ class Patterns {
   std::shared_ptr<const TextSet> texts(std::string_view name, FactKind kind);
   std::shared_ptr<const NetworkSet> networks(std::string_view name);
 
-  // One pattern for text, e.g. the key of an override. Null, with a diagnostic, where it is none.
+  // One pattern for text, or `$list`, e.g. the key of an override. Null, with a diagnostic, where it is none.
   std::shared_ptr<const TextSet> text_pattern(const std::string& text, const Region& at, FactKind kind);
 
   // The first entry of a list that names one domain and no pattern; "" for none.
   std::string first_domain(std::string_view list) const;
 
  private:
-  struct Item {
-    std::string text;
-    Region region;
-  };
   struct List {
     Region region;
-    std::vector<Item> items;
+    std::vector<ListItem> items;
   };
 
-  void read_list_file(const Node& file, List& list);
   const List* find(std::string_view name, const Region& at);
   std::optional<Matcher> numbers(FactKind kind, std::string_view fact, const Node& pattern);
-  void add_network(NetworkSet& set, const std::string& text, const Region& at);
-  void add_text(TextSet& set, FactKind kind, const std::string& text, const Region& at);
-  void add_exact(TextSet& set, FactKind kind, const std::string& text, const Region& at);
-  std::optional<std::string> domain(std::string_view text, const Region& at);
+  void add_network(NetworkSet& set, const ListItem& item);
+  void add_text(TextSet& set, FactKind kind, const ListItem& item);
+  void add_regex(TextSet& set, const ListItem& item);
+  void add_exact(TextSet& set, FactKind kind, const ListItem& item);
+  std::optional<std::string> domain(std::string_view text, const ListItem& item);
 
   Context& context_;
   std::map<std::string, List, std::less<>> lists_;

@@ -36,7 +36,14 @@ void Replies::define(const Entry& entry) {
                    "choose another name for the reply");
     return;
   }
-  named_[entry.key] = &entry.value;
+  const auto [before, added] = named_.try_emplace(entry.key, Named{&entry.value, entry.key_region});
+  if (!added) {
+    Diagnostic& d =
+        context_.error(Rg::defined_twice, entry.key_region,
+                       fmt::format("the reply \"{}\" is defined already", entry.key), "choose another name");
+    d.secondary = Label{before->second.name, "here"};
+    return;
+  }
   // Compiled here too, so that a reply that no rule uses is checked as well.
   from_table(entry.value, Stage::rcpt);
 }
@@ -47,10 +54,12 @@ std::optional<ReplySpec> Replies::compile(const Node& node, Stage stage) {
   if (!context_.expect(node, Node::Kind::string, "reply")) return std::nullopt;
   if (const auto it = named_.find(node.string); it != named_.end()) {
     // Its mistakes were reported at its definition.
-    static const ReadFile reads_nothing = [](const std::string&, std::string&) { return std::optional<std::string>(); };
+    static const ReadSource reads_nothing = [](const DataSource&, std::string&) {
+      return std::optional<std::string>();
+    };
     Context silent("", reads_nothing);
     Replies again(silent);
-    return again.from_table(*it->second, stage);
+    return again.from_table(*it->second.table, stage);
   }
   if (const Classification* c = find_classification(node.string)) {
     return complete({.classification = c}, stage, node.region);
@@ -63,7 +72,7 @@ void Replies::unknown_name(const Node& node, bool replies_too) {
   std::vector<std::string_view> names;
   for (const Classification& c : classifications()) names.push_back(c.slug);
   if (replies_too) {
-    for (const auto& [name, table] : named_) names.push_back(name);
+    for (const auto& [name, named] : named_) names.push_back(name);
   }
   const bool digits = !node.string.empty() && std::ranges::all_of(node.string, is_digit);
   const std::string_view meant = nearest(node.string, names);

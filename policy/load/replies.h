@@ -42,7 +42,11 @@ class Replies {
   void unknown_name(const Node& node, bool replies_too);
 
   Context& context_;
-  std::map<std::string, const Node*, std::less<>> named_;
+  struct Named {
+    const Node* table;
+    Region name;
+  };
+  std::map<std::string, Named, std::less<>> named_;
 };
 
 }  // namespace replygate

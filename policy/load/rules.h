@@ -18,6 +18,6 @@ struct RuleDefaults {
 // Compiles the tables of [[rule]], all of them, mistakes or not. A table whose limits are counted at several stages
 // makes several rules of one name, one behind the other.
 std::vector<Rule> load_rules(Context& context, Patterns& patterns, Replies& replies, const RuleDefaults& defaults,
-                             const Node& rules);
+                             const std::vector<const Node*>& tables);
 
 }  // namespace replygate

@@ -1,6 +1,8 @@
 #include "policy/load/settings.h"
 
+#include "policy/load/list_source.h"
 #include "policy/load/milter_settings.h"
+#include "policy/load/quantities.h"
 #include "policy/mail/domain.h"
 
 namespace replygate {
@@ -18,26 +20,36 @@ const Node* SettingsLoader::section(std::string_view name) {
   return &entry->value;
 }
 
-void SettingsLoader::define_lists() {
-  for (const std::string_view name : kSiteLists)
+void SettingsLoader::define_lists(const std::vector<const Node*>& documents) {
+  for (const std::string_view name : kSiteLists) {
     patterns_.define({std::string(name), {}, Node{.kind = Node::Kind::array}});
+  }
   if (const Node* table = section("site")) {
     context_.check_keys(*table, "site", "[site]");
     for (const std::string_view name : kSiteLists) {
-      if (const Entry* list = table->find(name)) patterns_.define(*list);
+      const Entry* list = table->find(name);
+      if (list == nullptr) continue;
+      patterns_.define(*list);
+      lists_.emplace(list->key, list->key_region);
     }
   }
-  if (const Node* table = section("lists")) {
-    for (const Entry& entry : table->entries) {
-      const Node* site = section("site");
-      if (const Entry* other = site == nullptr ? nullptr : site->find(entry.key)) {
-        Diagnostic& d = context_.error(Rg::defined_twice, entry.key_region,
-                                       fmt::format("the list \"{}\" is defined by [site] already", entry.key));
-        d.secondary = Label{other->key_region, "here"};
-        continue;
-      }
+  for (const Node* document : documents) {
+    const Entry* lists = document->find("lists");
+    if (lists != nullptr && context_.expect(lists->value, Node::Kind::table, "[lists]"))
+      define_named_lists(lists->value);
+  }
+}
+
+void SettingsLoader::define_named_lists(const Node& table) {
+  for (const Entry& entry : table.entries) {
+    const auto [before, added] = lists_.try_emplace(entry.key, entry.key_region);
+    if (added) {
       patterns_.define(entry);
+      continue;
     }
+    Diagnostic& d = context_.error(Rg::defined_twice, entry.key_region,
+                                   fmt::format("the list \"{}\" is defined already", entry.key), "choose another name");
+    d.secondary = Label{before->second, "here"};
   }
 }
 
@@ -54,6 +66,7 @@ Settings SettingsLoader::load() {
   }
   if (const Node* table = section("log")) load_log(*table, settings);
   if (const Node* table = section("store")) load_store(*table);
+  if (const Node* table = section("mailbox")) load_mailbox(*table, settings);
   return settings;
 }
 
@@ -99,6 +112,26 @@ void SettingsLoader::load_store(const Node& table) {
   }
 }
 
+void SettingsLoader::load_mailbox(const Node& table, Settings& settings) {
+  context_.check_keys(table, "mailbox", "[mailbox]");
+  MailboxSource& mailbox = settings.mailbox;
+  read_duration(context_, table, "timeout", {1, 20, "\"1s\"", "\"20s\""}, mailbox.timeout);
+  const Entry* service = table.find("quota_status");
+  if (service == nullptr) {
+    if (const auto source = parse_source(context_, table, "[mailbox]")) mailbox.source = source->source;
+    return;
+  }
+  if (const Entry* other = table.find("file") != nullptr ? table.find("file") : table.find("sqlite")) {
+    context_.error(Rg::mailbox_source, other->key_region, "there is one source for mailboxes", "remove one");
+  }
+  if (service->value.kind == Node::Kind::string && service->value.string.starts_with("fd:")) {
+    context_.error(Rg::mailbox_source, service->value.region, "Dovecot's service has an address",
+                   "write \"inet:12340@127.0.0.1\" or \"unix:/path\"");
+    return;
+  }
+  mailbox.quota_status = parse_socket(context_, service->value);
+}
+
 Site SettingsLoader::site() {
   Site site;
   site.local_domains = patterns_.texts("local_domains", FactKind::domain);
@@ -116,6 +149,12 @@ Site SettingsLoader::site() {
       }
     }
   }
+  if (const Node* table = section("site")) {
+    if (const Entry* e = table->find("relay")) {
+      constexpr std::pair<std::string_view, bool> choices[] = {{"mta", true}, {"policy", false}};
+      if (const auto value = choice(context_, e->value, "relay", choices)) site.relay_by_mta = *value;
+    }
+  }
   if (const Node* table = section("keys")) load_keys(*table, site);
   return site;
 }
@@ -124,6 +163,7 @@ void SettingsLoader::load_keys(const Node& table, Site& site) {
   context_.check_keys(table, "keys", "[keys]");
   site.ipv4_prefix = prefix(table, "ipv4_prefix", site.ipv4_prefix, 32);
   site.ipv6_prefix = prefix(table, "ipv6_prefix", site.ipv6_prefix, 128);
+  load_zone(table, site);
   if (const Entry* e = table.find("subaddress");
       e != nullptr && context_.expect(e->value, Node::Kind::string, "subaddress")) {
     site.subaddress = e->value.string;
@@ -131,6 +171,17 @@ void SettingsLoader::load_keys(const Node& table, Site& site) {
       context_.error(Rg::not_a_choice, e->value.region, "an address cannot be parted at this character",
                      "write for instance subaddress = \"+\"");
     }
+  }
+}
+
+void SettingsLoader::load_zone(const Node& table, Site& site) {
+  const Entry* e = table.find("timezone");
+  if (e == nullptr || !context_.expect(e->value, Node::Kind::string, "timezone")) return;
+  if (auto zone = Zone::named(e->value.string)) {
+    site.zone = *std::move(zone);
+  } else {
+    context_.error(Rg::timezone, e->value.region, fmt::format("there is no time zone \"{}\"", e->value.string),
+                   "write for instance \"Europe/Berlin\" or \"UTC\"");
   }
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policy/load/context.h"
 #include "policy/load/patterns.h"
@@ -17,7 +19,7 @@ class SettingsLoader {
       : context_(context), patterns_(patterns), root_(root) {}
 
   // Makes the lists of [lists] and [site] known; to be called first.
-  void define_lists();
+  void define_lists(const std::vector<const Node*>& documents);
   Settings load();
   Site site();
   RuleDefaults rule_defaults(const Settings& settings) const;
@@ -25,6 +27,9 @@ class SettingsLoader {
  private:
   // The table of a section with its keys checked; null where there is none.
   const Node* section(std::string_view name);
+  void define_named_lists(const Node& table);
+  void load_mailbox(const Node& table, Settings& settings);
+  void load_zone(const Node& table, Site& site);
   void load_log(const Node& table, Settings& settings);
   void load_store(const Node& table);
   void load_keys(const Node& table, Site& site);
@@ -34,6 +39,7 @@ class SettingsLoader {
   Context& context_;
   Patterns& patterns_;
   const Node& root_;
+  std::map<std::string, Region, std::less<>> lists_;
   Mode mode_ = Mode::enforce;
 };
 

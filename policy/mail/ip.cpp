@@ -59,6 +59,22 @@ std::string IpAddress::text() const {
   return buffer.data();
 }
 
+std::optional<IpAddress> next_address(const IpAddress& address) {
+  IpAddress::Bytes bytes = address.bytes();
+  for (std::size_t i = bytes.size(); i-- > 0;) {
+    if (++bytes[i] != 0) return IpAddress(bytes);
+  }
+  return std::nullopt;
+}
+
+std::optional<IpAddress> previous_address(const IpAddress& address) {
+  IpAddress::Bytes bytes = address.bytes();
+  for (std::size_t i = bytes.size(); i-- > 0;) {
+    if (bytes[i]-- != 0) return IpAddress(bytes);
+  }
+  return std::nullopt;
+}
+
 std::optional<IpNetwork> IpNetwork::parse(std::string_view text) {
   const std::size_t slash = text.find('/');
   const auto address = IpAddress::parse(text.substr(0, slash));

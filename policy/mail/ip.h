@@ -34,6 +34,10 @@ class IpAddress {
   Bytes bytes_{};
 };
 
+// The neighbours in the order of all addresses; nothing beyond the ends.
+std::optional<IpAddress> next_address(const IpAddress& address);
+std::optional<IpAddress> previous_address(const IpAddress& address);
+
 // A CIDR network. The prefix length counts within the family of the address.
 class IpNetwork {
  public:
@@ -63,9 +67,11 @@ class NetworkSet {
   void seal();
   bool contains(IpAddress address) const;
   bool empty() const { return ranges_.empty(); }
+  // First and last addresses; disjoint and ascending once sealed.
+  const std::vector<std::pair<IpAddress, IpAddress>>& ranges() const { return ranges_; }
 
  private:
-  std::vector<std::pair<IpAddress, IpAddress>> ranges_;  // disjoint and ascending once sealed
+  std::vector<std::pair<IpAddress, IpAddress>> ranges_;
 };
 
 }  // namespace replygate

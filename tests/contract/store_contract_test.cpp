@@ -32,7 +32,7 @@ class StoreContract : public ::testing::TestWithParam<Maker> {
   }
 
   static Charge charge(std::string counter, std::int64_t most, std::int64_t cost = 1) {
-    return {.counter = std::move(counter), .period = hours(1), .most = most, .cost = cost};
+    return {.counter = std::move(counter), .measure = Sliding{hours(1)}, .most = most, .cost = cost};
   }
 
   std::int64_t used(const std::string& counter) { return take({charge(counter, 1)}, false).readings.at(0).used; }
@@ -175,7 +175,7 @@ TEST(MemoryStore, ForgetsIdleKeys) {
   MemoryStore store;
   Instant now{hours(490000)};
   for (int i = 0; i < 100000; ++i) {
-    store.take({{.counter = std::to_string(i), .period = seconds(1), .most = 1, .reserve = false}}, true, now,
+    store.take({{.counter = std::to_string(i), .measure = Sliding{seconds(1)}, .most = 1, .reserve = false}}, true, now,
                milliseconds(50), [](const Readings&) {});
     now += milliseconds(10);
   }

@@ -45,7 +45,9 @@ class Sink final : public RecordSink {
 
 std::shared_ptr<const Policy> policy(std::size_t index) {
   static const auto load = [](std::string_view text) {
-    return load_policy("p", [text](const std::string&, std::string&) { return std::optional(std::string(text)); });
+    return load_policy("p", [text](const DataSource& source, std::string&) {
+      return source.path == "p" ? std::optional(std::string(text)) : std::nullopt;
+    });
   };
   static const std::shared_ptr<const Policy> policies[] = {load(kPolicies[0]).policy, load(kPolicies[1]).policy};
   if (policies[index] == nullptr) std::abort();

@@ -22,9 +22,9 @@ class Nowhere final : public replygate::RecordSink {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace replygate;
   const std::string text(reinterpret_cast<const char*>(data), size);
-  const Loaded loaded = load_policy("p", [&](const std::string& path, std::string& why) -> std::optional<std::string> {
+  const Loaded loaded = load_policy("p", [&](const DataSource& source, std::string& why) -> std::optional<std::string> {
     why = "no such file";
-    return path == "p" ? std::optional(text) : std::nullopt;
+    return source.path == "p" ? std::optional(text) : std::nullopt;
   });
   for (const Diagnostic& d : loaded.diagnostics) {
     if (render(d, loaded.sources).empty()) std::abort();
@@ -47,8 +47,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   session.mail({.sender = "<a@b.example>", .user = "u"}, now, count);
   session.rcpt({.recipient = "<c@d.example>"}, now, count);
   session.data(now, count);
-  session.content(100);
+  session.header("Subject", "hello", 16);
+  session.end_of_headers(now, count);
+  session.body("hello\r\n");
   session.end_of_message(now, count);
-  if (answers != 6 || store.reservations() != 0) std::abort();
+  if (answers != 7 || store.reservations() != 0) std::abort();
   return 0;
 }

@@ -12,23 +12,26 @@ class Heard {
     return [this](Answer answer) {
       ++times_;
       text_ = answer.refusal ? answer.refusal->one_line() : "";
+      disposition_ = std::move(answer.disposition);
     };
   }
   std::string text() const {
     EXPECT_EQ(times_, 1);
     return text_;
   }
+  const Disposition& disposition() const { return disposition_; }
 
  private:
   int times_ = 0;
   std::string text_;
+  Disposition disposition_;
 };
 
 }  // namespace
 
 Loaded load_text(std::string_view text) {
-  return load_policy("policy.toml", [&](const std::string& path, std::string& why) -> std::optional<std::string> {
-    if (path == "policy.toml") return std::string(text);
+  return load_policy("policy.toml", [&](const DataSource& source, std::string& why) -> std::optional<std::string> {
+    if (source.path == "policy.toml") return std::string(text);
     why = "No such file or directory";
     return std::nullopt;
   });
@@ -44,11 +47,12 @@ std::shared_ptr<const Policy> policy_from(std::string_view text) {
 
 World::World(std::string_view policy_text) : policy(policy_from(policy_text)) {}
 
-std::unique_ptr<Session> World::session(const Session::Door& door) {
-  return std::make_unique<Session>(policy, Session::Services{gate, records, references}, door);
+std::unique_ptr<Session> World::session(const Session::Door& door, Mailboxes* mailboxes) {
+  return std::make_unique<Session>(policy, Session::Services{gate, records, references, mailboxes}, door);
 }
 
-Talk::Talk(World& world, const Session::Door& door) : world_(world), session_(world.session(door)) {}
+Talk::Talk(World& world, const Session::Door& door, Mailboxes* mailboxes)
+    : world_(world), session_(world.session(door, mailboxes)) {}
 
 std::string Talk::connect(std::string_view ip, std::string name) {
   Heard heard;
@@ -104,10 +108,18 @@ std::string Talk::data() {
   return heard.text();
 }
 
+std::string Talk::end_of_headers() {
+  Heard heard;
+  session_->end_of_headers(world_.now, heard.done());
+  return heard.text();
+}
+
 std::string Talk::end() {
   Heard heard;
   session_->end_of_message(world_.now, heard.done());
-  return heard.text();
+  disposition_ = heard.disposition();
+  if (disposition_.discard) return "discard";
+  return disposition_.hold.empty() ? heard.text() : "hold: " + disposition_.hold;
 }
 
 void Talk::abort() { session_->abort(world_.now); }

@@ -34,7 +34,7 @@ class World {
  public:
   explicit World(std::string_view policy_text);
 
-  std::unique_ptr<Session> session(const Session::Door& door = {});
+  std::unique_ptr<Session> session(const Session::Door& door = {}, Mailboxes* mailboxes = nullptr);
   void pass(std::chrono::microseconds time) { now += time; }
 
   Instant now{std::chrono::hours(490000)};
@@ -48,7 +48,7 @@ class World {
 // Speaks like an MTA. Each call gives the refusal as "571 5.7.1 text", or "" for go on.
 class Talk {
  public:
-  explicit Talk(World& world, const Session::Door& door = {});
+  explicit Talk(World& world, const Session::Door& door = {}, Mailboxes* mailboxes = nullptr);
 
   std::string connect(std::string_view ip, std::string name = "client.example.net");
   std::string local_submission();
@@ -57,15 +57,24 @@ class Talk {
   std::string rcpt(std::string recipient, std::optional<std::string> route = std::nullopt, std::string rewritten = "");
   std::string mta_refused(std::string recipient, std::string status, std::string text);
   std::string data();
-  void content(std::int64_t octets) { session_->content(octets); }
-  std::string end();
+  void header(std::string_view name, std::string_view value) {
+    session_->header(name, value, static_cast<std::int64_t>(name.size() + value.size() + 4));
+  }
+  std::string end_of_headers();
+  void body(std::string_view octets) { session_->body(octets); }
+  void content(std::int64_t octets) { body(std::string(static_cast<std::size_t>(octets), 'x')); }
+  std::string end();  // "discard", "hold: reason" where the message is let through so
   void abort();
+
+  // What was said of the last message that was let through.
+  const Disposition& disposition() const { return disposition_; }
 
   // connect, helo and mail from a stranger.
   Talk& stranger(std::string sender = "<someone@elsewhere.example>");
 
  private:
   World& world_;
+  Disposition disposition_;
   std::unique_ptr<Session> session_;
 };
 

@@ -49,8 +49,9 @@ TEST(Load, ListsComeFromFiles) {
       "version = 1\n[lists]\nblocked = { file = \"lists/blocked\" }\n"
       "[[rule]]\nname = \"r\"\nwhen = { sender = \"$blocked\" }\nreply = 554\n";
   std::vector<std::string> asked;
-  const Loaded loaded = load_policy("/etc/replygate/p.toml", [&](const std::string& path, std::string&) {
-    asked.push_back(path);
+  const Loaded loaded = load_policy("/etc/replygate/p.toml", [&](const DataSource& source, std::string&) {
+    if (source.kind == DataSource::Kind::glob) return std::optional<std::string>();
+    asked.push_back(source.path);
     return std::optional<std::string>(asked.size() == 1 ? text : "# spammers\n\na@b.example # why\n  @c.example\r\n");
   });
   ASSERT_TRUE(loaded.ok());
@@ -66,11 +67,17 @@ TEST(Load, TheMtaIsAskedForWhatTheRulesNeedAlone) {
     return policy_from("[[rule]]\nname = \"r\"\n" + std::string(rule))->needs();
   };
   const Needs rcpt = needs("when = { recipients = \"> 5\" }\nreply = 453");
-  EXPECT_FALSE(rcpt.content || rcpt.data || rcpt.reply_at_mail);
+  EXPECT_FALSE(rcpt.all_headers() || rcpt.body() || rcpt.data || rcpt.reply_at_mail);
   EXPECT_TRUE(needs("when = { client_ip = \"192.0.2.1\" }\nreply = 521").reply_at_mail);
   EXPECT_TRUE(needs("when = { tls = false }\nreply = 550\nat = \"data\"").data);
-  EXPECT_TRUE(needs("when = { size = \"> 1 MB\" }\nreply = 552").content);
-  EXPECT_TRUE(needs("limit = \"1 MB / 1h\"\nreply = 452").content);
+  EXPECT_TRUE(needs("when = { size = \"> 1 MB\" }\nreply = 552").body());
+  EXPECT_TRUE(needs("limit = \"1 MB / 1h\"\nreply = 452").body());
+  const Needs header = needs("when = { header.Subject = \"*x*\" }\nreply = 554");
+  EXPECT_TRUE(header.all_headers() && header.reply_at_headers && !header.body());
+  EXPECT_EQ(header.headers, std::vector<std::string>{"subject"});
+  EXPECT_TRUE(needs("per = \"digest\"\nlimit = \"5 messages / 1h\"\nreply = 557").body());
+  EXPECT_TRUE(needs("when = { size = \"> 1 MB\" }\nhold = \"big\"").hold);
+  EXPECT_TRUE(needs("when = { tls = false }\nheader = { X-Plain = \"yes\" }").add_headers);
 }
 
 TEST(Load, TheDefaultDomainIsTheFirstLocalOne) {
@@ -88,7 +95,7 @@ TEST(Load, TheIdFollowsTheText) {
 }
 
 TEST(Load, AMissingFileIsSaidSo) {
-  const Loaded loaded = load_policy("nowhere.toml", [](const std::string&, std::string& why) {
+  const Loaded loaded = load_policy("nowhere.toml", [](const DataSource&, std::string& why) {
     why = "No such file or directory";
     return std::optional<std::string>();
   });

@@ -95,8 +95,8 @@ TEST(Matches, NoAddressIsInNoNetwork) {
 
 class Kleene : public ::testing::Test {
  protected:
-  Condition known(bool wanted) { return {Fact::tls, Matcher(wanted), ""}; }  // tls is false here
-  Condition unknown() { return {Fact::external, Matcher(true), ""}; }
+  Condition known(bool wanted) { return {{Fact::tls, ""}, Matcher(wanted), ""}; }  // tls is false here
+  Condition unknown() { return {{Fact::external, ""}, Matcher(true), ""}; }
 
   Connection connection_;
   Transaction transaction_;

@@ -111,8 +111,13 @@ TEST(MtaEvents, NothingIsAskedForThatNoRuleNeeds) {
         wire::kNoReplyHelo, wire::kNoReplyMail, wire::kShowRefused}) {
     EXPECT_NE(least & flag, 0U) << flag;
   }
-  EXPECT_EQ(wanted_steps({.content = true}) & (wire::kNoBody | wire::kNoHeaders | wire::kNoEndOfHeaders), 0U);
-  EXPECT_NE(wanted_steps({.content = true}) & wire::kNoReplyBody, 0U);
+  EXPECT_EQ(wanted_steps({.size = true}) & (wire::kNoBody | wire::kNoHeaders | wire::kNoEndOfHeaders), 0U);
+  EXPECT_NE(wanted_steps({.size = true}) & wire::kNoReplyBody, 0U);
+  EXPECT_EQ(wanted_steps({.header_count = true}) & (wire::kNoBody | wire::kNoHeaders), wire::kNoBody);
+  const Needs header{.headers = {"subject"}, .reply_at_headers = true};
+  EXPECT_EQ(wanted_steps(header) & (wire::kNoHeaders | wire::kNoEndOfHeaders | wire::kNoReplyEndOfHeaders), 0U);
+  EXPECT_EQ(wanted_actions({}), 0U);
+  EXPECT_EQ(wanted_actions({.add_headers = true, .hold = true}), wire::kAddHeaders | wire::kQuarantine);
   EXPECT_EQ(wanted_steps({.reply_at_connect = true}) & wire::kNoReplyConnect, 0U);
   EXPECT_EQ(wanted_steps({.reply_at_helo = true}) & wire::kNoReplyHelo, 0U);
   EXPECT_EQ(wanted_steps({.reply_at_mail = true}) & wire::kNoReplyMail, 0U);

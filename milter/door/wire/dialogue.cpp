@@ -75,8 +75,8 @@ Dialogue::Next Dialogue::handle_in_session(Command command, std::string_view dat
     case Command::rcpt: return rcpt(data, out);
     case Command::data: return this->data(out);
     case Command::header: return header(data, out);
-    case Command::end_of_headers: return content(2, out);
-    case Command::body: return content(static_cast<std::int64_t>(data.size()), out);
+    case Command::end_of_headers: return end_of_headers(out);
+    case Command::body: return body(data, out);
     case Command::end_of_message: return end_of_message(data, out);
     default: return fail("unknown command");
   }
@@ -87,10 +87,14 @@ Dialogue::Next Dialogue::negotiate(std::string_view data, std::string& out) {
   if (!offer) return fail("negotiation too short");
   if (offer->version < kOldestVersion) return fail("protocol version too old");
   if (place_ > Place::negotiated) return fail("negotiation within a session");
-  const Needs& needs = services_.policy->needs();
+  policy_ = services_.policy_now();
+  const Needs& needs = policy_->needs();
+  const std::uint32_t actions = wanted_actions(needs);
+  if ((offer->actions & actions) != actions)
+    return fail("the MTA allows no added headers or no hold queue, which the policy needs");
   const bool choose_macros = (offer->actions & kSetMacros) != 0;
   steps_ = wanted_steps(needs) & offer->steps;
-  append_negotiation(out, {std::min(offer->version, kVersion), choose_macros ? kSetMacros : 0, steps_},
+  append_negotiation(out, {std::min(offer->version, kVersion), actions | (choose_macros ? kSetMacros : 0), steps_},
                      choose_macros ? macro_wishes(needs) : std::vector<MacroWish>());
   place_ = Place::negotiated;
   return Next::read;
@@ -100,8 +104,7 @@ Dialogue::Next Dialogue::connect(std::string_view data, std::string& out) {
   if (place_ != Place::negotiated) return fail("a second session");
   const auto arguments = parse_connect(data);
   if (!arguments) return fail("malformed CONNECT");
-  session_ = std::make_unique<Session>(
-      services_.policy, Session::Services{services_.gate, services_.sink, services_.references}, Session::Door{});
+  session_ = std::make_unique<Session>(policy_, services_.of_session(), Session::Door{});
   return ask(
       Place::session,
       [&](Session::Done done) {
@@ -175,12 +178,23 @@ Dialogue::Next Dialogue::header(std::string_view data, std::string& out) {
   const auto name = take_string(data);
   const auto value = take_string(data);
   if (!name || !value) return fail("malformed header");
-  return content(header_octets(*name, *value, (steps_ & kLeadingSpace) != 0), out);
+  if (!session_->in_transaction() || place_ < Place::rcpt) return out_of_order(out);
+  if (full()) return refuse(default_reply("storage-full"), out);
+  session_->header(*name, header_value(*value), header_octets(*name, *value, (steps_ & kLeadingSpace) != 0));
+  place_ = Place::content;
+  return go_on(out);
 }
 
-Dialogue::Next Dialogue::content(std::int64_t octets, std::string& out) {
+Dialogue::Next Dialogue::end_of_headers(std::string& out) {
   if (!session_->in_transaction() || place_ < Place::rcpt) return out_of_order(out);
-  session_->content(octets);
+  return ask(
+      Place::content, [&](Session::Done done) { session_->end_of_headers(services_.clock.now(), std::move(done)); },
+      out);
+}
+
+Dialogue::Next Dialogue::body(std::string_view data, std::string& out) {
+  if (!session_->in_transaction() || place_ < Place::rcpt) return out_of_order(out);
+  session_->body(data);
   place_ = Place::content;
   return go_on(out);
 }
@@ -190,7 +204,7 @@ Dialogue::Next Dialogue::end_of_message(std::string_view data, std::string& out)
     abort();
     return out_of_order(out);
   }
-  session_->content(static_cast<std::int64_t>(data.size()));
+  session_->body(data);
   session_->queue_id(macros_.get("i"));
   return ask(
       Place::session, [&](Session::Done done) { session_->end_of_message(services_.clock.now(), std::move(done)); },
@@ -234,7 +248,7 @@ Dialogue::Next Dialogue::give(std::string& out) {
   answer_ = {};
   if (!answer.refusal) {
     place_ = then_;
-    return go_on(out);
+    return asked_ == Command::end_of_message ? dispose(answer.disposition, out) : go_on(out);
   }
   if (place_ == Place::negotiated || !session_->in_transaction()) place_ = Place::session;
   return refuse(*answer.refusal, out);
@@ -245,6 +259,16 @@ bool Dialogue::replies(Command command) const { return (steps_ & no_reply_flag(c
 Dialogue::Next Dialogue::go_on(std::string& out) {
   if (replies(asked_)) append_go_on(out);
   return Next::read;
+}
+
+Dialogue::Next Dialogue::dispose(const Disposition& disposition, std::string& out) {
+  if (disposition.discard) {
+    append_discard(out);
+    return Next::read;
+  }
+  for (const Header& header : disposition.headers) append_add_header(out, header.name, header.value);
+  if (!disposition.hold.empty()) append_quarantine(out, disposition.hold);
+  return go_on(out);
 }
 
 Dialogue::Next Dialogue::refuse(const replygate::Reply& reply, std::string& out) {

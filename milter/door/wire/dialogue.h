@@ -59,7 +59,8 @@ class Dialogue {
   Next rcpt(std::string_view data, std::string& out);
   Next data(std::string& out);
   Next header(std::string_view data, std::string& out);
-  Next content(std::int64_t octets, std::string& out);
+  Next end_of_headers(std::string& out);
+  Next body(std::string_view data, std::string& out);
   Next end_of_message(std::string_view data, std::string& out);
   Next abort();
   Next end_session();
@@ -69,6 +70,7 @@ class Dialogue {
   Next ask(Place then, Event event, std::string& out);
   Next give(std::string& out);
   Next go_on(std::string& out);
+  Next dispose(const Disposition& disposition, std::string& out);
   Next refuse(const replygate::Reply& reply, std::string& out);
   Next out_of_order(std::string& out);
   Next fail(std::string_view problem);
@@ -82,6 +84,7 @@ class Dialogue {
   Traffic& traffic_;
   const std::function<void()> answered_;
 
+  std::shared_ptr<const Policy> policy_;  // from the negotiation on
   MacroTable macros_;
   std::unique_ptr<Session> session_;
   std::uint32_t steps_ = 0;  // SMFIP_* in force

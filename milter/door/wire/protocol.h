@@ -31,6 +31,7 @@ enum class Command : char {
 // To the MTA.
 enum class Reply : char {
   add_header = 'h',
+  discard = 'd',
   go_on = 'c',
   negotiate = 'O',
   progress = 'p',

@@ -47,6 +47,8 @@ void append_quarantine(std::string& out, std::string_view reason) {
   append(out, Reply::quarantine, data);
 }
 
+void append_discard(std::string& out) { append(out, Reply::discard); }
+
 void append_progress(std::string& out) { append(out, Reply::progress); }
 
 }  // namespace replygate::wire

@@ -1,0 +1,145 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <system_error>
+
+#include "milter/cli/catalogue_json.h"
+#include "milter/cli/commands.h"
+#include "milter/cli/test_report.h"
+#include "milter/files.h"
+
+namespace replygate {
+namespace {
+
+std::string differences_text(const TestResult& result) {
+  std::string text;
+  for (const Difference& d : result.differences) {
+    text += fmt::format("  - {:<12} {}\n  + {:<12} {}\n", d.what, d.expected, d.what, d.got.empty() ? "(none)" : d.got);
+  }
+  return text;
+}
+
+std::string place_of(const Scenario& scenario) { return fmt::format("{}:{}", scenario.file, scenario.line); }
+
+std::string xml(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    switch (c) {
+      case '<': result += "&lt;"; break;
+      case '>': result += "&gt;"; break;
+      case '&': result += "&amp;"; break;
+      case '"': result += "&quot;"; break;
+      default: result += static_cast<unsigned char>(c) < 0x20 && c != '\n' ? ' ' : c;
+    }
+  }
+  return result;
+}
+
+// A policy and what its tests said.
+struct Suite {
+  std::string file;
+  TestReport report;
+};
+
+std::size_t failures(const TestReport& report) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(report.results, [](const TestResult& r) { return !r.differences.empty(); }));
+}
+
+std::string junit(const std::vector<Suite>& suites) {
+  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+  for (const Suite& suite : suites) {
+    text += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\">\n", xml(suite.file),
+                        suite.report.results.size(), failures(suite.report));
+    for (const TestResult& r : suite.report.results) {
+      text += fmt::format("    <testcase name=\"{}\" classname=\"{}\" file=\"{}\" line=\"{}\"", xml(r.scenario->name),
+                          xml(suite.file), xml(r.scenario->file), r.scenario->line);
+      text += r.differences.empty() ? "/>\n"
+                                    : fmt::format(
+                                          ">\n      <failure message=\"{} differences\">{}</failure>\n"
+                                          "    </testcase>\n",
+                                          r.differences.size(), xml(differences_text(r)));
+    }
+    text += "  </testsuite>\n";
+  }
+  return text + "</testsuites>\n";
+}
+
+boost::json::object json_of(const Suite& suite) {
+  boost::json::array tests;
+  for (const TestResult& r : suite.report.results) {
+    boost::json::array differences;
+    for (const Difference& d : r.differences) {
+      differences.push_back(boost::json::object{{"what", d.what}, {"expected", d.expected}, {"got", d.got}});
+    }
+    tests.push_back(boost::json::object{{"name", r.scenario->name},
+                                        {"place", place_of(*r.scenario)},
+                                        {"passed", r.differences.empty()},
+                                        {"differences", std::move(differences)}});
+  }
+  boost::json::array never;
+  for (const std::string& rule : suite.report.never_matched) never.emplace_back(rule);
+  return {{"file", suite.file}, {"tests", std::move(tests)}, {"never_matched", std::move(never)}};
+}
+
+void print_suite(const Suite& suite) {
+  for (const TestResult& r : suite.report.results) {
+    fmt::print("{} {}  ({})\n{}", r.differences.empty() ? "ok  " : "FAIL", r.scenario->name, place_of(*r.scenario),
+               differences_text(r));
+  }
+  for (const std::string& rule : suite.report.never_matched) {
+    fmt::print("note: no test matches the rule {}\n", rule);
+  }
+  fmt::print("{}: {} tests, {} failed\n", suite.file, suite.report.results.size(), failures(suite.report));
+}
+
+}  // namespace
+
+void print_failures(const TestReport& report) {
+  for (const TestResult& r : report.results) {
+    if (r.differences.empty()) continue;
+    fmt::print(stderr, "FAIL {}  ({})\n{}", r.scenario->name, place_of(*r.scenario), differences_text(r));
+  }
+}
+
+int test_command(const TestOptions& options) {
+  std::vector<Loaded> policies;  // that the suites refer to
+  policies.reserve(options.files.size());
+  std::vector<Suite> suites;
+  for (const std::string& file : options.files) {
+    const Loaded& loaded = policies.emplace_back(load_policy_file(file));
+    if (!loaded.ok()) {
+      for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
+      return loaded.diagnostics.front().code == Rg::unreadable_file ? kNoInput : kPolicyError;
+    }
+    suites.push_back({file, run_tests(loaded.policy, loaded.tests)});
+  }
+  if (!options.junit.empty()) {
+    std::ofstream out(options.junit);
+    out << junit(suites);
+    out.close();
+    if (!out) {
+      fmt::print(stderr, "replygate: {}: {}\n", options.junit, std::generic_category().message(errno));
+      return kUnavailable;
+    }
+  }
+  boost::json::array all;
+  bool passed = true;
+  for (const Suite& suite : suites) {
+    passed &= suite.report.passed();
+    if (options.json) {
+      all.push_back(json_of(suite));
+    } else {
+      print_suite(suite);
+    }
+  }
+  if (options.json) fmt::print("{}", line_of(all));
+  return passed ? kFine : kFound;
+}
+
+}  // namespace replygate

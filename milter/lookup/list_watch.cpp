@@ -1,0 +1,103 @@
+#include "milter/lookup/list_watch.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "milter/files.h"
+#include "policy/scenario/test_run.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::chrono::seconds kPause{1};
+
+void say(std::string_view text) { fmt::print(stderr, "replygate: {}\n", text); }
+
+std::string stamp_of_file(const std::string& path) {
+  struct stat s {};
+  if (::stat(path.c_str(), &s) != 0) return "absent";
+  return fmt::format("{}:{}:{}:{}.{}", s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
+std::string ListWatch::stamp_of(const DataSource& source) {
+  const std::string stamp = stamp_of_file(source.path);
+  return source.kind == DataSource::Kind::sqlite ? stamp + ' ' + stamp_of_file(source.path + "-wal") : stamp;
+}
+
+Loaded ListWatch::load() {
+  Loaded loaded = load_policy(path_, [this](const DataSource& source, std::string& why) {
+    auto text = read_source(source, why);
+    if (text) texts_[source.text()] = *text;
+    return text;
+  });
+  for (const DataSource& source : loaded.watched) watched_.push_back({source, stamp_of(source)});
+  return loaded;
+}
+
+std::optional<std::string> ListWatch::read(const DataSource& source, std::string& why) {
+  const auto same = [&](const Watched& w) { return w.source == source; };
+  const auto known = texts_.find(source.text());
+  if (std::ranges::any_of(watched_, same)) {
+    if (auto text = read_source(source, why)) return text;
+    if (known != texts_.end()) say(fmt::format("{}: {}; its last content is kept", source.path, why));
+  }
+  return known == texts_.end() ? std::nullopt : std::optional(known->second);
+}
+
+bool ListWatch::look(CurrentPolicy& current) {
+  bool changed = false;
+  for (Watched& watched : watched_) {
+    std::string stamp = stamp_of(watched.source);
+    changed |= stamp != watched.stamp;
+    watched.stamp = std::move(stamp);
+  }
+  if (!changed) return false;
+  std::map<std::string, std::string> texts;
+  const Loaded loaded = load_policy(path_, [&](const DataSource& source, std::string& why) {
+    auto text = read(source, why);
+    if (text) texts[source.text()] = *text;
+    return text;
+  });
+  if (!loaded.ok()) {
+    for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
+    say("a changed list makes the policy wrong; the lists stay as they were");
+    return false;
+  }
+  if (!run_tests(loaded.policy, loaded.tests).passed()) {
+    say("a changed list makes a test of the policy fail; the lists stay as they were");
+    return false;
+  }
+  texts_ = std::move(texts);
+  if (loaded.policy->id() == current.get()->id()) return false;
+  current.set(loaded.policy);
+  say(fmt::format("a list has changed; policy {}", loaded.policy->id()));
+  return true;
+}
+
+void ListWatch::start(CurrentPolicy& current) {
+  if (watched_.empty()) return;
+  thread_ = std::thread([this, &current] {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, kPause, [this] { return stopping_; })) {
+      lock.unlock();
+      look(current);
+      lock.lock();
+    }
+  });
+}
+
+void ListWatch::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace replygate

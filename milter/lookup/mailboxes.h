@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "policy/policy.h"
+#include "policy/session.h"
+
+namespace replygate {
+
+// The source that [mailbox] names; null where it names none. The error is for people. What the source does not know of,
+// or does not say in time, cannot be told.
+tl::expected<std::unique_ptr<Mailboxes>, std::string> open_mailboxes(const MailboxSource& source);
+
+// A line or row "user used limit", quantities in octets or with unit: the user in lower case, and percent; a limit of 0
+// is none. Nothing where it is not understood.
+std::optional<std::pair<std::string, std::int64_t>> parse_mailbox_line(std::string_view line);
+
+// Percent of `used` in `limit`; 0 without a limit.
+std::int64_t percent_of(std::int64_t used, std::int64_t limit);
+
+}  // namespace replygate

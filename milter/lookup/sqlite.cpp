@@ -1,0 +1,40 @@
+#include "milter/lookup/sqlite.h"
+
+namespace replygate::sqlite {
+
+Database open(const std::string& path, std::string& why) {
+  constexpr int kBusyMilliseconds = 1000;
+  sqlite3* raw = nullptr;
+  const int status = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
+  Database db(raw);
+  if (status != SQLITE_OK) {
+    why = sqlite3_errstr(status);
+    return nullptr;
+  }
+  sqlite3_busy_timeout(raw, kBusyMilliseconds);
+  return db;
+}
+
+Statement prepare(sqlite3* db, const std::string& query, std::string& why) {
+  sqlite3_stmt* raw = nullptr;
+  const char* rest = nullptr;
+  const int status = sqlite3_prepare_v2(db, query.c_str(), static_cast<int>(query.size()), &raw, &rest);
+  Statement statement(raw);
+  if (status != SQLITE_OK || raw == nullptr) {
+    why = status != SQLITE_OK ? sqlite3_errmsg(db) : "the query is empty";
+    return nullptr;
+  }
+  if (sqlite3_stmt_readonly(raw) == 0) {
+    why = "the query must only read";
+    return nullptr;
+  }
+  return statement;
+}
+
+std::string column(sqlite3_stmt* statement, int index) {
+  const auto* text = sqlite3_column_text(statement, index);
+  const int size = sqlite3_column_bytes(statement, index);
+  return text == nullptr ? "" : std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
+}
+
+}  // namespace replygate::sqlite

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <sqlite3.h>
+
+#include <memory>
+#include <string>
+
+// SQLite's handles with an owner.
+namespace replygate::sqlite {
+
+struct Close {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Database = std::unique_ptr<sqlite3, Close>;
+using Statement = std::unique_ptr<sqlite3_stmt, Close>;
+
+// For reading alone. Null, with the reason in `why`, where that fails.
+Database open(const std::string& path, std::string& why);
+// Null likewise, also for whatever does not only read.
+Statement prepare(sqlite3* db, const std::string& query, std::string& why);
+
+// As text; "" for NULL.
+std::string column(sqlite3_stmt* statement, int index);
+
+}  // namespace replygate::sqlite

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "policy/time.h"
+
+namespace replygate {
+
+// `greylist = { … }` of a rule.
+struct Greylisting {
+  Duration delay{};         // before which a retry is too early
+  Duration retry_within{};  // since the first sighting; later ones begin anew
+  Duration remember{};      // how long a key that has passed stays known, since it was last seen
+  std::int64_t after = 0;   // a client passes without delay once this many keys of its have passed; 0: never
+  bool operator==(const Greylisting&) const = default;
+};
+
+// What greylisting knows of one key. A value without a lock.
+class Sighting {
+ public:
+  enum class State : std::uint8_t { fresh, early, passing, known };  // passing: known from now on
+
+  State state(Instant now, const Greylisting& rule) const;
+  // The key is seen; gives its state before.
+  State see(Instant now, const Greylisting& rule);
+  Instant first() const { return first_; }
+  bool idle(Instant now, const Greylisting& rule) const { return state(now, rule) == State::fresh; }
+
+ private:
+  Instant first_{};
+  Instant last_{};
+  bool passed_ = false;
+};
+
+}  // namespace replygate

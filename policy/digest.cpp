@@ -1,0 +1,60 @@
+#include "policy/digest.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::size_t kMostLine = 4096;
+
+void update(crypto_generichash_state& state, std::string_view text) {
+  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+}
+
+bool is_boundary(std::string_view line) {
+  return line.starts_with("--") || line.find("boundary=") != std::string_view::npos;
+}
+
+}  // namespace
+
+ContentDigest::ContentDigest() { crypto_generichash_init(&state_, nullptr, 0, 16); }
+
+void ContentDigest::header(std::string_view name, std::string_view value) {
+  if (!equal_ignoring_case(name, "Subject")) return;
+  body(value);
+  body("\n");
+}
+
+void ContentDigest::body(std::string_view octets) {
+  for (const char c : octets) {
+    if (c == '\n') {
+      end_line();
+    } else if (!is_blank(c) && c != '\r') {
+      line_ += lower(c);
+      if (line_.size() == kMostLine) end_line();
+    }
+  }
+}
+
+void ContentDigest::end_line() {
+  if (!line_.empty() && !is_boundary(line_)) {
+    line_ += '\n';
+    update(state_, line_);
+  }
+  line_.clear();
+}
+
+std::string ContentDigest::finish() {
+  end_line();
+  std::array<unsigned char, 16> hash{};
+  crypto_generichash_final(&state_, hash.data(), hash.size());
+  std::string text;
+  for (const unsigned char octet : hash) text += fmt::format("{:02x}", octet);
+  return text;
+}
+
+}  // namespace replygate

@@ -1,0 +1,93 @@
+#include "policy/load/list_source.h"
+
+#include <algorithm>
+#include <array>
+
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+using Kind = DataSource::Kind;
+
+constexpr std::pair<std::string_view, Kind> kMaps[] = {
+    {"texthash:", Kind::file}, {"cdb:", Kind::cdb}, {"lmdb:", Kind::lmdb}};
+
+std::optional<NamedSource> parse_map(Context& context, const Node& node) {
+  for (const auto& [prefix, kind] : kMaps) {
+    if (!node.string.starts_with(prefix)) continue;
+    std::string path = node.string.substr(prefix.size());
+    // As Postfix names the file behind a map.
+    if (kind == Kind::cdb) path += ".cdb";
+    if (kind == Kind::lmdb) path += ".lmdb";
+    return NamedSource{{kind, std::move(path), ""}, true, &node};
+  }
+  context.error(Rg::list_source, node.region, fmt::format("\"{}\" is no list", node.string),
+                node.string.find(':') != std::string::npos
+                    ? "maps of Postfix can be \"texthash:/path\", \"cdb:/path\" or \"lmdb:/path\""
+                    : fmt::format("a list of one is [\"{}\"]", node.string));
+  return std::nullopt;
+}
+
+}  // namespace
+
+Region ListItem::region() const {
+  if (node != nullptr) return node->region;
+  return {
+      .file = *file, .line = line, .column = 1, .end_line = line, .end_column = static_cast<unsigned>(text.size()) + 1};
+}
+
+std::optional<NamedSource> parse_source(Context& context, const Node& node, std::string_view shown) {
+  if (node.kind == Node::Kind::string) return parse_map(context, node);
+  const Entry* file = node.find("file");
+  const Entry* sqlite = node.find("sqlite");
+  const Entry* query = node.find("query");
+  if ((file != nullptr) == (sqlite != nullptr)) {
+    context.error(Rg::missing_key, node.region, fmt::format("{} says not where it is", shown),
+                  "write { file = \"path\" } or { sqlite = \"path\", query = \"select …\" }");
+    return std::nullopt;
+  }
+  if ((sqlite != nullptr) != (query != nullptr)) {
+    context.error(Rg::missing_key, node.region, "sqlite and query go together",
+                  "write { sqlite = \"path\", query = \"select …\" }");
+    return std::nullopt;
+  }
+  const Entry& where = file != nullptr ? *file : *sqlite;
+  if (!context.expect(where.value, Node::Kind::string, where.key)) return std::nullopt;
+  if (query == nullptr) return NamedSource{{Kind::file, where.value.string, ""}, false, &where.value};
+  if (!context.expect(query->value, Node::Kind::string, "query")) return std::nullopt;
+  return NamedSource{{Kind::sqlite, where.value.string, query->value.string}, false, &where.value};
+}
+
+std::vector<ListItem> read_items(Context& context, const NamedSource& named) {
+  std::vector<ListItem> items;
+  std::string why;
+  const std::string* text = context.read_list(named.source, why);
+  if (text == nullptr) {
+    context.error(Rg::list_unreadable, named.node->region, fmt::format("{}: {}", named.source.path, why),
+                  named.source.kind == Kind::file ? "relative paths are taken from the folder of the policy" : "");
+    return items;
+  }
+  const std::string* name = context.keep(named.source.text());
+  items.reserve(static_cast<std::size_t>(std::ranges::count(*text, '\n')) + 1);
+  const bool comments = named.source.kind == Kind::file;
+  std::string_view rest = *text;
+  for (unsigned number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (named.map && named.source.kind == Kind::file && !line.empty() && is_blank(line.front())) continue;
+    if (comments) line = line.substr(0, line.find('#'));
+    line = trim(line);
+    if (named.map) line = line.substr(0, line.find_first_of(" \t"));
+    if (!line.empty()) items.push_back({.text = line, .file = name, .line = number});
+  }
+  return items;
+}
+
+std::pair<std::string_view, std::string_view> split_item(std::string_view text) {
+  const std::size_t end = std::min(text.find_first_of(" \t"), text.size());
+  return {text.substr(0, end), trim(text.substr(end))};
+}
+
+}  // namespace replygate

@@ -1,0 +1,63 @@
+#include "policy/load/quantities.h"
+
+#include "policy/mail/quantity.h"
+
+namespace replygate {
+namespace {
+
+bool in_range(Context& context, const Node& node, std::string_view key, std::int64_t value, const Range& range) {
+  if (value >= range.least && value <= range.most) return true;
+  context.error(Rg::out_of_range, node.region, fmt::format("{} is out of range", key),
+                fmt::format("write something from {} to {}", range.least_text, range.most_text));
+  return false;
+}
+
+// The text of a quantity with a unit; nothing where it is absent or of another type.
+const Node* text_of(Context& context, const Node& table, std::string_view key, std::string_view what,
+                    std::string_view example) {
+  const Entry* e = table.find(key);
+  if (e == nullptr) return nullptr;
+  if (e->value.kind == Node::Kind::integer) {
+    context.error(Rg::unit_missing, e->value.region,
+                  fmt::format("{} is a {}; {} of what?", key, what, e->value.integer),
+                  fmt::format("write for instance {}", example));
+    return nullptr;
+  }
+  return context.expect(e->value, Node::Kind::string, key) ? &e->value : nullptr;
+}
+
+}  // namespace
+
+void read_number(Context& context, const Node& table, std::string_view key, const Range& range, std::int64_t& value) {
+  const Entry* e = table.find(key);
+  if (e == nullptr || !context.expect(e->value, Node::Kind::integer, key)) return;
+  if (in_range(context, e->value, key, e->value.integer, range)) value = e->value.integer;
+}
+
+void read_size(Context& context, const Node& table, std::string_view key, const Range& range, std::int64_t& value) {
+  const Node* node = text_of(context, table, key, "size", range.most_text);
+  if (node == nullptr) return;
+  const auto octets = parse_size(node->string);
+  if (!octets) {
+    context.error(Rg::quantity, node->region, fmt::format("\"{}\" is no size", node->string),
+                  fmt::format("write for instance {}", range.most_text));
+  } else if (in_range(context, *node, key, *octets, range)) {
+    value = *octets;
+  }
+}
+
+void read_duration(Context& context, const Node& table, std::string_view key, const Range& range, Duration& value) {
+  const Entry* e = table.find(key);
+  const std::string example = e == nullptr ? "" : fmt::format("\"{}s\"", e->value.integer);
+  const Node* node = text_of(context, table, key, "duration", example);
+  if (node == nullptr) return;
+  const auto time = parse_duration(node->string);
+  if (!time) {
+    context.error(Rg::quantity, node->region, fmt::format("\"{}\" is no duration", node->string),
+                  fmt::format("write for instance {}", range.most_text));
+  } else if (in_range(context, *node, key, *time / std::chrono::seconds(1), range)) {
+    value = *time;
+  }
+}
+
+}  // namespace replygate

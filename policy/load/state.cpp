@@ -1,0 +1,116 @@
+#include "policy/load/state.h"
+
+#include <algorithm>
+
+#include "policy/count/charges.h"
+#include "policy/load/numbers.h"
+#include "policy/load/quantities.h"
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::int64_t kMostUsed = std::int64_t{1} << 50;
+
+class StateLoader {
+ public:
+  StateLoader(Context& context, const Policy& policy, Instant now) : context_(context), policy_(policy), now_(now) {}
+
+  void add(const Node& table) {
+    if (!context_.expect(table, Node::Kind::table, "a counter")) return;
+    context_.check_keys(table, "counter", "a counter");
+    for (const std::string_view key : {"rule", "limit", "used"}) {
+      if (table.find(key) == nullptr) {
+        context_.error(Rg::missing_key, table.region, fmt::format("a counter needs {}", key),
+                       "it names rule, limit, key and used");
+        return;
+      }
+    }
+    const Rule* rule = rule_of(table.find("rule")->value);
+    auto limit = parse_limit(context_, table.find("limit")->value);
+    std::int64_t used = 0;
+    read_number(context_, table, "used", {0, kMostUsed, "0", "2^50"}, used);
+    if (rule == nullptr || !limit) return;
+    limit->burst = burst_of(*rule, *limit);
+    count(*rule, *limit, key_of(table.find("key")), used);
+  }
+
+  std::vector<Charge> take() { return std::move(charges_); }
+
+ private:
+  const Rule* rule_of(const Node& node) {
+    if (!context_.expect(node, Node::Kind::string, "rule")) return nullptr;
+    const auto it = std::ranges::find(policy_.rules(), node.string, &Rule::name);
+    if (it != policy_.rules().end()) return &*it;
+    std::vector<std::string_view> names;
+    for (const Rule& rule : policy_.rules()) names.push_back(rule.name);
+    context_.error(Rg::not_a_choice, node.region, fmt::format("the policy has no rule \"{}\"", node.string),
+                   suggestion(node.string, names, "it has"));
+    return nullptr;
+  }
+
+  // The depth that the rule's own limit of that unit and period has.
+  static std::int64_t burst_of(const Rule& rule, const Limit& wanted) {
+    const auto same = [&](const Limit& l) { return l.unit == wanted.unit && l.period_text() == wanted.period_text(); };
+    const auto it = std::ranges::find_if(rule.limits, same);
+    return it == rule.limits.end() ? 0 : it->burst;
+  }
+
+  Key key_of(const Entry* entry) {
+    Key key;
+    if (entry == nullptr || !context_.expect(entry->value, Node::Kind::string, "key")) return key;
+    key.shown = to_lower(entry->value.string);
+    for (const std::string_view part : split(key.shown, '|')) key.identity += fmt::format("{}:{}", part.size(), part);
+    return key;
+  }
+
+  void count(const Rule& rule, const Limit& limit, const Key& key, std::int64_t used) {
+    if (!limit.in_store() || used == 0) return;
+    const Connection nobody;
+    Ask ask = ask_for(rule, limit, key, Facts{.connection = nobody, .now = now_, .zone = &policy_.site().zone});
+    const bool distinct = limit.unit == Unit::distinct_recipients;
+    ask.cost = distinct ? 1 : used;
+    for (std::int64_t i = 0; i < (distinct ? std::min<std::int64_t>(used, 100000) : 1); ++i) {
+      if (distinct) ask.member = fmt::format("counted before {}", i);
+      charges_.push_back(charge_of(ask, 0, true, false));
+      charges_.back().warn_at = 0;
+    }
+  }
+
+  Context& context_;
+  const Policy& policy_;
+  Instant now_;
+  std::vector<Charge> charges_;
+};
+
+}  // namespace
+
+SeededState seed_state(const std::string& path, const ReadSource& read, const Policy& policy, Instant now,
+                       Store& store) {
+  Context context(path, read);
+  std::string why;
+  StateLoader loader(context, policy, now);
+  const std::string* text = context.read({DataSource::Kind::file, path, ""}, why);
+  if (text == nullptr) {
+    context.error(Rg::unreadable_file, {.file = path}, fmt::format("{}: {}", path, why));
+  } else {
+    auto document = parse_document(*text, path);
+    if (const auto* mistake = std::get_if<Diagnostic>(&document)) {
+      context.error(mistake->code, mistake->primary.region, mistake->message,
+                    "a state is TOML with tables [[counter]] of rule, limit, key and used");
+    } else {
+      const Node& root = std::get<Node>(document);
+      context.check_keys(root, "state", "a state");
+      const Entry* counters = root.find("counter");
+      if (counters != nullptr && context.expect(counters->value, Node::Kind::array, "counter")) {
+        for (const Node& table : counters->value.items) loader.add(table);
+      }
+    }
+  }
+  const bool failed = context.failed();
+  Loaded result = context.finish(nullptr);
+  if (!failed) store.take(loader.take(), false, now, std::chrono::seconds(1), [](const Readings&) {});
+  return {std::move(result.diagnostics), std::move(result.sources)};
+}
+
+}  // namespace replygate
