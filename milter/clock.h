@@ -10,7 +10,12 @@ namespace replygate {
 // the wall clock move no window. Any thread.
 class Clock {
  public:
-  Instant now() const {
+  Clock() = default;
+  Clock(const Clock&) = delete;
+  Clock& operator=(const Clock&) = delete;
+  virtual ~Clock() = default;
+
+  virtual Instant now() const {
     return wall_ + std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - steady_);
   }
 

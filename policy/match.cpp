@@ -114,7 +114,7 @@ bool TextSet::examples(std::vector<std::string>& texts, std::size_t most) const 
     std::string last;
     if (expression->PossibleMatchRange(&first, &last, 100)) own.push_back(to_lower(first));
   }
-  std::erase_if(own, [&](const std::string& text) { return !contains(text); });
+  std::erase_if(own, [&](const std::string& text) { return !contains(text) || std::ranges::any_of(text, is_control); });
   texts.insert(texts.end(), std::make_move_iterator(own.begin()), std::make_move_iterator(own.end()));
   for (const auto& set : sets_) complete &= set->examples(texts, most);
   return complete;

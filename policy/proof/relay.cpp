@@ -147,9 +147,12 @@ class Prover {
     NoRecord sink;
     Session session(std::shared_ptr<const Policy>(std::shared_ptr<const Policy>(), &policy_), {gate, sink, references},
                     {});
+    constexpr std::int64_t kMostRepeats = 1000;
     bool refused = false;
     const auto note = [&](const Answer& answer) { refused |= answer.refusal.has_value(); };
+    const auto last = [&](const Answer& answer) { refused = answer.refusal.has_value(); };
     const Model m = model_;
+    if (m.connection.messages > kMostRepeats || m.transaction.recipients > kMostRepeats) return false;
     session.connect({.ip = m.connection.ip,
                      .name = m.connection.name,
                      .port = m.connection.port,
@@ -159,11 +162,14 @@ class Prover {
     std::vector<std::string> parameters;
     if (m.transaction.declared_size > 0) parameters.push_back(fmt::format("SIZE={}", m.transaction.declared_size));
     if (m.transaction.smtputf8) parameters.emplace_back("SMTPUTF8");
-    if (!refused) {
+    if (refused) return false;
+    for (std::int64_t i = 0; i < m.connection.messages; ++i) {
       session.mail({.sender = m.transaction.sender_raw, .parameters = parameters, .tls = m.connection.tls}, m.now,
-                   note);
+                   last);
     }
-    if (!refused) session.rcpt({.recipient = m.recipient.raw, .route = m.recipient.route}, m.now, note);
+    for (std::int64_t i = 0; i < m.transaction.recipients && !refused; ++i) {
+      session.rcpt({.recipient = m.recipient.raw, .route = m.recipient.route}, m.now, last);
+    }
     if (!refused) session.data(m.now, note);
     for (const Header& header : m.transaction.headers) session.header(header.name, header.value, 20);
     if (!refused) session.end_of_headers(m.now, note);

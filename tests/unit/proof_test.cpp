@@ -1,0 +1,275 @@
+// The solver, the relay proof, and the index of rules.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "policy/count/charges.h"
+#include "policy/proof/relay.h"
+#include "policy/proof/solver.h"
+#include "policy/scenario/player.h"
+#include "tests/support/world.h"
+
+namespace replygate::test {
+namespace {
+
+RelayProof::Kind proof_of(std::string_view rules) {
+  return prove_relay(*policy_from(fmt::format("[site]\nlocal_domains = [\"example.org\", \".sub.example.org\"]\n"
+                                              "relay_domains = [\"relay.example\"]\n"
+                                              "trusted_networks = [\"127.0.0.0/8\", \"::1\", \"192.0.2.0/24\"]\n{}",
+                                              rules)))
+      .kind;
+}
+
+constexpr auto kClosed = RelayProof::Kind::closed;
+constexpr auto kOpen = RelayProof::Kind::open;
+constexpr auto kUndecided = RelayProof::Kind::undecided;
+
+constexpr std::string_view kNoRelay =
+    "[[rule]]\nname = \"relay\"\nunless = { recipient_domain = [\"$local_domains\", \"$relay_domains\"], "
+    "client_ip = \"$trusted_networks\", authenticated = true }\nreply = 571\n";
+
+TEST(RelayProof, TheUsualRuleCloses) {
+  EXPECT_EQ(proof_of(kNoRelay), kClosed);
+  EXPECT_EQ(proof_of("[[rule]]\nname = \"r\"\nwhen = { external = true, authenticated = false }\n"
+                     "unless = { client_ip = \"$trusted_networks\" }\nreply = 550\n"),
+            kClosed);
+  EXPECT_EQ(proof_of("[[rule]]\nname = \"r\"\nreply = 521\n"), kClosed);
+}
+
+TEST(RelayProof, HolesAreFound) {
+  EXPECT_EQ(proof_of(""), kOpen);
+  for (const std::string_view hole :
+       {"client_ip = \"0.0.0.0/0\"", "client_ip = \"203.0.113.0/24\"", "recipient_domain = \".example\"",
+        "sender_domain = \"example.org\"", "client_name = \".partner.example\"", "helo = \"*.friend\"", "tls = true",
+        "recipient = \"boss@elsewhere.example\"", "recipient_local = \"postmaster\"", "declared_size = \"< 5 MB\"",
+        "time = \"03:00-04:00\"", "weekday = \"sun\"", "null_sender = true", "messages = \"> 3\"",
+        "client_net = \"203.0.113.0/24\"", "listener = \"submission\"", "smtputf8 = true",
+        "client_port = \"> 50000\""}) {
+    const std::string rules = fmt::format(
+        "[[rule]]\nname = \"relay\"\nunless = {{ recipient_domain = [\"$local_domains\", \"$relay_domains\"], "
+        "client_ip = \"$trusted_networks\", authenticated = true{} }}\nreply = 571\n",
+        hole.starts_with("client_ip") || hole.starts_with("recipient_domain") ? "" : fmt::format(", {}", hole));
+    const std::string accepting = fmt::format("[[rule]]\nname = \"hole\"\nwhen = {{ {} }}\naccept = true\n", hole);
+    EXPECT_EQ(proof_of(accepting + std::string(kNoRelay)), kOpen) << hole;
+    EXPECT_EQ(proof_of(std::string(kNoRelay) + accepting), kClosed) << hole;
+    if (rules.find(hole) != std::string::npos) {
+      EXPECT_EQ(proof_of(rules), kOpen) << hole;
+    }
+  }
+}
+
+TEST(RelayProof, HolesThatStrangersCannotUse) {
+  for (const std::string_view hole :
+       {"client_ip = \"127.0.0.1\"", "client_ip = [\"192.0.2.128/25\", \"::1\"]", "authenticated = true",
+        "user = \"bob@example.org\"", "auth_mechanism = \"PLAIN\"", "recipient_domain = \"example.org\"",
+        "recipient = \"bob@relay.example\"", "recipient_domain = \".a.sub.example.org\"",
+        "sender_login_mismatch = true", "user_domain = \"example.org\"", "client_port = \"> 70000\"",
+        "external = false"}) {
+    const std::string accepting = fmt::format("[[rule]]\nname = \"hole\"\nwhen = {{ {} }}\naccept = true\n", hole);
+    EXPECT_EQ(proof_of(accepting + std::string(kNoRelay)), kClosed) << hole;
+  }
+}
+
+TEST(RelayProof, RulesThatLetSomethingPassAreNoGuards) {
+  const std::string rule(kNoRelay);
+  EXPECT_EQ(proof_of(rule + "mode = \"observe\"\n"), kOpen);
+  EXPECT_EQ(proof_of(rule + "per = \"client_ip\"\nshare = \"99%\"\n"), kOpen);
+  EXPECT_EQ(proof_of(rule + "per = \"client_ip\"\nlimit = \"5 recipients / 1h\"\n"), kOpen);
+  EXPECT_EQ(proof_of(rule + "per = \"client_ip\"\nescalate = [{ after = \"5 refusals / 1h\", reply = 550 }]\n"),
+            kClosed);
+}
+
+TEST(RelayProof, SeveralRulesTogether) {
+  // Each alone is open; together they are closed.
+  const std::string tls =
+      "[[rule]]\nname = \"a\"\nwhen = { tls = true, external = true, authenticated = false }\nreply = 550\n";
+  const std::string plain =
+      "[[rule]]\nname = \"b\"\nwhen = { tls = false, external = true, authenticated = false }\nreply = 550\n";
+  EXPECT_EQ(proof_of(tls), kOpen);
+  EXPECT_EQ(proof_of(plain), kOpen);
+  EXPECT_EQ(proof_of(tls + plain), kClosed);
+  // Two halves of the address space.
+  const std::string low =
+      "[[rule]]\nname = \"low\"\nwhen = { client_ip = \"::/1\", authenticated = false }\nreply = 521\n";
+  const std::string high =
+      "[[rule]]\nname = \"high\"\nwhen = { client_ip = \"8000::/1\", authenticated = false }\nreply = 521\n";
+  EXPECT_EQ(proof_of(low), kOpen);
+  EXPECT_EQ(proof_of(low + high), kClosed);
+  // An accepting rule at a later stage does not undo a refusal at an earlier one.
+  const std::string late = "[[rule]]\nname = \"late\"\nwhen = { recipients = \"> 0\" }\naccept = true\n";
+  EXPECT_EQ(proof_of(late + low + high), kClosed);
+  EXPECT_EQ(proof_of(late + std::string(kNoRelay)), kOpen);
+}
+
+TEST(RelayProof, ExpressionsMayLeaveItUndecided) {
+  const auto with = [](std::string_view helo) {
+    return fmt::format("[[rule]]\nname = \"hole\"\nwhen = {{ helo = \"{}\" }}\naccept = true\n{}", helo, kNoRelay);
+  };
+  EXPECT_EQ(proof_of(with("/^mail/")), kOpen);
+  EXPECT_EQ(proof_of(with("/z[0-9]+y/")), kUndecided);
+  // An expression that a rule needs not to match is no obstacle.
+  EXPECT_EQ(proof_of(std::string("[[rule]]\nname = \"bad\"\nwhen = { helo = \"/z[0-9]+y/\" }\nreply = 501\n")), kOpen);
+}
+
+TEST(RelayProof, WithoutDomainsTheRouteDecides) {
+  const auto policy =
+      policy_from("[[rule]]\nname = \"r\"\nwhen = { external = true, authenticated = false }\nreply = 550\n");
+  EXPECT_EQ(prove_relay(*policy).kind, kClosed);
+  EXPECT_EQ(prove_relay(*policy_from("")).kind, kOpen);
+}
+
+TEST(RelayProof, TheCounterexampleNamesTheRuleThatLetsItThrough) {
+  const auto proof = prove_relay(
+      *policy_from("[site]\nlocal_domains = [\"example.org\"]\n[[rule]]\nname = \"hole\"\nwhen = { helo = \"friend\" "
+                   "}\naccept = true\n"
+                   "[[rule]]\nname = \"relay\"\nunless = { recipient_domain = \"$local_domains\" }\nreply = 571\n"));
+  EXPECT_EQ(proof.kind, kOpen);
+  EXPECT_EQ(proof.through, "hole");
+  EXPECT_NE(proof.transaction.find("EHLO friend"), std::string::npos) << proof.transaction;
+  EXPECT_EQ(proof.guards, 1U);
+}
+
+// Whatever random policy: a counterexample passes when it is played, and where the proof says closed no random stranger
+// gets through.
+TEST(RelayProof, AgreesWithRandomStrangers) {
+  std::mt19937 random(11);
+  const std::vector<std::string> conditions = {"client_ip = \"10.0.0.0/8\"",
+                                               "client_ip = [\"192.0.2.0/24\", \"203.0.113.0/24\"]",
+                                               "sender_domain = \"a.example\"",
+                                               "sender = \"x@a.example\"",
+                                               "null_sender = true",
+                                               "recipient_domain = \".b.example\"",
+                                               "recipient_domain = \"example.org\"",
+                                               "recipient_local = \"info\"",
+                                               "tls = true",
+                                               "tls = false",
+                                               "helo = \"h\"",
+                                               "helo = [\"h\", \"*.i\"]",
+                                               "authenticated = false",
+                                               "external = true",
+
+                                               "client_name = \"unknown\""};
+  const auto some = [&] {
+    std::string text;
+    std::vector<std::string> used;
+    for (std::size_t i = random() % 3; i > 0; --i) {
+      const std::string& c = conditions[random() % conditions.size()];
+      const std::string fact = c.substr(0, c.find(' '));
+      if (std::ranges::find(used, fact) != used.end()) continue;
+      used.push_back(fact);
+      text += fmt::format("{}{}", text.empty() ? "" : ", ", c);
+    }
+    return text;
+  };
+  const std::vector<std::string> clients = {"10.1.2.3", "192.0.2.5", "203.0.113.4", "198.51.100.1"};
+  const std::vector<std::string> senders = {"", "x@a.example", "y@a.example", "z@c.example"};
+  const std::vector<std::string> recipients = {"info@b.example", "bob@q.b.example", "info@d.example", "bob@d.example"};
+  const std::vector<std::string> helos = {"h", "x.i", "other"};
+  int closed = 0;
+  for (int round = 0; round < 400; ++round) {
+    std::string text = "[site]\nlocal_domains = [\"example.org\"]\ntrusted_networks = [\"127.0.0.1\"]\n";
+    for (int rule = 0; rule < 4; ++rule) {
+      text += fmt::format("[[rule]]\nname = \"r{}\"\nwhen = {{ {} }}\nunless = {{ {} }}\n{}\n", rule, some(), some(),
+                          random() % 4 == 0 ? "accept = true" : "reply = 550");
+    }
+    const auto policy = policy_from(text);
+    ASSERT_NE(policy, nullptr) << text;
+    const RelayProof proof = prove_relay(*policy);
+    ASSERT_NE(proof.kind, kUndecided) << text;  // also: the counterexample was played
+    if (proof.kind == kOpen) continue;
+    ++closed;
+    for (int i = 0; i < 60; ++i) {
+      Given given;
+      given.client = IpAddress::parse(clients[random() % clients.size()]);
+      given.from = senders[random() % senders.size()];
+      given.helo = helos[random() % helos.size()];
+      given.tls.version = random() % 2 == 0 ? "" : "TLSv1.3";
+      const Played played =
+          Player(policy).play(given, {recipients[random() % recipients.size()]}, Instant(std::chrono::hours(1)));
+      EXPECT_TRUE(played.recipients[0].reply) << text;
+    }
+  }
+  EXPECT_GT(closed, 20);
+}
+
+TEST(Solver, FindsWhatFulfilsAllAndSaysWhereNothingDoes) {
+  const auto solved = [](std::string_view when, std::string_view unless) {
+    const auto policy = policy_from(
+        fmt::format("[[rule]]\nname = \"r\"\nwhen = {{ {} }}\nunless = {{ {} }}\naccept = true\n", when, unless));
+    std::vector<Literal> literals;
+    const Rule& rule = policy->rules().front();
+    for (const Condition& c : rule.when) literals.push_back({&c, true});
+    for (const Condition& c : rule.unless) literals.push_back({&c, false});
+    Model model;
+    const Solved result = solve(literals, policy->site(), model);
+    if (result == Solved::found) {
+      EXPECT_EQ(holds_of(rule, model.facts()), Truth::yes) << when;
+    }
+    return result;
+  };
+  EXPECT_EQ(solved("sender = \"a@b.example\", sender_local = \"a\", sender_domain = \".example\"", ""), Solved::found);
+  EXPECT_EQ(solved("sender = \"a@\", sender_domain = \".x.example\"", "sender_domain = \"x.example\""), Solved::found);
+  EXPECT_EQ(solved("sender_domain = \"x.example\"", "sender_domain = \".x.example\""), Solved::none);
+  EXPECT_EQ(solved("sender = \"@x.example\", null_sender = true", ""), Solved::none);
+  EXPECT_EQ(solved("recipients = \"10..20\"", "recipients = [\"10..14\", \"16..20\"]"), Solved::found);
+  EXPECT_EQ(solved("recipients = \"10..20\"", "recipients = \"5..25\""), Solved::none);
+  EXPECT_EQ(solved("tls_version = \"TLSv1*\", tls_bits = \"> 200\"", "tls_cipher = \"RC4*\""), Solved::found);
+  EXPECT_EQ(solved("tls_bits = \"> 200\", tls = false", ""), Solved::none);
+  EXPECT_EQ(solved("user = \"bob\", sender_login_mismatch = true", ""), Solved::found);
+  EXPECT_EQ(solved("header.Subject = \"*win*\", header.From = \"a\"", "header.To = \"b\""), Solved::found);
+  EXPECT_EQ(solved("header.Subject = \"win\"", "header.Subject = \"w*\""), Solved::none);
+  EXPECT_EQ(solved("time = \"22:00-06:00\", weekday = \"mon\"", "time = \"23:00-05:00\""), Solved::found);
+  EXPECT_EQ(solved("time = \"22:00-06:00\"", "time = [\"20:00-24:00\", \"00:00-08:00\"]"), Solved::none);
+  EXPECT_EQ(solved("helo = \"a??\"", "helo = \"axx\""), Solved::undecided);
+  EXPECT_EQ(solved("client_ip = \"192.0.2.0/24\", client_net = \"192.0.2.0/24\"", "client_ip = \"192.0.2.0/25\""),
+            Solved::found);
+}
+
+// The index leaves no rule out that holds, and keeps the order.
+TEST(RuleIndex, GivesWhatWalkingGives) {
+  std::mt19937 random(5);
+  std::string text;
+  for (int i = 0; i < 60; ++i) {
+    const int n = static_cast<int>(random() % 6);
+    const std::vector<std::string> kinds = {fmt::format("sender = \"u{}@d{}.example\"", n, n),
+                                            fmt::format("sender = \"@d{}.example\"", n),
+                                            fmt::format("sender = \"u{}@\"", n),
+                                            fmt::format("sender = \".d{}.example\"", n),
+                                            fmt::format("sender_domain = \"d{}.example\"", n),
+                                            fmt::format("client_ip = [\"10.{}.0.0/16\", \"10.0.0.0/{}\"]", n, 8 + n),
+                                            fmt::format("helo = \"h{}\"", n),
+                                            fmt::format("helo = \"h{}*\"", n),
+                                            "tls = false",
+                                            fmt::format("sender = \"/u{}/\"", n),
+                                            "sender = \"\"",
+                                            fmt::format("user = [\"u{}\", \"\"]", n)};
+    text += fmt::format("[[rule]]\nname = \"r{}\"\nwhen = {{ {} }}\nheader = {{ X-R = \"{}\" }}\nat = \"mail\"\n", i,
+                        kinds[random() % kinds.size()], i);
+  }
+  const auto policy = policy_from(text);
+  for (int round = 0; round < 3000; ++round) {
+    const auto n = random() % 7;
+    Connection connection;
+    if (n != 6) connection.ip = IpAddress::parse(fmt::format("10.{}.0.1", random() % 8));
+    connection.helo = fmt::format("{}{}", random() % 2 == 0 ? "h" : "H", random() % 7);
+    Transaction transaction;
+    transaction.user = random() % 2 == 0 ? "" : fmt::format("u{}", n);
+    const std::string address =
+        random() % 5 == 0 ? "" : fmt::format("u{}@{}d{}.example", random() % 7, random() % 2 == 0 ? "" : "s.", n);
+    transaction.sender = canonical_address(address, {.default_domain = "x", .is_local = [](auto) { return false; }});
+    const Facts facts{.connection = connection, .transaction = &transaction};
+    std::vector<std::string> walked;
+    for (const Rule* rule : policy->rules_at(Stage::mail)) {
+      if (holds_of(*rule, facts) == Truth::yes) walked.push_back(rule->name);
+    }
+    std::vector<std::string> found;
+    for (const Candidate& c : charges_for(*policy, facts, {.stage = Stage::mail}).candidates)
+      found.push_back(c.rule->name);
+    ASSERT_EQ(found, walked) << address;
+  }
+}
+
+}  // namespace
+}  // namespace replygate::test
