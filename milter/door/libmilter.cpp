@@ -90,12 +90,12 @@ sfsistat give(SMFICTX* context, const Reply& reply) {
 }
 
 // What changes the message comes before the verdict on its end. An MTA that refuses a change gets the mail again later.
-sfsistat dispose(SMFICTX* context, const Disposition& disposition) {
+sfsistat dispose(SMFICTX* context, const Peer& peer, const Disposition& disposition) {
   if (disposition.discard) return SMFIS_DISCARD;
   bool well = true;
   for (const Header& header : disposition.headers) {
     std::string name = header.name;
-    std::string value = header.value;
+    std::string value = added_value(header.value, (peer.steps & SMFIP_HDR_LEADSPC) != 0);
     well &= smfi_addheader(context, name.data(), value.data()) == MI_SUCCESS;
   }
   if (std::string reason = disposition.hold; !reason.empty()) {
@@ -111,7 +111,7 @@ sfsistat answer_to(SMFICTX* context, Peer& peer, Event event) {
   event(peer.session, waiter.done());
   const Answer answer = waiter.wait();
   peer.count();
-  return answer.refusal ? give(context, *answer.refusal) : dispose(context, answer.disposition);
+  return answer.refusal ? give(context, *answer.refusal) : dispose(context, peer, answer.disposition);
 }
 
 // Nothing may leave a callback: an exception would end the process. Without a session the MTA shall try later.

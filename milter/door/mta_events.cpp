@@ -1,5 +1,7 @@
 #include "milter/door/mta_events.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -102,6 +104,10 @@ std::int64_t header_octets(std::string_view name, std::string_view value, bool l
   const auto folds = std::ranges::count(value, '\n');
   const std::size_t blank = leading_space ? 0 : 1;
   return static_cast<std::int64_t>(name.size() + 1 + blank + value.size() + 2) + folds;
+}
+
+std::string added_value(std::string_view value, bool leading_space) {
+  return fmt::format("{}{}", leading_space ? " " : "", value);
 }
 
 std::string client_name(std::string_view host) {

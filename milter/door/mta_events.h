@@ -54,6 +54,9 @@ std::int64_t header_octets(std::string_view name, std::string_view value, bool l
 // The value of a header without the blank behind the colon, which MTAs hand over or not.
 std::string_view header_value(std::string_view value);
 
+// The value of a header to be added, as the MTA wants it. `leading_space`: it adds no blank by itself.
+std::string added_value(std::string_view value, bool leading_space);
+
 // The host argument of connect: both MTAs put an address without verified name in brackets.
 std::string client_name(std::string_view host);
 

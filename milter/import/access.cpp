@@ -87,6 +87,9 @@ class Access {
     if (!entry) return lose(number, line, "the key is no address, network or domain");
     if (outcome_of(action).empty()) return lose(number, line, "replygate has no such action");
     entry->action = action;
+    if (const std::string why = import::problem_of(rule_of("r", *entry, {entry->pattern})); !why.empty()) {
+      return lose(number, line, why);
+    }
     entries_.push_back(*std::move(entry));
   }
 
@@ -107,6 +110,13 @@ class Access {
     return {};
   }
 
+  static std::string rule_of(std::string_view name, const Entry& entry, const std::vector<std::string>& patterns) {
+    RuleText rule(name);
+    rule.condition(true, entry.fact, RuleText::quoted_list(patterns));
+    for (const auto& [key, value] : outcome_of(entry.action)) rule.add(key, value);
+    return rule.text();
+  }
+
   // One rule for all entries from `first` on that have one action; gives the next entry.
   std::size_t write(std::size_t first) {
     std::vector<std::string> patterns;
@@ -116,17 +126,7 @@ class Access {
          ++i) {
       patterns.push_back(entries_[i].pattern);
     }
-    RuleText rule(fmt::format("{}-access-{}", as_, ++rules_));
-    const bool discards_recipient = as_ == "recipient" && import::reply_of(entries_[first].action).empty() &&
-                                    equal_ignoring_case(entries_[first].action.substr(0, 7), "DISCARD");
-    rule.condition(true, entries_[first].fact, RuleText::quoted_list(patterns));
-    if (discards_recipient) {
-      result_.lost.push_back(
-          fmt::format("DISCARD for {} recipients: a message is discarded for all or none", patterns.size()));
-      return i;
-    }
-    for (const auto& [key, value] : outcome_of(entries_[first].action)) rule.add(key, value);
-    result_.policy += rule.text();
+    result_.policy += rule_of(fmt::format("{}-access-{}", as_, ++rules_), entries_[first], patterns);
     return i;
   }
 
@@ -138,6 +138,6 @@ class Access {
 
 }  // namespace
 
-Imported import_access(std::string_view text, std::string_view as) { return Access(as).import(text); }
+Imported import_access(std::string_view text, std::string_view as) { return Access(as).import(import::cleaned(text)); }
 
 }  // namespace replygate

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/locale/encoding_utf.hpp>
 
 #include "policy/catalogue/enhanced.h"
+#include "policy/load/load.h"
 #include "policy/mail/text.h"
 
 namespace replygate::import {
@@ -99,6 +101,24 @@ std::string name_of(std::string_view text) {
   for (const char c : text.substr(0, 60))
     name += is_alpha(c) || is_digit(c) || c == '-' || c == '_' || c == '.' ? c : '-';
   return name.empty() ? "rule" : name;
+}
+
+std::string cleaned(std::string_view text) {
+  std::string result = boost::locale::conv::utf_to_utf<char>(text.data(), text.data() + text.size());
+  std::ranges::replace_if(
+      result, [](char c) { return is_control(c) && c != '\n'; }, ' ');
+  return result;
+}
+
+std::string problem_of(const std::string& rule) {
+  const std::string policy = "version = 1\n" + rule;
+  const Loaded loaded = load_policy("p", [&](const DataSource& source, std::string&) -> std::optional<std::string> {
+    return source.path == "p" ? std::optional(policy) : std::nullopt;
+  });
+  for (const Diagnostic& d : loaded.diagnostics) {
+    if (d.level == Diagnostic::Level::error) return d.message;
+  }
+  return "";
 }
 
 std::string head(std::string_view from) {

@@ -54,6 +54,12 @@ std::string_view rest_of(std::string_view text);
 // A name for rules made of any text.
 std::string name_of(std::string_view text);
 
+// As TOML can have it: without octets that are no UTF-8, blanks for control characters other than LF.
+std::string cleaned(std::string_view text);
+
+// Why the text of a rule is no rule of ours; "" where it is one.
+std::string problem_of(const std::string& rule);
+
 std::string head(std::string_view from);
 
 }  // namespace import

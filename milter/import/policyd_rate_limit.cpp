@@ -95,8 +95,10 @@ class RateLimit {
     rule.add("per", RuleText::quoted(per));
     rule.add("limit", RuleText::quoted_list(limits_of(root_["limits"], messages_)));
     rule.add("reply", reply());
-    result_.policy += rule.text();
-    overrides(per == "client_ip");
+    const std::string text = rule.text();
+    if (const std::string why = import::problem_of(text); !why.empty()) return lose(fmt::format("{}: {}", name, why));
+    result_.policy += text;
+    overrides(text, per == "client_ip");
   }
 
   std::string reply() {
@@ -106,7 +108,7 @@ class RateLimit {
   }
 
   // Of the keys that a rule can have: addresses of clients, or logins and senders.
-  void overrides(bool addresses) {
+  void overrides(const std::string& rule, bool addresses) {
     const YAML::Node by_id = root_["limits_by_id"];
     if (!by_id) return;
     std::string table;
@@ -114,8 +116,10 @@ class RateLimit {
       const auto id = item.first.as<std::string>();
       if (IpAddress::parse(id).has_value() != addresses) continue;
       const auto limits = limits_of(item.second, messages_);
-      table += fmt::format("{} = {}\n", RuleText::quoted(id),
-                           limits.empty() ? "\"unlimited\"" : RuleText::quoted_list(limits));
+      const std::string line = fmt::format("{} = {}\n", RuleText::quoted(id),
+                                           limits.empty() ? "\"unlimited\"" : RuleText::quoted_list(limits));
+      const std::string why = import::problem_of(fmt::format("{}[rule.override]\n{}{}", rule, table, line));
+      why.empty() ? void(table += line) : lose(fmt::format("limits_by_id {}: {}", id, why));
     }
     if (!table.empty()) result_.policy += "[rule.override]\n" + table;
   }
@@ -137,7 +141,7 @@ class RateLimit {
 }  // namespace
 
 Imported import_policyd_rate_limit(const std::string& text) try {
-  const YAML::Node root = YAML::Load(text);
+  const YAML::Node root = YAML::Load(import::cleaned(text));
   if (!root.IsMap()) return {.policy = "", .lost = {"this is no configuration of policyd-rate-limit"}};
   return RateLimit(root).import();
 } catch (const YAML::Exception& error) {

@@ -182,10 +182,12 @@ class Postfwd {
     RuleText rule(unique(import::name_of(id)));
     for (const auto& [fact, values] : when) rule.condition(true, fact, RuleText::quoted_list(values));
     for (const auto& [fact, values] : unless) rule.condition(false, fact, RuleText::quoted_list(values));
-    if (!add_action(rule, trim(action), when.contains("recipient") || when.contains("recipient_domain"))) {
+    if (!add_action(rule, trim(action))) {
       return lose(line, fmt::format("action={}", trim(action)), "replygate has no such action");
     }
-    result_.policy += rule.text();
+    const std::string written = rule.text();
+    if (const std::string why = import::problem_of(written); !why.empty()) return lose(line, text, why);
+    result_.policy += written;
   }
 
   // Values of addresses may be lists.
@@ -198,7 +200,7 @@ class Postfwd {
     return count == 1 ? name : fmt::format("{}-{}", name, count);
   }
 
-  bool add_action(RuleText& rule, std::string_view action, bool recipient) {
+  bool add_action(RuleText& rule, std::string_view action) {
     if (const auto reply = import::reply_of(action); !reply.empty()) {
       rule.add("reply", reply);
       return true;
@@ -210,7 +212,7 @@ class Postfwd {
     } else if (equal_ignoring_case(word, "HOLD")) {
       const std::string_view reason = import::rest_of(action);
       rule.add("hold", RuleText::quoted(reason.empty() ? "held by policy" : reason.substr(0, 200)));
-    } else if (equal_ignoring_case(word, "DISCARD") && !recipient) {
+    } else if (equal_ignoring_case(word, "DISCARD")) {
       rule.add("discard", "true");
     } else if (equal_ignoring_case(word, "PREPEND")) {
       const std::string_view field = import::rest_of(action);
@@ -252,6 +254,6 @@ class Postfwd {
 
 }  // namespace
 
-Imported import_postfwd(std::string_view text) { return Postfwd().import(text); }
+Imported import_postfwd(std::string_view text) { return Postfwd().import(import::cleaned(text)); }
 
 }  // namespace replygate

@@ -87,7 +87,7 @@ std::vector<IpAddress> address_candidates(std::span<const Literal> literals) {
       left = restricted(left, **set, literal.holds);
     }
   }
-  std::ranges::stable_partition(left, [](const Range& range) { return range.first.is_v4(); });
+  std::stable_partition(left.begin(), left.end(), [](const Range& range) { return range.first.is_v4(); });
   if (left.size() > kMostExamples) left.resize(kMostExamples);
   for (const Range& range : left) result.push_back(range.first);
   return result;

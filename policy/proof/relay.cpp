@@ -14,7 +14,7 @@ namespace {
 
 using Literals = std::vector<Literal>;
 
-constexpr std::size_t kMostSteps = 20000;
+constexpr std::size_t kMostSteps = 3000;
 
 bool certain(const Rule& rule) {
   return rule.mode == Mode::enforce && rule.share == Rule::kWhole && !rule.has_limits();

@@ -158,14 +158,12 @@ class Scene {
       case Verb::mail: return mail(step);
       case Verb::rcpt: return rcpt(step);
       case Verb::data: return data(step);
-      case Verb::quit: session_.reset(); return "221 2.0.0 Bye";
+      case Verb::quit: end(); return "221 2.0.0 Bye";
       default: session_->abort(now_); return "250 2.0.0 Ok";
     }
   }
 
-  ~Scene() {
-    if (session_) session_->abort(now_);
-  }
+  ~Scene() { end(); }
   Scene(const Scene&) = delete;
   Scene& operator=(const Scene&) = delete;
 
@@ -183,8 +181,13 @@ class Scene {
       if (!answer.disposition.hold.empty()) reply += fmt::format(" (held: {})", answer.disposition.hold);
       for (const Header& h : answer.disposition.headers) reply += fmt::format(" (added {}: {})", h.name, h.value);
     });
-    if (closes) session_.reset();
+    if (closes) end();
     return reply;
+  }
+
+  void end() {
+    if (session_) session_->abort(now_);
+    session_.reset();
   }
 
   static std::string out_of_order() { return default_reply("command-not-allowed").one_line(); }
@@ -197,7 +200,7 @@ class Scene {
   }
 
   std::string connect(const ScriptStep& step) {
-    if (session_) session_->abort(now_);
+    end();
     std::string reply = begin({.ip = IpAddress::parse(step.argument),
                                .name = step.parameters.empty() ? "unknown" : step.parameters.front(),
                                .port = 40000,

@@ -74,7 +74,9 @@ class Comparison {
       equal("discarded", *expected.discarded ? "true" : "false", got.discard ? "true" : "false");
     }
     if (expected.held) equal("held", *expected.held, got.hold);
-    for (const auto& [name, value] : expected.headers) {
+    for (const auto& header : expected.headers) {
+      const std::string& name = header.first;
+      const std::string& value = header.second;
       const auto same = [&](const Header& h) { return equal_ignoring_case(h.name, name) && h.value == value; };
       if (std::ranges::any_of(got.headers, same)) continue;
       const auto it =

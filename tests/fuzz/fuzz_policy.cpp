@@ -1,4 +1,5 @@
-// Any octets are a policy or diagnostics that can be rendered; a policy can be printed and can judge.
+// Any octets are a policy or diagnostics that can be rendered; a policy can be printed, proved, tested and can judge.
+// What stands behind a NUL is the content of every file and the rows of every database that the policy names.
 
 #include <cstddef>
 #include <cstdint>
@@ -6,6 +7,8 @@
 
 #include "policy/count/store_memory.h"
 #include "policy/load/load.h"
+#include "policy/proof/relay.h"
+#include "policy/scenario/test_run.h"
 #include "policy/session.h"
 
 namespace {
@@ -21,10 +24,15 @@ class Nowhere final : public replygate::RecordSink {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace replygate;
-  const std::string text(reinterpret_cast<const char*>(data), size);
+  const std::string input(reinterpret_cast<const char*>(data), size);
+  const std::size_t end = std::min(input.find('\0'), input.size());
+  const std::string text = input.substr(0, end);
+  const std::string lists = end < input.size() ? input.substr(end + 1) : "";
   const Loaded loaded = load_policy("p", [&](const DataSource& source, std::string& why) -> std::optional<std::string> {
     why = "no such file";
-    return source.path == "p" ? std::optional(text) : std::nullopt;
+    if (source.path == "p") return text;
+    if (lists.empty()) return std::nullopt;
+    return source.kind == DataSource::Kind::glob ? "" : lists;
   });
   for (const Diagnostic& d : loaded.diagnostics) {
     if (render(d, loaded.sources).empty()) std::abort();
@@ -34,6 +42,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   if (loaded.policy->text().empty()) std::abort();
+  prove_relay(*loaded.policy);
+  std::vector<Scenario> tests = loaded.tests;
+  std::erase_if(tests, [](const Scenario& s) {
+    return static_cast<std::size_t>(s.repeat) * (s.recipients.size() + 1) > 200 || s.given.size > 1000000;
+  });
+  if (run_tests(loaded.policy, tests).results.size() != tests.size()) std::abort();
   MemoryStore store;
   Gate gate(store, std::chrono::milliseconds(50));
   References references(1);

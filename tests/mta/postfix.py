@@ -148,6 +148,18 @@ class Postfix:
             ["sendmail", "-C", self.etc, "-f", sender, *recipients], input=text, text=True, check=True
         )
 
+    def queue(self):
+        """Names of the queue files."""
+        folders = (self.dir / "queue" / name for name in ("incoming", "active", "deferred", "hold"))
+        return [path.name for folder in folders if folder.exists() for path in folder.rglob("*") if path.is_file()]
+
+    def held(self):
+        """Envelope and content of what is in the hold queue."""
+        return [
+            subprocess.run(["postcat", "-c", self.etc, "-q", path.name], capture_output=True, text=True, check=True).stdout
+            for path in (self.dir / "queue/hold").iterdir()
+        ]
+
     def log(self):
         path = self.dir / "mail.log"
         return path.read_text() if path.exists() else ""

@@ -107,6 +107,14 @@ class Sendmail:
     def __exit__(self, *_):
         self.stop()
 
+    def queue(self):
+        """Names of the queue files, held ones included."""
+        return [path.name for path in (self.dir / "queue").iterdir() if path.name[:2] in ("qf", "hf")]
+
+    def held(self):
+        """Envelope and headers of what is in quarantine."""
+        return [path.read_text(errors="replace") for path in (self.dir / "queue").glob("hf*")]
+
     def stop(self):
         pid = self.dir / "run/pid"
         if pid.exists():

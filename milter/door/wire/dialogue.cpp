@@ -266,7 +266,10 @@ Dialogue::Next Dialogue::dispose(const Disposition& disposition, std::string& ou
     append_discard(out);
     return Next::read;
   }
-  for (const Header& header : disposition.headers) append_add_header(out, header.name, header.value);
+  const bool leading_space = (steps_ & kLeadingSpace) != 0;
+  for (const Header& header : disposition.headers) {
+    append_add_header(out, header.name, added_value(header.value, leading_space));
+  }
   if (!disposition.hold.empty()) append_quarantine(out, disposition.hold);
   return go_on(out);
 }

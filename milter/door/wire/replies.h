@@ -22,8 +22,9 @@ void append_refusal(std::string& out, const replygate::Reply& reply);
 
 // Changes to a message, before the answer to its end; to be sent only where the MTA offers kAddHeaders or kQuarantine
 // and was told so at the negotiation. The texts are data: NUL ends them, so that octets from there on are not sent.
-void append_add_header(std::string& out, std::string_view name, std::string_view value);  // behind all others
-void append_quarantine(std::string& out, std::string_view reason);                        // into the MTA's hold queue
+// Behind all others. The value is as added_value() gives it.
+void append_add_header(std::string& out, std::string_view name, std::string_view value);
+void append_quarantine(std::string& out, std::string_view reason);  // into the MTA's hold queue
 
 // The message is taken and thrown away: instead of going on, at its end.
 void append_discard(std::string& out);
