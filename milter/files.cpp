@@ -1,12 +1,17 @@
 #include "milter/files.h"
 
 #include <fcntl.h>
-#include <glob.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <fnmatch.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
+#include <vector>
 
 #include "milter/lookup/database_keys.h"
 
@@ -29,18 +34,21 @@ class Descriptor {
   int fd_;
 };
 
-// One a line, sorted.
+// One a line, sorted. Patterns are for the name of a file, not for folders.
 std::string matching_paths(const std::string& pattern) {
-  glob_t found{};
-  std::string text;
-  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) {
-    for (std::size_t i = 0; i < found.gl_pathc; ++i) {
-      text += found.gl_pathv[i];
-      text += '\n';
+  const std::filesystem::path path(pattern);
+  const std::string name = path.filename().string();
+  std::error_code ignored;
+  std::vector<std::string> found;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(path.has_parent_path() ? path.parent_path() : ".", ignored)) {
+    const std::string candidate = entry.path().filename().string();
+    if (::fnmatch(name.c_str(), candidate.c_str(), FNM_PERIOD) == 0) {
+      found.push_back((path.parent_path() / candidate).string());
     }
   }
-  ::globfree(&found);
-  return text;
+  std::ranges::sort(found);
+  return fmt::format("{}{}", fmt::join(found, "\n"), found.empty() ? "" : "\n");
 }
 
 std::string last_error() { return std::generic_category().message(errno); }

@@ -1,6 +1,7 @@
 #include "policy/digest.h"
 
 #include <fmt/format.h>
+#include <sodium.h>
 
 #include <array>
 
@@ -11,8 +12,9 @@ namespace {
 
 constexpr std::size_t kMostLine = 4096;
 
-void update(crypto_generichash_state& state, std::string_view text) {
-  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+crypto_generichash_state* state_in(std::array<unsigned char, 384>& octets) {
+  static_assert(sizeof(crypto_generichash_state) <= sizeof octets);
+  return reinterpret_cast<crypto_generichash_state*>(octets.data());
 }
 
 bool is_boundary(std::string_view line) {
@@ -21,7 +23,7 @@ bool is_boundary(std::string_view line) {
 
 }  // namespace
 
-ContentDigest::ContentDigest() { crypto_generichash_init(&state_, nullptr, 0, 16); }
+ContentDigest::ContentDigest() { crypto_generichash_init(state_in(state_), nullptr, 0, 16); }
 
 void ContentDigest::header(std::string_view name, std::string_view value) {
   if (!equal_ignoring_case(name, "Subject")) return;
@@ -43,7 +45,7 @@ void ContentDigest::body(std::string_view octets) {
 void ContentDigest::end_line() {
   if (!line_.empty() && !is_boundary(line_)) {
     line_ += '\n';
-    update(state_, line_);
+    crypto_generichash_update(state_in(state_), reinterpret_cast<const unsigned char*>(line_.data()), line_.size());
   }
   line_.clear();
 }
@@ -51,7 +53,7 @@ void ContentDigest::end_line() {
 std::string ContentDigest::finish() {
   end_line();
   std::array<unsigned char, 16> hash{};
-  crypto_generichash_final(&state_, hash.data(), hash.size());
+  crypto_generichash_final(state_in(state_), hash.data(), hash.size());
   std::string text;
   for (const unsigned char octet : hash) text += fmt::format("{:02x}", octet);
   return text;

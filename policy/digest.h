@@ -1,7 +1,6 @@
 #pragma once
 
-#include <sodium.h>
-
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -23,7 +22,7 @@ class ContentDigest {
  private:
   void end_line();
 
-  crypto_generichash_state state_{};
+  alignas(64) std::array<unsigned char, 384> state_{};  // of the library, which wants it aligned so
   std::string line_;  // the present line, in lower case and without blanks; cut at its most
 };
 

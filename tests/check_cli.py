@@ -152,6 +152,9 @@ class Cli(unittest.TestCase):
             self.assertIn("error[RG1002]", bad.stderr)
             said = json.loads(check("version = 1\n[mlter]\n", "--json").stdout)
             self.assertEqual((said[0]["code"], said[0]["line"], said[0]["column"]), ("RG1002", 2, 2))
+            self.assertEqual((said[0]["end_column"], said[0]["help"]), (7, 'did you mean "milter"?'))
+            said = json.loads(check("version = 1\n[[rule]]\nname = \"r\"\nreply = 550\naccept = true\n", "--json").stdout)
+            self.assertEqual((said[0]["secondary"]["line"], said[0]["secondary"]["label"]), (4, "the other answer"))
             warned = CLOSED + '[[rule]]\nname = "s"\nwhen = { helo = "x" }\nreply = 599\n'
             self.assertEqual(check(warned).returncode, 0)
             self.assertEqual(check(warned, "--strict").returncode, 78)

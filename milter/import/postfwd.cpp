@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "milter/import/importer.h"
 #include "policy/mail/ip.h"
@@ -137,18 +138,25 @@ class Postfwd {
     macros_[std::string(trim(text.substr(0, open)))] = trim(text.substr(open + 1, close - open - 1));
   }
 
-  // The items of a rule, macros in their place.
-  std::vector<std::string> items_of(std::string_view text, int depth = 0) {
+  // The items of a rule, macros in their place; macros that name each other end at kMostSteps.
+  std::vector<std::string> items_of(std::string_view text) {
     std::vector<std::string> items;
+    steps_ = 0;
+    add_items(text, 0, items);
+    return items;
+  }
+
+  void add_items(std::string_view text, int depth, std::vector<std::string>& items) {
+    constexpr std::size_t kMostSteps = 1000;
     for (const std::string_view item : split(text, ';')) {
+      if (++steps_ > kMostSteps) return;
       const auto macro = macros_.find(std::string(item));
       if (macro != macros_.end() && depth < 8) {
-        for (std::string& inner : items_of(macro->second, depth + 1)) items.push_back(std::move(inner));
+        add_items(macro->second, depth + 1, items);
       } else if (!item.empty()) {
         items.emplace_back(item);
       }
     }
-    return items;
   }
 
   void write(std::string_view text, unsigned line) {
@@ -195,9 +203,10 @@ class Postfwd {
     return kind == Kind::address ? split(value, ',') : std::vector<std::string_view>{value};
   }
 
-  std::string unique(std::string name) {
-    const int count = ++names_[name];
-    return count == 1 ? name : fmt::format("{}-{}", name, count);
+  std::string unique(const std::string& name) {
+    std::string result = name;
+    for (int count = 2; !names_.insert(result).second; ++count) result = fmt::format("{}-{}", name, count);
+    return result;
   }
 
   bool add_action(RuleText& rule, std::string_view action) {
@@ -249,7 +258,8 @@ class Postfwd {
 
   Imported result_;
   std::map<std::string, std::string> macros_;
-  std::map<std::string, int> names_;
+  std::set<std::string> names_;
+  std::size_t steps_ = 0;  // of the expansion of one rule
 };
 
 }  // namespace

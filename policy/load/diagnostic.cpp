@@ -75,13 +75,22 @@ std::string render_json(std::span<const Diagnostic> diagnostics) {
   boost::json::array all;
   for (const Diagnostic& d : diagnostics) {
     const Region& at = d.primary.region;
-    all.push_back(boost::json::object{{"level", d.level == Diagnostic::Level::error ? "error" : "warning"},
-                                      {"code", fmt::format("RG{}", static_cast<int>(d.code))},
-                                      {"message", d.message},
-                                      {"file", at.file},
-                                      {"line", at.line},
-                                      {"column", at.column},
-                                      {"help", d.help}});
+    boost::json::object object{{"level", d.level == Diagnostic::Level::error ? "error" : "warning"},
+                               {"code", fmt::format("RG{}", static_cast<int>(d.code))},
+                               {"message", d.message},
+                               {"file", at.file},
+                               {"line", at.line},
+                               {"column", at.column},
+                               {"end_line", at.end_line},
+                               {"end_column", at.end_column},
+                               {"label", d.primary.text},
+                               {"help", d.help}};
+    if (d.secondary) {
+      const Region& other = d.secondary->region;
+      object["secondary"] = boost::json::object{
+          {"file", other.file}, {"line", other.line}, {"column", other.column}, {"label", d.secondary->text}};
+    }
+    all.push_back(std::move(object));
   }
   return boost::json::serialize(all) + '\n';
 }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
 constexpr std::array<std::string_view, 5> kPeriods = {"message", "session", "day", "week", "month"};
-constexpr std::int64_t kDay = 24 * 60;
+constexpr std::int64_t kDay = 1440;
 
 std::optional<std::int64_t> number(FactKind kind, std::string_view text) {
   switch (kind) {

@@ -10,6 +10,7 @@
 namespace replygate {
 namespace {
 
+constexpr std::int64_t kMostMembers = 5000;
 constexpr std::int64_t kMostUsed = std::int64_t{1} << 50;
 
 class StateLoader {
@@ -70,7 +71,7 @@ class StateLoader {
     Ask ask = ask_for(rule, limit, key, Facts{.connection = nobody, .now = now_, .zone = &policy_.site().zone});
     const bool distinct = limit.unit == Unit::distinct_recipients;
     ask.cost = distinct ? 1 : used;
-    for (std::int64_t i = 0; i < (distinct ? std::min<std::int64_t>(used, 100000) : 1); ++i) {
+    for (std::int64_t i = 0; i < (distinct ? std::min(used, kMostMembers) : 1); ++i) {
       if (distinct) ask.member = fmt::format("counted before {}", i);
       charges_.push_back(charge_of(ask, 0, true, false));
       charges_.back().warn_at = 0;

@@ -263,6 +263,7 @@ std::variant<std::vector<ScriptStep>, ScriptMistake> parse_script(std::string_vi
 std::vector<ScriptLine> play_script(const std::vector<ScriptStep>& steps, const std::shared_ptr<const Policy>& policy,
                                     Gate& gate, Instant now) {
   std::vector<ScriptLine> lines;
+  lines.reserve(steps.size());
   Scene scene(policy, gate, now);
   for (const ScriptStep& step : steps) lines.push_back({step.text, scene.play(step)});
   return lines;

@@ -179,7 +179,10 @@ Dialogue::Next Dialogue::header(std::string_view data, std::string& out) {
   const auto value = take_string(data);
   if (!name || !value) return fail("malformed header");
   if (!session_->in_transaction() || place_ < Place::rcpt) return out_of_order(out);
-  if (full()) return refuse(default_reply("storage-full"), out);
+  if (full()) {  // headers have no reply: the end of the message will be refused for now
+    abort();
+    return go_on(out);
+  }
   session_->header(*name, header_value(*value), header_octets(*name, *value, (steps_ & kLeadingSpace) != 0));
   place_ = Place::content;
   return go_on(out);
