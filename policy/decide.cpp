@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "policy/mail/quantity.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -26,6 +27,12 @@ std::string wait_text(const LimitUse& use, Instant now) {
   if (!use.limit.in_store()) return "another " + use.limit.period_text();
   const bool window = use.limit.scope == Scope::window;
   return wait_until(use.room_at, now, window ? std::min<Duration>(use.limit.period, minutes(5)) : minutes(5));
+}
+
+// What clients send is data: it must not begin another header field.
+std::string one_line(std::string text) {
+  std::ranges::replace_if(text, is_control, '?');
+  return text;
 }
 
 // The words of a text, and the texts that they stand for.
@@ -171,7 +178,7 @@ class Decider {
     if (candidate.rule->headers.empty() || candidate.mode == Mode::observe) return;
     const Filled filled(*candidate.rule, use, wait, moment_.ref);
     for (const AddedHeader& header : candidate.rule->headers) {
-      verdict_.headers.push_back({header.name, header.value.render(facts_, filled.words).front()});
+      verdict_.headers.push_back({header.name, one_line(header.value.render(facts_, filled.words).front())});
     }
   }
 

@@ -54,6 +54,7 @@ Given given_of(const TryOptions& o) {
   if (!o.size.empty()) {
     const auto size = parse_size(o.size);
     g.size = required(size ? size : parse_count(o.size), "size", o.size, "'5 MB'");
+    if (g.size > std::int64_t{1} << 30) throw Misuse{"--size is at most 1 GiB"};
   }
   if (!o.mailbox_used.empty()) {
     g.mailbox_used = required(parse_share(o.mailbox_used), "mailbox-used", o.mailbox_used, "95%") / 100;

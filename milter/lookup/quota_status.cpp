@@ -82,8 +82,10 @@ class QuotaStatus final : public Mailboxes {
   QuotaStatus(StreamEndpoint service, Duration timeout)
       : service_(std::move(service)), timeout_(timeout), thread_([this] { context_.run(); }) {}
   ~QuotaStatus() override {
-    work_.reset();
-    asio::post(context_, [this] { idle_.clear(); });
+    asio::post(context_, [this] {
+      idle_.clear();
+      work_.reset();
+    });
     thread_.join();  // questions under way end at their deadlines
   }
   QuotaStatus(const QuotaStatus&) = delete;
@@ -119,8 +121,8 @@ class QuotaStatus final : public Mailboxes {
   const StreamEndpoint service_;
   const Duration timeout_;
   asio::io_context context_{1};
-  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_{context_.get_executor()};
   // On the thread alone.
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_{context_.get_executor()};
   std::vector<std::shared_ptr<Exchange>> idle_;
   std::size_t open_ = 0;
   std::thread thread_;

@@ -97,7 +97,7 @@ class TestLoader {
     }
     read_number(context_, node, "port", {0, 65535, "0", "65535"}, g.port);
     read_number(context_, node, "tls_bits", {0, 100000, "0", "100000"}, g.tls.bits);
-    read_size(context_, node, "size", {0, kMost, "\"0 B\"", "\"1 TB\""}, g.size);
+    read_size(context_, node, "size", {0, std::int64_t{1} << 30, "\"0 B\"", "\"1 GiB\""}, g.size);
     flag(node, "mta_refused", g.mta_refused);
     flag(node, "local_submission", g.local_submission);
     if (const Entry* e = node.find("client")) client(e->value);

@@ -9,6 +9,7 @@ namespace replygate {
 namespace {
 
 constexpr std::int64_t kMostAddresses = 100000;
+constexpr std::size_t kMostText = 1000;
 
 // The two numbers of "{1..101}" at `open`, and where it ends.
 struct Range {
@@ -55,7 +56,7 @@ std::optional<std::vector<std::string>> expand_ranges(std::string_view text) {
   const std::size_t open = text.find('{');
   if (open == std::string_view::npos) return std::vector<std::string>{std::string(text)};
   const auto range = range_at(text, open);
-  if (!range) return std::nullopt;
+  if (!range || text.size() > kMostText) return std::nullopt;
   const auto tails = expand_ranges(text.substr(range->end));
   if (!tails || (range->last - range->first + 1) * static_cast<std::int64_t>(tails->size()) > kMostAddresses) {
     return std::nullopt;

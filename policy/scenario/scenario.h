@@ -71,7 +71,7 @@ struct Scenario {
 };
 
 // "r{1..101}@example.org" is 101 addresses; a text without range is itself. Nothing where a range is not understood or
-// gives more than 100,000.
+// gives more than 100,000, nor where the text is beyond 1,000 octets.
 std::optional<std::vector<std::string>> expand_ranges(std::string_view text);
 
 // RFC 3339, "2026-11-22T09:00:00Z" or with an offset; seconds may be left away. Nothing for anything else.

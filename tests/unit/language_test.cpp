@@ -255,6 +255,18 @@ TEST(Outcome, AHeaderIsAddedOnceAndNotToWhatIsRefused) {
   EXPECT_EQ(talk.disposition().headers[2].value, "1");
 }
 
+TEST(Outcome, AHeaderIsOneLineWhateverAClientSends) {
+  World world("[[rule]]\nname = \"tag\"\nwhen = { tls = false }\nheader = { X-Helo = \"{helo}\" }\n");
+  Talk talk(world);
+  talk.connect("192.0.2.1");
+  talk.helo("a\r\nBcc: victim@x.example");
+  talk.mail("<a@b.example>");
+  talk.rcpt("<c@d.example>");
+  EXPECT_EQ(talk.end(), "");
+  ASSERT_EQ(talk.disposition().headers.size(), 1U);
+  EXPECT_EQ(talk.disposition().headers[0].value, "a??Bcc: victim@x.example");
+}
+
 TEST(Outcome, WhatIsOverALimitMayBeHeldAndOthersStillCountIt) {
   World world(
       "[[rule]]\nname = \"day\"\nper = \"user\"\nlimit = \"3 recipients / 1d\"\nreply = 452\n"
