@@ -54,12 +54,12 @@ void add_try(CLI::App& app, Action& action) {
   command->add_option("--user", o->user, "login");
   command->add_option("--mechanism", o->mechanism, "SASL mechanism of the login (PLAIN)");
   command->add_option("--from", o->from, "envelope sender; left away it is <>");
-  command->add_option("--to", o->to, "recipients, also as ranges: 'r{1..101}@example.org'");
+  command->add_option("--to", o->to, "recipients, also as ranges: 'r{1..101}@example.org'")->allow_extra_args(false);
   command->add_option("--tls", o->tls, "TLS version, e.g. TLSv1.3");
   command->add_option("--size", o->size, "size of the message, e.g. '5 MB'");
   command->add_option("--mailbox-used", o->mailbox_used, "how full the mailboxes of the recipients are, e.g. 95%");
   command->add_option("--route", o->route, "the MTA's mailer for the recipients, e.g. smtp");
-  command->add_option("--header", o->headers, "a header field, 'Subject: hello'");
+  command->add_option("--header", o->headers, "a header field, 'Subject: hello'")->allow_extra_args(false);
   command->add_option("--body", o->body, "a file with the body of the message");
   command->add_option("--session", o->session, "a file with an SMTP dialogue, instead of the options above");
   command->add_option("--at", o->at, "when, RFC 3339, e.g. 2026-11-22T09:00:00Z; left away it is now");

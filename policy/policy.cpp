@@ -129,6 +129,13 @@ std::string rule_text(const Rule& rule, std::size_t number) {
          line("on_unknown", to_string(rule.on_unknown));
 }
 
+std::string mailbox_text(const MailboxSource& mailbox) {
+  if (mailbox.none()) return "";
+  return fmt::format("mailbox    {}, timeout {}\n",
+                     mailbox.source ? mailbox.source->text() : fmt::format("quota_status {}", mailbox.quota_status),
+                     format_duration(mailbox.timeout));
+}
+
 std::string bounds_text(const Settings& settings) {
   const DoorBounds& b = settings.bounds;
   std::string text =
@@ -223,7 +230,9 @@ std::string Policy::text() const {
                       fmt::join(settings_.log_sinks, ", "));
   text += fmt::format("keys       ipv4_prefix {}, ipv6_prefix {}, subaddress \"{}\", timezone {}\n", site_.ipv4_prefix,
                       site_.ipv6_prefix, site_.subaddress, site_.zone.name());
-  text += fmt::format("site       default domain {}\n", site_.default_domain);
+  text += fmt::format("site       default domain {}, relay {}\n", site_.default_domain,
+                      site_.relay_by_mta ? "mta" : "policy");
+  text += mailbox_text(settings_.mailbox);
   std::size_t number = 0;
   for (const Rule& rule : rules_) {
     if (rule.index == 0 || rules_[rule.index - 1].name != rule.name) ++number;

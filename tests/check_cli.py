@@ -224,6 +224,7 @@ class Cli(unittest.TestCase):
                     "--at", "2026-11-22T09:00:00Z", "--repeat", "2", "--every", "1m")
         self.assertIn("1 used + 1 > 1 recipients / 1h; room at 2026-11-22T10:0", again.stdout)
         self.assertEqual(run("try", file, "--client", "127.0.0.1", "--from", "a@b.example", "--to", "r@c.example").returncode, 0)
+        self.assertEqual(run("try", "--client", "127.0.0.1", "--from", "a@b.example", "--to", "r@c.example", file).returncode, 0)
         said = json.loads(run("try", "--json", file, "--client", "203.0.113.9", "--to", "r@c.example").stdout)
         self.assertEqual([(a["code"], a["rule"]) for a in said["answers"]], [(571, "closed")])
         self.assertEqual(said["trace"][-1]["rules"][0]["compared"][0]["truth"], "no")
