@@ -60,6 +60,12 @@ class RecordSink {
   virtual void write(const Record& record) = 0;
 };
 
+// Keeps nothing.
+class NoRecords final : public RecordSink {
+ public:
+  void write(const Record&) override {}
+};
+
 // One line of JSON with LF; keys as conf/LOG.md lists them. Whatever the input, the line is one event and valid UTF-8.
 std::string to_json(const Record& record);
 

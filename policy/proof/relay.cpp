@@ -32,11 +32,6 @@ bool exempts(const Rule& accepting, const Rule& rule) {
          (accepting.stage == rule.stage || (accepting.stage < rule.stage && !of_recipient));
 }
 
-class NoRecord final : public RecordSink {
- public:
-  void write(const Record&) override {}
-};
-
 class Prover {
  public:
   explicit Prover(const Policy& policy) : policy_(policy) {
@@ -144,7 +139,7 @@ class Prover {
     MemoryStore store;
     Gate gate(store, std::chrono::milliseconds(50));
     References references(1);
-    NoRecord sink;
+    NoRecords sink;
     Session session(std::shared_ptr<const Policy>(std::shared_ptr<const Policy>(), &policy_), {gate, sink, references},
                     {});
     constexpr std::int64_t kMostRepeats = 1000;

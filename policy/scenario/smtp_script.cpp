@@ -128,11 +128,6 @@ class Parser {
   std::vector<ScriptStep> steps_;
 };
 
-class NoRecord final : public RecordSink {
- public:
-  void write(const Record&) override {}
-};
-
 // What a client, its connection and its MTA would do between the commands.
 class Scene {
  public:
@@ -245,7 +240,7 @@ class Scene {
   const std::shared_ptr<const Policy>& policy_;
   Gate& gate_;
   Instant now_;
-  NoRecord sink_;
+  NoRecords sink_;
   References references_{1};
   std::unique_ptr<Session> session_;
   Tls tls_;
