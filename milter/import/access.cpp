@@ -69,7 +69,7 @@ class Access {
     std::ranges::stable_sort(entries_, {}, &Entry::order);
     result_.policy = import::head(fmt::format("a table of access(5) for {}", as_));
     for (std::size_t i = 0; i < entries_.size();) i = write(i);
-    for (const std::string& lost : result_.lost) result_.policy += fmt::format("# not carried over: {}\n", lost);
+    result_.policy += import::comments(result_.lost);
     return std::move(result_);
   }
 

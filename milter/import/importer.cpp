@@ -121,6 +121,15 @@ std::string problem_of(const std::string& rule) {
   return "";
 }
 
+std::string comments(const std::vector<std::string>& lost) {
+  std::string text;
+  for (std::string line : lost) {
+    std::ranges::replace_if(line, is_control, ' ');
+    text += fmt::format("# not carried over: {}\n", line);
+  }
+  return text;
+}
+
 std::string head(std::string_view from) {
   return fmt::format(
       "# Written by `replygate import` from {}. Look it over: `replygate check` and `replygate try` help.\nversion = "

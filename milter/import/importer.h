@@ -61,6 +61,8 @@ std::string cleaned(std::string_view text);
 std::string problem_of(const std::string& rule);
 
 std::string head(std::string_view from);
+// What was lost, one comment a line.
+std::string comments(const std::vector<std::string>& lost);
 
 }  // namespace import
 }  // namespace replygate

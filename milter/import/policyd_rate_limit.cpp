@@ -63,7 +63,7 @@ class RateLimit {
       if (flag("limit_by_ip", false)) rule("limit-by-ip", "client_ip", networks(), unless_logged_in());
     }
     for (const auto& item : root_) note_unknown(item.first.as<std::string>());
-    for (const std::string& lost : result_.lost) result_.policy += fmt::format("# not carried over: {}\n", lost);
+    result_.policy += import::comments(result_.lost);
     return std::move(result_);
   }
 

@@ -105,7 +105,7 @@ class Postfwd {
       if (!rule.ends_with(';')) rule += ';';
     }
     flush(rule, began);
-    for (const std::string& lost : result_.lost) result_.policy += fmt::format("# not carried over: {}\n", lost);
+    result_.policy += import::comments(result_.lost);
     return std::move(result_);
   }
 
