@@ -12,18 +12,21 @@ namespace {
 
 constexpr std::size_t kMostLine = 4096;
 
-crypto_generichash_state* state_in(std::array<unsigned char, 384>& octets) {
-  static_assert(sizeof(crypto_generichash_state) <= sizeof octets);
-  return reinterpret_cast<crypto_generichash_state*>(octets.data());
-}
-
 bool is_boundary(std::string_view line) {
   return line.starts_with("--") || line.find("boundary=") != std::string_view::npos;
 }
 
 }  // namespace
 
-ContentDigest::ContentDigest() { crypto_generichash_init(state_in(state_), nullptr, 0, 16); }
+struct ContentDigest::Hash {
+  crypto_generichash_state state;
+};
+
+ContentDigest::ContentDigest() : hash_(std::make_unique<Hash>()) {
+  crypto_generichash_init(&hash_->state, nullptr, 0, 16);
+}
+
+ContentDigest::~ContentDigest() = default;
 
 void ContentDigest::header(std::string_view name, std::string_view value) {
   if (!equal_ignoring_case(name, "Subject")) return;
@@ -45,7 +48,7 @@ void ContentDigest::body(std::string_view octets) {
 void ContentDigest::end_line() {
   if (!line_.empty() && !is_boundary(line_)) {
     line_ += '\n';
-    crypto_generichash_update(state_in(state_), reinterpret_cast<const unsigned char*>(line_.data()), line_.size());
+    crypto_generichash_update(&hash_->state, reinterpret_cast<const unsigned char*>(line_.data()), line_.size());
   }
   line_.clear();
 }
@@ -53,7 +56,7 @@ void ContentDigest::end_line() {
 std::string ContentDigest::finish() {
   end_line();
   std::array<unsigned char, 16> hash{};
-  crypto_generichash_final(state_in(state_), hash.data(), hash.size());
+  crypto_generichash_final(&hash_->state, hash.data(), hash.size());
   std::string text;
   for (const unsigned char octet : hash) text += fmt::format("{:02x}", octet);
   return text;

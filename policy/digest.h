@@ -1,6 +1,6 @@
 #pragma once
 
-#include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -12,6 +12,9 @@ namespace replygate {
 class ContentDigest {
  public:
   ContentDigest();
+  ~ContentDigest();
+  ContentDigest(const ContentDigest&) = delete;
+  ContentDigest& operator=(const ContentDigest&) = delete;
 
   void header(std::string_view name, std::string_view value);
   void body(std::string_view octets);  // chunks may end anywhere
@@ -20,9 +23,11 @@ class ContentDigest {
   std::string finish();
 
  private:
+  struct Hash;  // of the library
+
   void end_line();
 
-  alignas(64) std::array<unsigned char, 384> state_{};  // of the library, which wants it aligned so
+  std::unique_ptr<Hash> hash_;
   std::string line_;  // the present line, in lower case and without blanks; cut at its most
 };
 
