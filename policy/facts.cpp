@@ -142,7 +142,7 @@ Value time_value(Fact fact, const Facts& facts) {
   if (fact == Fact::session_age) {
     return std::chrono::duration_cast<std::chrono::seconds>(facts.now - facts.connection.since).count();
   }
-  const LocalTime local = (facts.zone == nullptr ? Zone() : *facts.zone).local(facts.now);
+  const LocalTime local = facts.local_zone().local(facts.now);
   return std::int64_t{fact == Fact::time ? local.minute : local.weekday};
 }
 

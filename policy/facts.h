@@ -86,7 +86,9 @@ struct Facts {
   const Transaction* transaction = nullptr;  // from MAIL on
   const Recipient* recipient = nullptr;      // at RCPT
   Instant now{};
-  const Zone* zone = nullptr;  // of local time; null is UTC
+  const Zone* zone = nullptr;  // null is UTC
+
+  Zone local_zone() const { return zone == nullptr ? Zone() : *zone; }
 };
 
 // clang-format off: a table, one row an entry

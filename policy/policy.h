@@ -113,6 +113,8 @@ struct Rule {
   FactSet facts = 0;  // that a condition, the key or the text names; set by Policy
 
   bool has_limits() const { return limited; }
+  // Answers whenever it holds: for every key, and without anything to count.
+  bool is_certain() const { return mode == Mode::enforce && share == kWhole && !has_limits(); }
   bool refuses() const { return std::holds_alternative<ReplySpec>(outcome); }
   // Some limit, its own or of an override, counts in this unit.
   bool counts(Unit unit) const;

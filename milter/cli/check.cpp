@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "milter/cli/commands.h"
+#include "milter/cli/load_failure.h"
 #include "milter/cli/test_report.h"
 #include "milter/files.h"
 #include "policy/proof/relay.h"
@@ -81,9 +82,9 @@ int check_command(const CheckOptions& options) {
   if (options.json) {
     fmt::print("{}", render_json(loaded.diagnostics));
   } else {
-    for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
+    print_diagnostics(loaded.diagnostics, loaded.sources);
   }
-  const bool unreadable = !loaded.ok() && loaded.diagnostics.front().code == Rg::unreadable_file;
+  const bool unreadable = !loaded.ok() && status_of_failure(loaded.diagnostics) == kNoInput;
   return unreadable ? kNoInput : verdict(options, loaded, relaying);
 }
 

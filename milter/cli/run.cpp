@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "milter/cli/commands.h"
+#include "milter/cli/load_failure.h"
 #include "milter/cli/test_report.h"
 #include "milter/door/delegation.h"
 #include "milter/door/door.h"
@@ -121,10 +122,10 @@ int serve(const std::shared_ptr<const Policy>& policy, ListWatch& lists, const s
 int run_command(const RunOptions& options) {
   ListWatch lists(options.file);
   const Loaded loaded = lists.load();
-  for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
+  print_diagnostics(loaded.diagnostics, loaded.sources);
   if (!loaded.ok()) {
     say(fmt::format("{}: the policy is in error; nothing is started", options.file));
-    return loaded.diagnostics.front().code == Rg::unreadable_file ? kNoInput : kPolicyError;
+    return status_of_failure(loaded.diagnostics);
   }
   const TestReport tests = run_tests(loaded.policy, loaded.tests);
   if (!tests.passed()) {

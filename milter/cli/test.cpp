@@ -10,6 +10,7 @@
 
 #include "milter/cli/catalogue_json.h"
 #include "milter/cli/commands.h"
+#include "milter/cli/load_failure.h"
 #include "milter/cli/test_report.h"
 #include "milter/files.h"
 
@@ -38,6 +39,11 @@ std::string xml(std::string_view text) {
     }
   }
   return result;
+}
+
+std::string text_of(const TestResult& result) {
+  return fmt::format("{} {}  ({})\n{}", result.differences.empty() ? "ok  " : "FAIL", result.scenario->name,
+                     place_of(*result.scenario), differences_text(result));
 }
 
 // A policy and what its tests said.
@@ -88,10 +94,7 @@ boost::json::object json_of(const Suite& suite) {
 }
 
 void print_suite(const Suite& suite) {
-  for (const TestResult& r : suite.report.results) {
-    fmt::print("{} {}  ({})\n{}", r.differences.empty() ? "ok  " : "FAIL", r.scenario->name, place_of(*r.scenario),
-               differences_text(r));
-  }
+  for (const TestResult& r : suite.report.results) fmt::print("{}", text_of(r));
   for (const std::string& rule : suite.report.never_matched) {
     fmt::print("note: no test matches the rule {}\n", rule);
   }
@@ -102,8 +105,7 @@ void print_suite(const Suite& suite) {
 
 void print_failures(const TestReport& report) {
   for (const TestResult& r : report.results) {
-    if (r.differences.empty()) continue;
-    fmt::print(stderr, "FAIL {}  ({})\n{}", r.scenario->name, place_of(*r.scenario), differences_text(r));
+    if (!r.differences.empty()) fmt::print(stderr, "{}", text_of(r));
   }
 }
 
@@ -114,8 +116,8 @@ int test_command(const TestOptions& options) {
   for (const std::string& file : options.files) {
     const Loaded& loaded = policies.emplace_back(load_policy_file(file));
     if (!loaded.ok()) {
-      for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
-      return loaded.diagnostics.front().code == Rg::unreadable_file ? kNoInput : kPolicyError;
+      print_diagnostics(loaded.diagnostics, loaded.sources);
+      return status_of_failure(loaded.diagnostics);
     }
     suites.push_back({file, run_tests(loaded.policy, loaded.tests)});
   }

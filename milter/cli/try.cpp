@@ -7,6 +7,7 @@
 
 #include "milter/cli/catalogue_json.h"
 #include "milter/cli/commands.h"
+#include "milter/cli/load_failure.h"
 #include "milter/files.h"
 #include "policy/load/numbers.h"
 #include "policy/load/state.h"
@@ -248,18 +249,16 @@ int try_session(const TryOptions& o, const std::shared_ptr<const Policy>& policy
 int try_command(const TryOptions& options) try {
   const Loaded loaded = load_policy_file(options.file);
   if (!loaded.ok()) {
-    for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
-    return loaded.diagnostics.front().code == Rg::unreadable_file ? kNoInput : kPolicyError;
+    print_diagnostics(loaded.diagnostics, loaded.sources);
+    return status_of_failure(loaded.diagnostics);
   }
   const Instant now = time_of(options);
   Tracer tracer;
   Player player(loaded.policy, &tracer);
   if (options.state != "empty") {
     const SeededState state = seed_state(options.state, read_source, *loaded.policy, now, player.store());
-    for (const Diagnostic& d : state.diagnostics) fmt::print(stderr, "{}", render(d, state.sources));
-    if (!state.diagnostics.empty()) {
-      return state.diagnostics.front().code == Rg::unreadable_file ? kNoInput : kPolicyError;
-    }
+    print_diagnostics(state.diagnostics, state.sources);
+    if (!state.diagnostics.empty()) return status_of_failure(state.diagnostics);
   }
   return options.session.empty() ? try_transactions(options, player, tracer, now)
                                  : try_session(options, loaded.policy, player.store(), tracer, now);

@@ -1,7 +1,6 @@
 #include "policy/count/charges.h"
 
 #include <algorithm>
-#include <array>
 
 #include "policy/mail/text.h"
 
@@ -198,7 +197,7 @@ Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& f
   if (limit.burst > 0) what += " burst";
   Ask ask{.rule = &rule, .mode = rule.mode, .limit = limit, .key = key.shown, .cost = cost_of(limit, facts)};
   if (limit.scope == Scope::calendar) {
-    const Zone::Span span = (facts.zone == nullptr ? Zone() : *facts.zone).span(limit.calendar, facts.now);
+    const Zone::Span span = facts.local_zone().span(limit.calendar, facts.now);
     what += ' ';
     what += span.begin;
     ask.until = span.end;

@@ -44,8 +44,6 @@ struct Ask {
   std::string member;   // of distinct_recipients
   Instant until;        // of a calendar period
   std::int64_t cost = 1;
-
-  bool never_fits() const { return purpose == Purpose::limit && cost > limit.depth(); }
 };
 
 // A rule that holds, or may hold, and what it asks: asks[first, first + count), behind them those of escalation.

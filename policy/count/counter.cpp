@@ -1,7 +1,5 @@
 #include "policy/count/counter.h"
 
-#include <type_traits>
-
 namespace replygate {
 namespace {
 

@@ -26,10 +26,7 @@ std::vector<std::string> conditions_of(const Rule& rule) {
   return texts;
 }
 
-bool answers_for_certain(const Rule& rule) {
-  return rule.mode == Mode::enforce && rule.share == Rule::kWhole && !rule.has_limits() &&
-         !std::holds_alternative<Tag>(rule.outcome);
-}
+bool answers_for_certain(const Rule& rule) { return rule.is_certain() && !std::holds_alternative<Tag>(rule.outcome); }
 
 // Where both hold, the earlier has answered.
 bool hides(const Rule& earlier, const Rule& later) {
@@ -88,11 +85,8 @@ void warn_of_empty_rules(Context& context, const Policy& policy) {
     const bool part = before != nullptr && before->name == rule.name;
     before = &rule;
     if (part || rule.when.size() + rule.unless.size() < 2) continue;
-    std::vector<Literal> literals;
-    for (const Condition& c : rule.when) literals.push_back({&c, true});
-    for (const Condition& c : rule.unless) literals.push_back({&c, false});
     Model model;
-    if (solve(literals, policy.site(), model) != Solved::none) continue;
+    if (solve(literals_of(rule), policy.site(), model) != Solved::none) continue;
     context.warning(Rg::never_holds, region_of(rule), fmt::format("the rule \"{}\" can never hold", rule.name),
                     "its conditions exclude each other");
   }

@@ -1,7 +1,6 @@
 #include "policy/load/list_source.h"
 
 #include <algorithm>
-#include <array>
 
 #include "policy/mail/text.h"
 

@@ -16,14 +16,12 @@ using Literals = std::vector<Literal>;
 
 constexpr std::size_t kMostSteps = 3000;
 
-bool certain(const Rule& rule) {
-  return rule.mode == Mode::enforce && rule.share == Rule::kWhole && !rule.has_limits();
-}
 bool guards(const Rule& rule) {
-  return certain(rule) && (rule.refuses() || std::holds_alternative<Discard>(rule.outcome));
+  return rule.is_certain() && (rule.refuses() || std::holds_alternative<Discard>(rule.outcome));
 }
 bool lets_through(const Rule& rule) {
-  return certain(rule) && (std::holds_alternative<Accept>(rule.outcome) || std::holds_alternative<Hold>(rule.outcome));
+  return rule.is_certain() &&
+         (std::holds_alternative<Accept>(rule.outcome) || std::holds_alternative<Hold>(rule.outcome));
 }
 // Once `accepting` has answered, `rule` is not asked any more.
 bool exempts(const Rule& accepting, const Rule& rule) {
@@ -115,10 +113,7 @@ class Prover {
     }
     for (const Rule* rule : accepting_) {
       if (!exempts(*rule, guard)) continue;
-      Literals all;
-      for (const Condition& c : rule->when) all.push_back({&c, true});
-      for (const Condition& c : rule->unless) all.push_back({&c, false});
-      if (try_with(all)) return Solved::found;
+      if (try_with(literals_of(*rule))) return Solved::found;
     }
     return undecided ? Solved::undecided : Solved::none;
   }

@@ -273,6 +273,14 @@ class Solver {
 
 }  // namespace
 
+std::vector<Literal> literals_of(const Rule& rule) {
+  std::vector<Literal> literals;
+  literals.reserve(rule.when.size() + rule.unless.size());
+  for (const Condition& c : rule.when) literals.push_back({&c, true});
+  for (const Condition& c : rule.unless) literals.push_back({&c, false});
+  return literals;
+}
+
 Solved solve(std::span<const Literal> literals, const Site& site, Model& model) {
   return Solver(literals, site, model).run();
 }

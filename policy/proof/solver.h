@@ -14,6 +14,9 @@ struct Literal {
   bool holds = true;
 };
 
+// That the conditions of a rule hold. They refer to the rule.
+std::vector<Literal> literals_of(const Rule& rule);
+
 // One transaction with one recipient, before any counter was used.
 struct Model {
   Connection connection;

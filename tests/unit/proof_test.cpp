@@ -198,12 +198,9 @@ TEST(Solver, FindsWhatFulfilsAllAndSaysWhereNothingDoes) {
   const auto solved = [](std::string_view when, std::string_view unless) {
     const auto policy = policy_from(
         fmt::format("[[rule]]\nname = \"r\"\nwhen = {{ {} }}\nunless = {{ {} }}\naccept = true\n", when, unless));
-    std::vector<Literal> literals;
     const Rule& rule = policy->rules().front();
-    for (const Condition& c : rule.when) literals.push_back({&c, true});
-    for (const Condition& c : rule.unless) literals.push_back({&c, false});
     Model model;
-    const Solved result = solve(literals, policy->site(), model);
+    const Solved result = solve(literals_of(rule), policy->site(), model);
     if (result == Solved::found) {
       EXPECT_EQ(holds_of(rule, model.facts()), Truth::yes) << when;
     }
