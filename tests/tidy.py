@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import subprocess
 import sys
 
 root = pathlib.Path(sys.argv[1])
@@ -94,10 +95,17 @@ def check_house():
             problems.append(f"{name}: no #pragma once")
 
 
+def check_scripts():
+    for script in [root / ".ci/run", *root.glob("tests/**/*.sh"), *root.glob("packaging/**/*.sh")]:
+        if subprocess.run(["bash", "-n", script], capture_output=True, check=False).returncode != 0:
+            problems.append(f"{script.relative_to(root)}: bash cannot read it")
+
+
 check_cmake()
 check_policy_keys()
 check_record_keys()
 check_layers()
 check_house()
+check_scripts()
 print("\n".join(problems), end="\n" if problems else "")
 sys.exit(1 if problems else 0)
