@@ -87,9 +87,11 @@ bool rule_fits(const Charges& charges, const std::vector<std::optional<Reading>>
 
 }  // namespace
 
-void Gate::count_aftermath(Case& c, const Verdict& verdict) {
+// The decision is told once all that it causes is counted.
+void Gate::count_aftermath(const std::shared_ptr<Case>& shared, Judgement judgement) {
+  Case& c = *shared;
   std::vector<Charge> charges;
-  for (const Ask& ask : asks_after(c.policy, c.facts, c.question, c.charges, c.readings, verdict)) {
+  for (const Ask& ask : asks_after(c.policy, c.facts, c.question, c.charges, c.readings, judgement.verdict)) {
     if (ask.limit.in_store()) {
       charges.push_back(charge_of(ask, 0, true, false));
       charges.back().warn_at = 0;
@@ -97,15 +99,17 @@ void Gate::count_aftermath(Case& c, const Verdict& verdict) {
       c.tally.add(ask.counter, ask.limit.scope, 1, true);
     }
   }
-  if (!charges.empty()) store_.take(std::move(charges), false, c.now, patience_, [](const Readings&) {});
+  if (charges.empty()) return c.done(std::move(judgement));
+  store_.take(std::move(charges), false, c.now,
+              [shared, told = std::move(judgement)](const Readings&) mutable { shared->done(std::move(told)); });
 }
 
-void Gate::finish(Case& c, Readings answer) {
-  if (answer.available) {
-    for (std::size_t i = 0; i < c.asked.size(); ++i) {
-      Reading& reading = c.readings[c.asked[i]].emplace(answer.readings[i]);
-      if (reads_alone(c.charges.asks[c.asked[i]])) reading.cost = c.charges.asks[c.asked[i]].cost;
-    }
+void Gate::finish(const std::shared_ptr<Case>& shared, Readings answer) {
+  Case& c = *shared;
+  for (std::size_t i = 0; i < answer.readings.size(); ++i) {
+    std::optional<Reading>& reading = c.readings[c.asked[i]];
+    reading = answer.readings[i];
+    if (reading && reads_alone(c.charges.asks[c.asked[i]])) reading->cost = c.charges.asks[c.asked[i]].cost;
   }
   Judgement judgement{.verdict = decide(c.facts, c.charges, c.readings, {c.now, c.ref}),
                       .reservation = answer.reservation,
@@ -125,24 +129,24 @@ void Gate::finish(Case& c, Readings answer) {
     const bool charged = (c.readings[i] && c.readings[i]->fits) || forced;
     if (passes && charged && ask.limit.unit == Unit::messages) judgement.message_counters.push_back(ask.counter);
   }
-  if (!passes) store_.settle(std::exchange(judgement.reservation, 0), Settlement::give_back, c.now);
-  count_aftermath(c, judgement.verdict);
-  c.done(std::move(judgement));
+  if (!passes) store_.settle({std::exchange(judgement.reservation, 0)}, Settlement::give_back, c.now, [] {});
+  count_aftermath(shared, std::move(judgement));
 }
 
 void Gate::judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
                  Done done) {
   if (policy.rules_at(question.stage).empty() && !question.mta_refused) return done({});
-  Case c{.policy = policy,
-         .facts = facts,
-         .question = question,
-         .tally = tally,
-         .now = moment.now,
-         .ref = std::string(moment.ref),
-         .charges = charges_for(policy, facts, question),
-         .readings = {},
-         .asked = {},
-         .done = std::move(done)};
+  const auto shared = std::make_shared<Case>(Case{.policy = policy,
+                                                  .facts = facts,
+                                                  .question = question,
+                                                  .tally = tally,
+                                                  .now = moment.now,
+                                                  .ref = std::string(moment.ref),
+                                                  .charges = charges_for(policy, facts, question),
+                                                  .readings = {},
+                                                  .asked = {},
+                                                  .done = std::move(done)});
+  Case& c = *shared;
   c.readings.resize(c.charges.asks.size());
   std::vector<Charge> charges;
   for (std::size_t i = 0; i < c.charges.asks.size(); ++i) {
@@ -154,11 +158,10 @@ void Gate::judge(const Policy& policy, const Facts& facts, const Question& quest
       c.readings[i] = local_reading(ask, tally);
     }
   }
-  if (charges.empty()) return finish(c, {.available = true, .readings = {}, .reservation = 0});
+  if (charges.empty()) return finish(shared, {});
   const bool admit = may_pass(c.charges, c.readings);
-  const auto shared = std::make_shared<Case>(std::move(c));
-  store_.take(std::move(charges), admit, moment.now, patience_,
-              [this, shared](Readings answer) { finish(*shared, std::move(answer)); });
+  store_.take(std::move(charges), admit, moment.now,
+              [this, shared](Readings answer) { finish(shared, std::move(answer)); });
 }
 
 }  // namespace replygate

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "policy/count/charges.h"
@@ -38,24 +40,24 @@ class Gate {
   using Done = std::function<void(Judgement)>;
 
   // `witness` may be null, and outlives the gate.
-  Gate(Store& store, Duration patience, Witness* witness = nullptr)
-      : store_(store), patience_(patience), witness_(witness) {}
+  explicit Gate(Store& store, Witness* witness = nullptr) : store_(store), witness_(witness) {}
 
   // What `facts` refers to, `policy` and `tally` must stay alive and unchanged until `done` was called. It is called
   // exactly once, before judge() returns or later, as the store does.
   void judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
              Done done);
 
-  void settle(ReservationId id, Settlement settlement, Instant now) { store_.settle(id, settlement, now); }
+  void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Store::Settled done) {
+    store_.settle(std::move(ids), settlement, now, std::move(done));
+  }
 
  private:
   struct Case;
 
-  void finish(Case& c, Readings answer);
-  void count_aftermath(Case& c, const Verdict& verdict);
+  void finish(const std::shared_ptr<Case>& c, Readings answer);
+  void count_aftermath(const std::shared_ptr<Case>& c, Judgement judgement);
 
   Store& store_;
-  Duration patience_;
   Witness* witness_;
 };
 

@@ -92,13 +92,13 @@ Facts Session::facts_now(Instant now) const {
 void Session::judge_session(Stage stage, Instant now, Done done) {
   services_.gate.judge(*policy_, facts_now(now), question(stage), tally_, {now, id_},
                        [this, stage, now, done = std::move(done)](Judgement judgement) {
-                         services_.gate.settle(judgement.reservation, Settlement::keep, now);
                          Answer answer = close_early(judgement.verdict, now);
                          if (!judgement.verdict.empty()) {
                            (stage == Stage::connect ? at_connect_ : at_helo_) =
                                std::make_unique<const Verdict>(std::move(judgement.verdict));
                          }
-                         done(std::move(answer));
+                         services_.gate.settle({judgement.reservation}, Settlement::keep, now,
+                                               [answer = std::move(answer), done] { done(answer); });
                        });
 }
 
@@ -154,14 +154,23 @@ void Session::judge_message(Stage stage, Instant now, Done done) {
                          Answer answer = answer_for(judgement.verdict);
                          merge(open_->message, std::move(judgement.verdict));
                          note_headers(open_->message);
-                         if (answer.refusal) {
-                           finish(Ending::refused, now);
-                         } else if (stage == Stage::message) {
-                           answer.disposition = open_->disposition;
-                           finish(Ending::accepted, now);
-                         }
+                         if (!answer.refusal && stage == Stage::message) return accept(now, done);
+                         if (answer.refusal) finish(Ending::refused, now);
                          done(std::move(answer));
                        });
+}
+
+// The MTA takes the message over once what it counts for is safe.
+void Session::accept(Instant now, const Done& done) {
+  Answer answer{.refusal = std::nullopt, .disposition = open_->disposition};
+  std::vector<ReservationId> reservations = std::move(open_->reservations);
+  finish(Ending::accepted, now);
+  services_.gate.settle(std::move(reservations), Settlement::keep, now,
+                        [answer = std::move(answer), done] { done(answer); });
+}
+
+void Session::give_back(std::vector<ReservationId> reservations, Instant now) {
+  services_.gate.settle(std::move(reservations), Settlement::give_back, now, [] {});
 }
 
 void Session::rcpt(RcptEvent event, Instant now, Done done) {
@@ -241,7 +250,7 @@ void Session::judge_recipient(Instant now, Done done) {
                        [this, now, done = std::move(done)](Judgement judgement) {
                          JudgedRecipient& last = open_->recipients.back();
                          if (last.recipient.mta_refused) {
-                           services_.gate.settle(std::exchange(judgement.reservation, 0), Settlement::give_back, now);
+                           give_back({std::exchange(judgement.reservation, 0)}, now);
                          }
                          hold(judgement);
                          last.verdict = std::move(judgement.verdict);
@@ -316,9 +325,7 @@ void Session::abort(Instant now) {
 void Session::finish(Ending ending, Instant now) {
   const std::unique_ptr<Open> ended = std::move(open_);
   const bool accepted = ending == Ending::accepted;
-  for (const ReservationId id : ended->reservations) {
-    services_.gate.settle(id, accepted ? Settlement::keep : Settlement::give_back, now);
-  }
+  if (!accepted) give_back(std::move(ended->reservations), now);
   tally_.end_message(accepted);
   services_.sink.write({.policy = *policy_,
                         .time = now,

@@ -137,6 +137,8 @@ class Session {
   Answer close_early(const Verdict& verdict, Instant now);
   void judge_message(Stage stage, Instant now, Done done);
   void judge_recipient(Instant now, Done done);
+  void accept(Instant now, const Done& done);
+  void give_back(std::vector<ReservationId> reservations, Instant now);
   void note_acceptance(const Verdict& verdict);
   void note_headers(Verdict& verdict);
   Facts facts_now(Instant now) const;

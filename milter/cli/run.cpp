@@ -21,7 +21,6 @@
 namespace replygate {
 namespace {
 
-constexpr std::chrono::milliseconds kStorePatience{50};
 constexpr std::chrono::milliseconds kStopPatience{8000};
 
 void say(std::string_view text) { fmt::print(stderr, "replygate: {}\n", text); }
@@ -69,7 +68,7 @@ int serve(const std::shared_ptr<const Policy>& policy, ListWatch& lists, const s
   }
   const Clock clock;
   MemoryStore store;
-  Gate gate(store, kStorePatience);
+  Gate gate(store);
   References references(random_seed());
   auto mailboxes = open_mailboxes(settings.mailbox);
   if (!mailboxes) {

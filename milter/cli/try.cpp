@@ -223,7 +223,7 @@ int try_session(const TryOptions& o, const std::shared_ptr<const Policy>& policy
   if (const auto* mistake = std::get_if<ScriptMistake>(&parsed)) {
     throw Misuse{fmt::format("{}:{}: {}", o.session, mistake->line, mistake->message)};
   }
-  Gate gate(store, std::chrono::milliseconds(50), &tracer);
+  Gate gate(store, &tracer);
   const auto lines = play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, now);
   bool refused = false;
   boost::json::array array;

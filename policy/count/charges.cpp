@@ -222,7 +222,8 @@ Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool re
   } else if (limit.scope == Scope::calendar) {
     charge.measure = Fixed{ask.until};
   } else if (limit.unit == Unit::distinct_recipients) {
-    charge.measure = Distinct{limit.period, ask.member};
+    charge.measure = Distinct{limit.period};
+    charge.member = ask.member;
   } else if (limit.burst > 0) {
     charge.measure = Bucket::Rate{limit.most, limit.period};
   } else {

@@ -1,7 +1,11 @@
 #include "policy/count/counter.h"
 
+#include <algorithm>
+
 namespace replygate {
 namespace {
+
+constexpr std::int64_t kFormat = 1;
 
 template <typename... F>
 struct Overloaded : F... {
@@ -14,9 +18,16 @@ Reading limit_reading(const Charge& c, std::int64_t used, std::int64_t cost) {
   return {.used = used, .cost = cost, .fits = used + cost <= c.most};
 }
 
+Instant period_end(const Measure& measure, Instant now) {
+  return std::visit(
+      Overloaded{[](const Fixed& m) { return m.until; }, [&](const Greylisting& m) { return now + m.remember; },
+                 [&](const auto& m) { return now + m.period; }},
+      measure);
+}
+
 }  // namespace
 
-Counter::Counter(const Measure& measure) : measure_(measure) {
+Counter::Counter(const Measure& measure) {
   switch (measure.index()) {
     case 0: state_.emplace<Window>(); break;
     case 1: state_.emplace<Bucket>(); break;
@@ -64,70 +75,119 @@ Reading Counter::read(const Charge& c, DistinctWindow::Member member, Instant no
       c.measure);
 }
 
+void Counter::visit(const Charge& c, std::int64_t used) {
+  visits_ = static_cast<std::uint8_t>(std::min(visits_ + 1, 15));
+  const std::int64_t most = std::max<std::int64_t>(c.most, 1);
+  fullness_ = static_cast<std::uint8_t>(std::min<std::int64_t>(used, most - 1) / std::max<std::int64_t>(most / 16, 1));
+  fullness_ = std::min<std::uint8_t>(fullness_, 15);
+}
+
 void Counter::add(const Charge& c, DistinctWindow::Member member, Instant now) {
-  measure_ = c.measure;
-  std::visit(Overloaded{[&](const Sliding& m) { std::get<Window>(state_).add(c.cost, now, m.period); },
-                        [&](const Bucket::Rate& m) { std::get<Bucket>(state_).add(c.cost, now, m); },
-                        [&](const Fixed&) { std::get<FixedCount>(state_).count += c.cost; },
-                        [&](const Distinct& m) {
-                          if (c.cost > 0) std::get<DistinctWindow>(state_).add(member, now, m.period);
+  std::visit(Overloaded{[&](const Sliding& m) {
+                          auto& window = std::get<Window>(state_);
+                          window.add(c.cost, now, m.period);
+                          visit(c, window.used(now, m.period));
                         },
-                        [&](const Greylisting& m) { std::get<Sighting>(state_).see(now, m); }},
+                        [&](const Bucket::Rate& m) {
+                          auto& bucket = std::get<Bucket>(state_);
+                          bucket.add(c.cost, now, m);
+                          visit(c, bucket.used(now, m));
+                        },
+                        [&](const Fixed& m) {
+                          auto& fixed = std::get<FixedCount>(state_);
+                          fixed.until = m.until;
+                          fixed.count += c.cost;
+                          visit(c, fixed.count);
+                        },
+                        [&](const Distinct& m) {
+                          auto& window = std::get<DistinctWindow>(state_);
+                          window.add(member, now, m.period);
+                          visit(c, window.used(now));
+                        },
+                        [&](const Greylisting& m) {
+                          const auto before = std::get<Sighting>(state_).see(now, m);
+                          visit(c, before == Sighting::State::fresh ? 0 : c.most);
+                        }},
              c.measure);
 }
 
 Counter::Hold Counter::reserve(const Charge& c, DistinctWindow::Member member, Instant now) {
-  measure_ = c.measure;
   ++holds_;
   std::visit(Overloaded{[&](const Sliding&) { std::get<Window>(state_).reserve(c.cost); },
-                        [&](const Bucket::Rate& m) { std::get<Bucket>(state_).add(c.cost, now, m); },
-                        [&](const Fixed&) { std::get<FixedCount>(state_).reserved += c.cost; },
-                        [&](const Distinct&) { std::get<DistinctWindow>(state_).reserve(member, now); },
+                        [&](const Bucket::Rate&) { std::get<Bucket>(state_).reserve(c.cost); },
+                        [&](const Fixed& m) {
+                          std::get<FixedCount>(state_).until = m.until;
+                          std::get<FixedCount>(state_).reserved += c.cost;
+                        },
+                        [&](const Distinct& m) { std::get<DistinctWindow>(state_).reserve(member, now, m.period); },
                         [&](const Greylisting& m) { std::get<Sighting>(state_).see(now, m); }},
              c.measure);
-  return {.cost = c.cost, .member = member, .taken = now};
+  return {.measure = c.measure, .most = c.most, .cost = c.cost, .member = member};
 }
 
-void Counter::settle(const Hold& hold, Settlement settlement, Instant now) {
+void Counter::give_back(const Hold& hold, Instant now) {
   --holds_;
-  const bool keep = settlement == Settlement::keep;
-  std::visit(Overloaded{[&](const Sliding& m) {
-                          auto& window = std::get<Window>(state_);
-                          keep ? window.keep(hold.cost, now, m.period) : window.give_back(hold.cost);
-                        },
-                        [&](const Bucket::Rate& m) {
-                          if (!keep) std::get<Bucket>(state_).give_back(hold.cost, hold.taken, now, m);
-                        },
-                        [&](const Fixed&) {
-                          auto& fixed = std::get<FixedCount>(state_);
-                          fixed.reserved -= hold.cost;
-                          if (keep) fixed.count += hold.cost;
-                        },
-                        [&](const Distinct& m) {
-                          auto& window = std::get<DistinctWindow>(state_);
-                          keep ? window.keep(hold.member, now, m.period) : window.give_back(hold.member);
-                        },
+  std::visit(Overloaded{[&](const Sliding&) { std::get<Window>(state_).give_back(hold.cost); },
+                        [&](const Bucket::Rate&) { std::get<Bucket>(state_).give_back(hold.cost); },
+                        [&](const Fixed&) { std::get<FixedCount>(state_).reserved -= hold.cost; },
+                        [&](const Distinct&) { std::get<DistinctWindow>(state_).give_back(hold.member, now); },
                         [](const Greylisting&) {}},
-             measure_);
+             hold.measure);
 }
 
-bool Counter::warn(Instant now) {
+void Counter::keep(const Hold& hold, Instant now) {
+  add({.measure = hold.measure, .most = hold.most, .cost = hold.cost}, hold.member, now);
+}
+
+bool Counter::warn(const Measure& measure, Instant now) {
   if (now < warned_until_) return false;
-  warned_until_ = std::visit(
-      Overloaded{[&](const Fixed& m) { return m.until; }, [&](const Greylisting& m) { return now + m.remember; },
-                 [&](const auto& m) { return now + m.period; }},
-      measure_);
+  warned_until_ = period_end(measure, now);
   return true;
 }
 
 bool Counter::idle(Instant now) const {
   if (holds_ > 0 || now < warned_until_) return false;
-  return std::visit(Overloaded{[&](const Sliding& m) { return std::get<Window>(state_).idle(now, m.period); },
-                               [&](const Bucket::Rate& m) { return std::get<Bucket>(state_).used(now, m) == 0; },
-                               [&](const Fixed& m) { return now >= m.until; },
-                               [&](const Distinct&) { return std::get<DistinctWindow>(state_).used(now) == 0; },
-                               [&](const Greylisting& m) { return std::get<Sighting>(state_).idle(now, m); }},
-                    measure_);
+  return std::visit(Overloaded{[&](const FixedCount& fixed) { return now >= fixed.until; },
+                               [&](const auto& state) { return now >= state.idle_at(); }},
+                    state_);
+}
+
+void Counter::save(PackedWriter& out, Duration shift) const {
+  out.number(kFormat);
+  out.number(static_cast<std::int64_t>(state_.index()));
+  out.number(warned_until_ == Instant{} ? 0 : (warned_until_ + shift).time_since_epoch().count());
+  out.number(visits_);
+  out.number(fullness_);
+  std::visit(Overloaded{[&](const FixedCount& fixed) {
+                          out.instant(fixed.until);  // the calendar's, whatever clocks show
+                          out.number(fixed.count);
+                        },
+                        [&](const auto& state) { state.save(out, shift); }},
+             state_);
+}
+
+std::optional<Counter> Counter::load(std::string_view octets, Instant now) {
+  PackedReader in(octets);
+  if (in.number(kFormat, kFormat) != kFormat) return std::nullopt;
+  Counter counter;
+  const std::int64_t kind = in.number(0, 4);
+  counter.warned_until_ = in.instant(Instant::max());
+  counter.visits_ = static_cast<std::uint8_t>(in.number(0, 15));
+  counter.fullness_ = static_cast<std::uint8_t>(in.number(0, 15));
+  switch (kind) {
+    case 0: counter.state_.emplace<Window>().load(in, now); break;
+    case 1: counter.state_.emplace<Bucket>().load(in, now); break;
+    case 2: {
+      auto& fixed = counter.state_.emplace<FixedCount>();
+      fixed.until = in.instant(Instant::max());
+      fixed.count = in.number(0, PackedReader::kMost);
+      break;
+    }
+    case 3: counter.state_.emplace<DistinctWindow>().load(in, now); break;
+    default: counter.state_.emplace<Sighting>().load(in, now); break;
+  }
+  if (!in.good() || !in.at_end()) return std::nullopt;
+  return counter;
 }
 
 }  // namespace replygate

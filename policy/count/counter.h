@@ -1,46 +1,74 @@
 #pragma once
 
+#include <string_view>
 #include <variant>
 
 #include "policy/count/distinct.h"
-#include "policy/count/limit.h"
 #include "policy/count/store.h"
+#include "policy/count/window.h"
 
 namespace replygate {
 
-// The state of one counter, whatever it measures. A value without a lock.
+// The state of one counter, whatever it measures: 64 octets where little happens. A value without a lock.
 class Counter {
  public:
   // Of a charge that was reserved; what its settlement needs.
   struct Hold {
+    Measure measure;
+    std::int64_t most = 0;
     std::int64_t cost = 0;
     DistinctWindow::Member member = 0;
-    Instant taken;
   };
 
+  Counter() = default;
   explicit Counter(const Measure& measure);
+
+  // Whether it counts as the measure does. False: the identity of the counter stands for something else now.
+  bool is(const Measure& measure) const { return state_.index() == measure.index(); }
 
   // `member`: the hash of the member that a Distinct charge names.
   Reading read(const Charge& charge, DistinctWindow::Member member, Instant now) const;
   // Counts for good, or sees.
   void add(const Charge& charge, DistinctWindow::Member member, Instant now);
   Hold reserve(const Charge& charge, DistinctWindow::Member member, Instant now);
-  void settle(const Hold& hold, Settlement settlement, Instant now);
-  // True once in a period.
-  bool warn(Instant now);
+  void give_back(const Hold& hold, Instant now);
+  // What was given back counts after all.
+  void keep(const Hold& hold, Instant now);
+  // True once in a period of the charge.
+  bool warn(const Measure& measure, Instant now);
 
+  bool held() const { return holds_ > 0; }
   bool idle(Instant now) const;
+  // How much is lost if it is forgotten: nothing for a key that came once, most for one near its limit.
+  unsigned worth() const { return (well_used() ? 256U : 0U) + visits_ * 16U + fullness_; }
+  bool well_used() const { return fullness_ > 1; }  // by more than a tenth or so of its limit
+  bool came_once() const { return visits_ <= 1 && !well_used(); }
+
+  // As for Window. Nothing where the octets make no sense.
+  void save(PackedWriter& out, Duration shift) const;
+  static std::optional<Counter> load(std::string_view octets, Instant now);
+
+  // For whoever keeps it: among those that have changed.
+  bool listed() const { return listed_; }
+  void list(bool listed) { listed_ = listed; }
 
  private:
   struct FixedCount {
+    Instant until{};
     std::int64_t count = 0;
     std::int64_t reserved = 0;
   };
 
-  Measure measure_;  // of the last charge
+  void visit(const Charge& charge, std::int64_t used);
+
   std::variant<Window, Bucket, FixedCount, DistinctWindow, Sighting> state_;
   Instant warned_until_{};
-  std::uint32_t holds_ = 0;  // not settled yet
+  std::uint32_t holds_ = 0;    // not settled yet
+  std::uint8_t visits_ = 0;    // decisions that charged it, 15 at the most
+  std::uint8_t fullness_ = 0;  // sixteenths of its limit at the last
+  bool listed_ = false;
 };
+
+static_assert(sizeof(Counter) <= 64);
 
 }  // namespace replygate

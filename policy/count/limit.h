@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -49,38 +48,6 @@ struct Limit {
   // The period alone: "1h", "day", "message", "session".
   std::string period_text() const;
   bool operator==(const Limit&) const = default;
-};
-
-// How much was used of one key in a sliding window: a log of charges, each in one of 100 slots a period, so that
-// in no interval of the period's length, wherever it begins, more is admitted than the limit, and room comes back
-// at the latest a hundredth of the period after it could. What is reserved counts until it is kept or given back,
-// however long that takes; it is kept with the time of keeping.
-//
-// A value without a lock. `now` should not run backwards; if it does, nothing is admitted too much.
-class Window {
- public:
-  std::int64_t used(Instant now, Duration period) const;  // reservations included
-  void add(std::int64_t cost, Instant now, Duration period);
-  void reserve(std::int64_t cost) { reserved_ += cost; }
-  void keep(std::int64_t cost, Instant now, Duration period);
-  void give_back(std::int64_t cost) { reserved_ -= cost; }
-
-  // When `cost` will have room within `most`, if nothing else is charged and no reservation is given back;
-  // nothing where that can't be told, because reservations hold the room or cost > most.
-  std::optional<Instant> room_at(std::int64_t cost, std::int64_t most, Instant now, Duration period) const;
-
-  bool idle(Instant now, Duration period) const { return reserved_ == 0 && used(now, period) == 0; }
-
- private:
-  struct Slot {
-    std::int64_t index;
-    std::int64_t count;
-  };
-
-  void drop_expired(Instant now, Duration period);
-
-  boost::container::small_vector<Slot, 1> slots_;  // ascending by index
-  std::int64_t reserved_ = 0;
 };
 
 }  // namespace replygate

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "policy/count/packed.h"
 #include "policy/time.h"
 
 namespace replygate {
@@ -24,11 +25,16 @@ class Sighting {
   // The key is seen; gives its state before.
   State see(Instant now, const Greylisting& rule);
   Instant first() const { return first_; }
-  bool idle(Instant now, const Greylisting& rule) const { return state(now, rule) == State::fresh; }
+  Instant idle_at() const { return idle_at_; }
+
+  // As for Window.
+  void save(PackedWriter& out, Duration shift) const;
+  void load(PackedReader& in, Instant now);
 
  private:
   Instant first_{};
   Instant last_{};
+  Instant idle_at_{};
   bool passed_ = false;
 };
 

@@ -20,9 +20,8 @@ struct Sliding {
 struct Fixed {  // until an instant, then never again: the counter's name says which period it is
   Instant until;
 };
-struct Distinct {
+struct Distinct {  // members
   Duration period{};
-  std::string member;
 };
 using Measure = std::variant<Sliding, Bucket::Rate, Fixed, Distinct, Greylisting>;
 
@@ -37,6 +36,8 @@ struct Charge {
   bool even_if_full = false;  // is counted whether or not its group is admitted; a sighting always is
   bool reserve = true;        // held until settled; else counted for good at once
   std::int64_t warn_at = 0;   // use that is worth a warning; 0: none is
+  std::string member;         // of Distinct
+  std::string was;            // what the counter was called before; its use is carried over; "": nothing
 };
 
 // The answer for one Charge.
@@ -52,9 +53,10 @@ struct Reading {
 using ReservationId = std::uint64_t;  // 0: nothing is reserved
 
 struct Readings {
-  bool available = false;         // false: the store did not answer in time; the rest is empty
-  std::vector<Reading> readings;  // one for each charge, in their order
+  // One for each charge, in their order, empty where the store cannot tell; or none at all: it did not answer in time.
+  std::vector<std::optional<Reading>> readings;
   ReservationId reservation = 0;
+  std::int64_t evicted = 0;  // counters that still counted and had to make room
 };
 
 enum class Settlement : std::uint8_t { keep, give_back };
@@ -63,6 +65,7 @@ enum class Settlement : std::uint8_t { keep, give_back };
 class Store {
  public:
   using Taken = std::function<void(Readings)>;
+  using Settled = std::function<void()>;
 
   Store() = default;
   Store(const Store&) = delete;
@@ -71,12 +74,14 @@ class Store {
 
   // Tests all charges and charges those groups in which every one has room, in one atomic step. With `admit` false
   // nothing is admitted: only charges that count even if full are charged. `done` is called exactly once, perhaps
-  // before take() returns, perhaps on another thread, at the latest when `patience` has passed.
-  // A reservation lives until it is settled; the caller owes exactly one settle() for each id that is not 0.
-  virtual void take(std::vector<Charge> charges, bool admit, Instant now, Duration patience, Taken done) = 0;
+  // before take() returns, perhaps on another thread, as soon as what was charged is as safe as the store promises.
+  // A reservation lives until it is settled; the caller owes exactly one settle() for each id that is not 0. What is
+  // not settled until the store's deadline, since its session died, is given back.
+  virtual void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) = 0;
 
-  // Turns a reservation into use, or returns it. Never fails from the caller's view; 0 does nothing.
-  virtual void settle(ReservationId id, Settlement settlement, Instant now) = 0;
+  // Turns reservations into use, or returns them. Ids of 0 do nothing. What is kept behind its deadline counts even if
+  // there is no room any more. `done` is called as that of take(); a failure is the store's own matter.
+  virtual void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) = 0;
 };
 
 }  // namespace replygate

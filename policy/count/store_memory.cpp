@@ -3,109 +3,320 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 
 namespace replygate {
+namespace {
 
-MemoryStore::MemoryStore() {
-  static_assert(crypto_shorthash_siphashx24_BYTES == sizeof(Key));
-  static_assert(crypto_shorthash_siphashx24_KEYBYTES == sizeof(secret_));
-  if (sodium_init() < 0) std::abort();
-  randombytes_buf(secret_.data(), secret_.size());
+constexpr int kLooksForIdle = 4;  // at each new counter
+constexpr std::size_t kLooksForCheap = 64;
+constexpr std::size_t kLooksForLess = 1024;  // where only counters that are well used were seen
+
+}  // namespace
+
+// The shards of a decision, locked in ascending order.
+class MemoryStore::Locks {
+ public:
+  Locks(std::array<Shard, kShards>& shards, std::uint64_t chosen) : shards_(shards), chosen_(chosen) {
+    each([](Shard& shard) { shard.mutex.lock(); });
+  }
+  ~Locks() {
+    each([](Shard& shard) { shard.mutex.unlock(); });
+  }
+  Locks(const Locks&) = delete;
+  Locks& operator=(const Locks&) = delete;
+
+  static std::uint64_t bit(const CounterKey& key) { return std::uint64_t{1} << shard_of(key); }
+
+ private:
+  template <typename Do>
+  void each(Do what) {
+    for (std::uint64_t rest = chosen_; rest != 0; rest &= rest - 1) {
+      what(shards_[static_cast<std::size_t>(std::countr_zero(rest))]);
+    }
+  }
+
+  std::array<Shard, kShards>& shards_;
+  std::uint64_t chosen_;
+};
+
+// One take() under way.
+struct MemoryStore::Decision {
+  const std::vector<Charge>& charges;
+  bool admit;
+  Instant now;
+  boost::container::small_vector<CounterKey, 4> keys;
+  boost::container::small_vector<DistinctWindow::Member, 4> members;
+  Readings result;
+  Held held;
+
+  bool group_fits(std::uint32_t group) const {
+    for (std::size_t i = 0; i < charges.size(); ++i) {
+      if (charges[i].group == group && !result.readings[i]->fits) return false;
+    }
+    return true;
+  }
+};
+
+MemoryStore::MemoryStore(const Bounds& bounds, const Secret& secret, bool saved)
+    : secret_(secret),
+      keys_of_shard_(static_cast<std::size_t>(bounds.keys) / kShards + 1),
+      reservation_(bounds.reservation),
+      saved_(saved),
+      shards_(std::make_unique<std::array<Shard, kShards>>()) {
+  static_assert(crypto_shorthash_siphashx24_BYTES == sizeof(CounterKey));
+  static_assert(crypto_shorthash_siphashx24_KEYBYTES == sizeof(Secret));
 }
 
-MemoryStore::Key MemoryStore::key_of(std::string_view text) const {
-  std::array<unsigned char, sizeof(Key)> hash{};
+MemoryStore::Secret MemoryStore::random_secret() {
+  if (sodium_init() < 0) std::abort();
+  Secret secret;
+  randombytes_buf(secret.data(), secret.size());
+  return secret;
+}
+
+CounterKey MemoryStore::key_of(std::string_view text) const {
+  std::array<unsigned char, sizeof(CounterKey)> hash{};
   crypto_shorthash_siphashx24(hash.data(), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
                               secret_.data());
-  Key key;
+  CounterKey key;
   std::memcpy(key.data(), hash.data(), sizeof key);
+  key[0] |= 1;  // never all 0; the shard is told by the other half, the place by the upper bits, too
   return key;
 }
 
-void MemoryStore::take(std::vector<Charge> charges, bool admit, Instant now, Duration /*patience*/, Taken done) {
-  Readings readings;
-  {
-    const std::lock_guard lock(mutex_);
-    readings = take_locked(charges, admit, now);
-  }
-  done(std::move(readings));
+void MemoryStore::take(std::vector<Charge> charges, bool admit, Instant now, Taken done) {
+  done(take_now(charges, admit, now));
 }
 
-DistinctWindow::Member MemoryStore::member_of(const Charge& c) const {
-  const auto* distinct = std::get_if<Distinct>(&c.measure);
-  return distinct == nullptr ? 0 : key_of(distinct->member)[0];
+void MemoryStore::settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) {
+  settle_now(ids, settlement, now);
+  done();
 }
 
-Reading MemoryStore::read(const Charge& c, const Key& key, Instant now) const {
-  const auto it = counters_.find(key);
-  return it == counters_.end() ? Counter(c.measure).read(c, 0, now) : it->second.read(c, member_of(c), now);
-}
-
-Readings MemoryStore::take_locked(const std::vector<Charge>& charges, bool admit, Instant now) {
-  if (counters_.size() >= sweep_at_) sweep(now);
-  Readings result{.available = true, .readings = {}, .reservation = 0};
-  result.readings.reserve(charges.size());
-  std::vector<Key> keys;
-  keys.reserve(charges.size());
+Readings MemoryStore::take_now(const std::vector<Charge>& charges, bool admit, Instant now) {
+  give_back_overdue(now);
+  Decision d{.charges = charges, .admit = admit, .now = now, .keys = {}, .members = {}, .result = {}, .held = {}};
+  std::uint64_t chosen = 0;
   for (const Charge& c : charges) {
-    keys.push_back(key_of(c.counter));
-    result.readings.push_back(read(c, keys.back(), now));
+    d.keys.push_back(key_of(c.counter));
+    d.members.push_back(c.member.empty() ? 0 : key_of(c.member)[1]);
+    chosen |= Locks::bit(d.keys.back());
+    if (!c.was.empty()) chosen |= Locks::bit(key_of(c.was));
   }
-  const auto group_fits = [&](std::uint32_t group) {
-    for (std::size_t i = 0; i < charges.size(); ++i) {
-      if (charges[i].group == group && !result.readings[i].fits) return false;
-    }
-    return true;
-  };
-  std::vector<Held> held;
-  for (std::size_t i = 0; i < charges.size(); ++i) {
-    const Charge& c = charges[i];
-    const bool counts = c.cost > 0 && (c.even_if_full || (admit && group_fits(c.group)));
-    if (counts) charge(c, keys[i], now, result.readings[i], held);
+  const Locks locks(*shards_, chosen);
+  look(d);
+  for (std::size_t i = 0; i < charges.size(); ++i) charge(d, i);
+  if (!d.held.items.empty()) {
+    const std::size_t number = shard_of(d.held.items.front().key);
+    Shard& shard = (*shards_)[number];
+    d.result.reservation = ++shard.last_id * kShards + number;
+    d.held.deadline = now + reservation_;
+    shard.held.emplace(d.result.reservation, std::move(d.held));
   }
-  if (!held.empty()) {
-    result.reservation = ++last_id_;
-    held_.emplace(result.reservation, std::move(held));
-  }
-  return result;
+  return std::move(d.result);
 }
 
-void MemoryStore::charge(const Charge& c, const Key& key, Instant now, Reading& reading, std::vector<Held>& held) {
-  Counter& counter = counters_.try_emplace(key, c.measure).first->second;
+void MemoryStore::look(Decision& d) {
+  d.result.readings.reserve(d.charges.size());
+  for (std::size_t i = 0; i < d.charges.size(); ++i) {
+    const Charge& c = d.charges[i];
+    if (!c.was.empty()) carry_over(c, d.keys[i], d.now);
+    const KeyTable::Entry* e = (*shards_)[shard_of(d.keys[i])].table.find(d.keys[i]);
+    d.result.readings.push_back(e != nullptr && e->counter.is(c.measure)
+                                    ? e->counter.read(c, d.members[i], d.now)
+                                    : Counter(c.measure).read(c, d.members[i], d.now));
+  }
+}
+
+// What was reserved under the old name is settled there; until then that counter serves for the new one.
+void MemoryStore::carry_over(const Charge& c, CounterKey& key, Instant now) {
+  Shard& shard = (*shards_)[shard_of(key)];
+  if (shard.table.find(key) != nullptr) return;
+  const CounterKey old_key = key_of(c.was);
+  Shard& old_shard = (*shards_)[shard_of(old_key)];
+  KeyTable::Entry* old = old_shard.table.find(old_key);
+  if (old == nullptr || !old->counter.is(c.measure)) return;
+  if (old->counter.held()) {
+    key = old_key;
+    return;
+  }
+  Counter counter = std::move(old->counter);
+  drop(old_shard, *old);
+  counter.list(false);
+  if (!counter.idle(now)) note_change(shard, shard.table.insert(key, std::move(counter)));
+}
+
+void MemoryStore::charge(Decision& d, std::size_t i) {
+  const Charge& c = d.charges[i];
+  if (c.cost == 0 || !(c.even_if_full || (d.admit && d.group_fits(c.group)))) return;
+  KeyTable::Entry& e = entry_for(c, d.keys[i], d.now, d.result.evicted);
   if (c.reserve) {
-    held.push_back({key, counter.reserve(c, member_of(c), now)});
+    d.held.items.push_back({d.keys[i], e.counter.reserve(c, d.members[i], d.now)});
   } else {
-    counter.add(c, member_of(c), now);
+    e.counter.add(c, d.members[i], d.now);
   }
-  if (c.warn_at > 0 && reading.used + reading.cost >= c.warn_at) reading.warn = counter.warn(now);
+  Reading& reading = *d.result.readings[i];
+  if (c.warn_at > 0 && reading.used + reading.cost >= c.warn_at) reading.warn = e.counter.warn(c.measure, d.now);
+  if (!c.reserve || reading.warn) note_change((*shards_)[shard_of(e.key)], e);
 }
 
-void MemoryStore::settle(ReservationId id, Settlement settlement, Instant now) {
-  if (id == 0) return;
-  const std::lock_guard lock(mutex_);
-  const auto it = held_.find(id);
-  if (it == held_.end()) return;
-  for (const Held& held : it->second) {
-    counters_.at(held.key).settle(held.hold, settlement, now);  // a counter with reservations is never swept
+KeyTable::Entry& MemoryStore::entry_for(const Charge& c, const CounterKey& key, Instant now, std::int64_t& evicted) {
+  Shard& shard = (*shards_)[shard_of(key)];
+  if (KeyTable::Entry* e = shard.table.find(key)) {
+    if (!e->counter.is(c.measure)) e->counter = Counter(c.measure);
+    return *e;
   }
-  held_.erase(it);
+  for (int i = 0; i < kLooksForIdle; ++i) {
+    KeyTable::Entry* e = shard.table.look_on();
+    if (e != nullptr && e->counter.idle(now)) drop(shard, *e);
+  }
+  if (shard.table.size() >= keys_of_shard_) make_room(shard, now, evicted);
+  return shard.table.insert(key, Counter(c.measure));
 }
 
-void MemoryStore::sweep(Instant now) {
-  erase_if(counters_, [&](const auto& item) { return item.second.idle(now); });
-  sweep_at_ = std::max<std::size_t>(1024, counters_.size() * 2);
+// What came once and never again goes before what comes often or is near its limit.
+void MemoryStore::make_room(Shard& shard, Instant now, std::int64_t& evicted) {
+  KeyTable::Entry* least = nullptr;
+  const std::size_t most = std::min(kLooksForLess, shard.table.places());
+  for (std::size_t looks = 0; looks < most; ++looks) {
+    if (looks >= kLooksForCheap && least != nullptr && !least->counter.well_used()) break;
+    KeyTable::Entry* e = shard.table.look_on();
+    if (e == nullptr || e->counter.held()) continue;
+    if (e->counter.idle(now)) return drop(shard, *e);
+    if (least == nullptr || e->counter.worth() < least->counter.worth()) least = e;
+    if (least->counter.came_once()) break;
+  }
+  if (least == nullptr) return;
+  ++evicted;
+  ++evictions_;
+  drop(shard, *least);
+}
+
+void MemoryStore::drop(Shard& shard, KeyTable::Entry& e) {
+  if (saved_) shard.changed.push_back(e.key);
+  shard.table.erase(e);
+}
+
+void MemoryStore::note_change(Shard& shard, KeyTable::Entry& e) {
+  if (!saved_ || e.counter.listed()) return;
+  e.counter.list(true);
+  shard.changed.push_back(e.key);
+}
+
+void MemoryStore::settle_now(const std::vector<ReservationId>& ids, Settlement settlement, Instant now) {
+  for (const ReservationId id : ids) {
+    if (id == 0) continue;
+    Shard& shard = (*shards_)[shard_of(id)];
+    Held held;
+    {
+      const std::lock_guard lock(shard.mutex);
+      const auto it = shard.held.find(id);
+      if (it == shard.held.end()) continue;
+      held = std::move(it->second);
+      shard.held.erase(it);
+    }
+    settle_held(held, settlement, now);
+  }
+}
+
+// One that is overdue was given back already; what is kept of it all the same is counted anew.
+void MemoryStore::settle_held(const Held& held, Settlement settlement, Instant now) {
+  const bool keep = settlement == Settlement::keep;
+  if (held.returned && !keep) return;
+  std::uint64_t chosen = 0;
+  for (const Item& item : held.items) chosen |= Locks::bit(item.key);
+  const Locks locks(*shards_, chosen);
+  for (const Item& item : held.items) {
+    Shard& shard = (*shards_)[shard_of(item.key)];
+    std::int64_t evicted = 0;
+    KeyTable::Entry& e = entry_for({.measure = item.hold.measure}, item.key, now, evicted);
+    if (!held.returned) e.counter.give_back(item.hold, now);
+    if (!keep) continue;
+    e.counter.keep(item.hold, now);
+    note_change(shard, e);
+  }
+}
+
+void MemoryStore::give_back_overdue(Instant now) {
+  Instant due = look_for_overdue_.load();
+  if (now < due || !look_for_overdue_.compare_exchange_strong(due, now + reservation_)) return;
+  Instant next = now + reservation_;
+  std::vector<Held> overdue;
+  for (Shard& shard : *shards_) {
+    const std::lock_guard lock(shard.mutex);
+    erase_if(shard.held,
+             [&](const auto& item) { return item.second.returned && item.second.deadline + 4 * reservation_ <= now; });
+    for (auto& [id, held] : shard.held) {
+      if (held.returned) continue;
+      if (held.deadline <= now) {
+        overdue.push_back(held);
+        held.returned = true;
+      } else {
+        next = std::min(next, held.deadline);
+      }
+    }
+  }
+  look_for_overdue_ = next;
+  for (const Held& held : overdue) settle_held(held, Settlement::give_back, now);
+}
+
+void MemoryStore::changes(std::size_t number, Instant now, Duration shift, std::vector<Change>& changes) {
+  Shard& shard = (*shards_)[number];
+  const std::lock_guard lock(shard.mutex);
+  PackedWriter out;
+  for (const CounterKey& key : std::exchange(shard.changed, {})) {
+    Change& change = changes.emplace_back(Change{key, {}});
+    KeyTable::Entry* e = shard.table.find(key);
+    if (e == nullptr) continue;
+    e->counter.list(false);
+    if (!e->counter.held() && e->counter.idle(now)) continue;
+    out.clear();
+    e->counter.save(out, shift);
+    change.state = out.octets();
+  }
+}
+
+void MemoryStore::list_again(const std::vector<Change>& changes) {
+  for (const Change& change : changes) {
+    Shard& shard = (*shards_)[shard_of(change.key)];
+    const std::lock_guard lock(shard.mutex);
+    KeyTable::Entry* e = shard.table.find(change.key);
+    if (e != nullptr) {
+      note_change(shard, *e);
+    } else {
+      shard.changed.push_back(change.key);
+    }
+  }
+}
+
+bool MemoryStore::restore(const CounterKey& key, Counter counter) {
+  Shard& shard = (*shards_)[shard_of(key)];
+  const std::lock_guard lock(shard.mutex);
+  if (shard.table.size() >= keys_of_shard_ || shard.table.find(key) != nullptr) return false;
+  shard.table.insert(key, std::move(counter));
+  return true;
 }
 
 std::size_t MemoryStore::counters() const {
-  const std::lock_guard lock(mutex_);
-  return counters_.size();
+  std::size_t sum = 0;
+  for (const Shard& shard : *shards_) {
+    const std::lock_guard lock(shard.mutex);
+    sum += shard.table.size();
+  }
+  return sum;
 }
 
 std::size_t MemoryStore::reservations() const {
-  const std::lock_guard lock(mutex_);
-  return held_.size();
+  std::size_t sum = 0;
+  for (const Shard& shard : *shards_) {
+    const std::lock_guard lock(shard.mutex);
+    sum +=
+        static_cast<std::size_t>(std::ranges::count_if(shard.held, [](const auto& h) { return !h.second.returned; }));
+  }
+  return sum;
 }
 
 }  // namespace replygate

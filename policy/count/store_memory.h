@@ -1,54 +1,101 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <boost/container/small_vector.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
-#include "policy/count/counter.h"
+#include "policy/count/key_table.h"
 #include "policy/count/store.h"
 
 namespace replygate {
 
-// The reference store: exact, in this process, gone with it. take() completes before it returns. Any thread.
-// Counters are found by a keyed 128-bit hash, so that nobody outside can make two keys collide.
+// Counters in this process: exact, gone with it unless somebody saves what changes. take() and settle() complete before
+// they return. Any thread. Counters are found by a keyed 128-bit hash, so that nobody outside can make two keys
+// collide, and spread over shards with a lock each; a decision locks those that it touches, in one order.
 class MemoryStore final : public Store {
  public:
-  MemoryStore();
+  using Secret = std::array<unsigned char, 16>;
+  struct Bounds {
+    std::int64_t keys = 1'000'000;                    // counters with reservations may exceed it
+    Duration reservation = std::chrono::minutes(15);  // until what is not settled is given back
+  };
+  // What has become of a counter since it was last asked for.
+  struct Change {
+    CounterKey key;
+    std::string state;  // of Counter::save(); "": it is gone
+  };
 
-  void take(std::vector<Charge> charges, bool admit, Instant now, Duration patience, Taken done) override;
-  void settle(ReservationId id, Settlement settlement, Instant now) override;
+  explicit MemoryStore() : MemoryStore(Bounds{}, random_secret(), false) {}
+  // With `saved`, changes are listed for changes().
+  MemoryStore(const Bounds& bounds, const Secret& secret, bool saved);
+  static Secret random_secret();
+
+  void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override;
+  void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override;
+
+  // Readings of take(), at once.
+  Readings take_now(const std::vector<Charge>& charges, bool admit, Instant now);
+  void settle_now(const std::vector<ReservationId>& ids, Settlement settlement, Instant now);
+
+  // Adds to `changes` what changed in one shard since the last call; those that are idle at `now` count as gone. Times
+  // are written as clocks show that are `shift` ahead.
+  static constexpr std::size_t kShards = 64;
+  void changes(std::size_t shard, Instant now, Duration shift, std::vector<Change>& changes);
+  // What could not be saved is listed again, unless it has changed since.
+  void list_again(const std::vector<Change>& changes);
+  // Puts a saved counter in its place. Before the first take(). False where it has no room.
+  bool restore(const CounterKey& key, Counter counter);
 
   std::size_t counters() const;      // kept at present, idle ones included
   std::size_t reservations() const;  // not yet settled
+  std::int64_t evictions() const { return evictions_; }
 
  private:
-  using Key = std::array<std::uint64_t, 2>;
-  struct KeyHash {
-    using is_avalanching = void;
-    std::size_t operator()(const Key& key) const { return key[0]; }
-  };
-  struct Held {
-    Key key;
+  struct Item {
+    CounterKey key;
     Counter::Hold hold;
   };
+  struct Held {
+    boost::container::small_vector<Item, 2> items;
+    Instant deadline;
+    bool returned = false;
+  };
+  struct alignas(64) Shard {
+    mutable std::mutex mutex;
+    // Guarded by mutex.
+    KeyTable table;
+    std::vector<CounterKey> changed;
+    boost::unordered_flat_map<ReservationId, Held> held;  // those whose first counter is here
+    std::uint64_t last_id = 0;
+  };
+  struct Decision;
+  class Locks;
 
-  Key key_of(std::string_view text) const;
-  DistinctWindow::Member member_of(const Charge& charge) const;
-  Readings take_locked(const std::vector<Charge>& charges, bool admit, Instant now);
-  Reading read(const Charge& charge, const Key& key, Instant now) const;
-  void charge(const Charge& charge, const Key& key, Instant now, Reading& reading, std::vector<Held>& held);
-  void sweep(Instant now);
+  static std::size_t shard_of(const CounterKey& key) { return key[1] % kShards; }
+  static std::size_t shard_of(ReservationId id) { return id % kShards; }
+  CounterKey key_of(std::string_view text) const;
+  void look(Decision& d);
+  void carry_over(const Charge& charge, CounterKey& key, Instant now);
+  void charge(Decision& d, std::size_t i);
+  KeyTable::Entry& entry_for(const Charge& charge, const CounterKey& key, Instant now, std::int64_t& evicted);
+  void make_room(Shard& shard, Instant now, std::int64_t& evicted);
+  void drop(Shard& shard, KeyTable::Entry& entry);
+  void note_change(Shard& shard, KeyTable::Entry& entry);
+  void give_back_overdue(Instant now);
+  void settle_held(const Held& held, Settlement settlement, Instant now);
 
-  // Constant after construction.
-  std::array<unsigned char, 16> secret_{};
-
-  mutable std::mutex mutex_;
-  // Guarded by mutex_.
-  boost::unordered_flat_map<Key, Counter, KeyHash> counters_;
-  boost::unordered_flat_map<ReservationId, std::vector<Held>> held_;
-  ReservationId last_id_ = 0;
-  std::size_t sweep_at_ = 1024;
+  const Secret secret_;
+  const std::size_t keys_of_shard_;
+  const Duration reservation_;
+  const bool saved_;
+  std::unique_ptr<std::array<Shard, kShards>> shards_;
+  std::atomic<Instant> look_for_overdue_{Instant{}};
+  std::atomic<std::int64_t> evictions_{0};
 };
 
 }  // namespace replygate

@@ -110,7 +110,7 @@ SeededState seed_state(const std::string& path, const ReadSource& read, const Po
   }
   const bool failed = context.failed();
   Loaded result = context.finish(nullptr);
-  if (!failed) store.take(loader.take(), false, now, std::chrono::seconds(1), [](const Readings&) {});
+  if (!failed) store.take(loader.take(), false, now, [](const Readings&) {});
   return {std::move(result.diagnostics), std::move(result.sources)};
 }
 

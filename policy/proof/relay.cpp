@@ -132,7 +132,7 @@ class Prover {
   // Plays the counterexample through the path that the daemon takes, as far as facts can be given from outside.
   bool passes() {
     MemoryStore store;
-    Gate gate(store, std::chrono::milliseconds(50));
+    Gate gate(store);
     References references(1);
     NoRecords sink;
     Session session(std::shared_ptr<const Policy>(std::shared_ptr<const Policy>(), &policy_), {gate, sink, references},

@@ -60,7 +60,7 @@ class Player::Sink final : public RecordSink {
 };
 
 Player::Player(std::shared_ptr<const Policy> policy, Witness* witness)
-    : policy_(std::move(policy)), gate_(store_, std::chrono::milliseconds(50), witness) {}
+    : policy_(std::move(policy)), gate_(store_, witness) {}
 
 // One session on its way through its events; nothing is said any more once the message as a whole is refused.
 class Player::Dialogue {

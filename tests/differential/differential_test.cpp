@@ -155,7 +155,7 @@ struct Side {
   std::string address;
   std::shared_ptr<const Policy> policy;
   MemoryStore store;
-  Gate gate{store, std::chrono::milliseconds(50)};
+  Gate gate{store};
   References references{1};
   RecordsByClient records;
   Clock clock;

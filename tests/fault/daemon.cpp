@@ -103,8 +103,10 @@ double Daemon::cpu_seconds() const {
   return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
-double Daemon::resident_mib() const {
-  std::istringstream fields(content(fmt::format("/proc/{}/statm", pid_)));
+double Daemon::resident_mib() const { return test::resident_mib(pid_); }
+
+double resident_mib(pid_t pid) {
+  std::istringstream fields(content(fmt::format("/proc/{}/statm", pid)));
   double total = 0;
   double resident = 0;
   fields >> total >> resident;

@@ -45,4 +45,6 @@ class Daemon {
   pid_t pid_ = -1;
 };
 
+double resident_mib(pid_t pid);
+
 }  // namespace replygate::test

@@ -7,9 +7,9 @@
 namespace replygate::test {
 
 struct GoalOptions {
-  std::string binary;      // of replygate
-  bool full = false;       // the whole test, else a short form
-  bool sanitized = false;  // figures of time and memory mean nothing
+  std::string binary;  // of replygate
+  bool full = false;   // the whole test, else a short form
+  bool small = false;  // figures of time and memory are not judged, as under a sanitizer; less is played
 };
 
 // Each plays one test of the reliability goals and reports its figures.
@@ -21,6 +21,9 @@ void mutated_packets(const GoalOptions& options, Report& report);  // G20
 void idle_peers(const GoalOptions& options, Report& report);       // G21
 void soak(const GoalOptions& options, Report& report);             // G29
 void order_attacks(const GoalOptions& options, Report& report);    // G32
+void exact_counting(const GoalOptions& options, Report& report);   // G9
+void exact_model(const GoalOptions& options, Report& report);      // G13
+void flood_of_keys(const GoalOptions& options, Report& report);    // G16
 void two_writes(const GoalOptions& options, Report& report);       // delayed acknowledgements over TCP
 
 }  // namespace replygate::test

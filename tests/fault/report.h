@@ -22,6 +22,13 @@ class Report {
     fmt::print("{:<4} {:<58} {:>16}  {:<12} not judged\n", id, what, fmt::format("{:.6g} {}", figure, unit),
                fmt::format("<= {:.6g}", limit));
   }
+  void measured_at_least(std::string_view id, std::string_view what, double figure, double limit,
+                         std::string_view unit) {
+    const std::string shown = fmt::format("{:.6g} {}", figure, unit);
+    const std::string least = fmt::format(">= {:.6g}", limit);
+    if (!loose_) return line(id, what, shown, least, figure >= limit);
+    fmt::print("{:<4} {:<58} {:>16}  {:<12} not judged\n", id, what, shown, least);
+  }
   void exactly(std::string_view id, std::string_view what, long figure, long limit) {
     line(id, what, std::to_string(figure), fmt::format("= {}", limit), figure == limit);
   }

@@ -43,15 +43,17 @@ class SlowStore final : public Store {
  public:
   explicit SlowStore(std::chrono::milliseconds time) : time_(time), thread_([this] { run(); }) {}
   ~SlowStore() override = default;  // its process ends before
-  void take(std::vector<Charge> charges, bool admit, Instant now, Duration patience, Taken done) override {
+  void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override {
     const std::lock_guard lock(mutex_);
     work_.push_back({std::chrono::steady_clock::now() + time_,
-                     [this, charges = std::move(charges), admit, now, patience, done = std::move(done)] {
-                       store_.take(charges, admit, now, patience, done);
+                     [this, charges = std::move(charges), admit, now, done = std::move(done)] {
+                       store_.take(charges, admit, now, done);
                      }});
     changed_.notify_one();
   }
-  void settle(ReservationId id, Settlement settlement, Instant now) override { store_.settle(id, settlement, now); }
+  void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
+    store_.settle(std::move(ids), settlement, now, std::move(done));
+  }
 
  private:
   void run() {
@@ -88,7 +90,7 @@ class NoRecords final : public RecordSink {
   const auto policy = policy_from("[milter]\nlisten = \"" + listen +
                                   "\"\n[[rule]]\nname = \"q\"\nlimit = \"1M recipients / 1h\"\nreply = 452\n");
   SlowStore store(std::chrono::milliseconds(300));
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   NoRecords sink;
   References references(1);
   const Clock clock;

@@ -79,7 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2) return 0;
   static const Clock clock;
   MemoryStore store;
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   Sink sink;
   References references(1);
   Traffic traffic;

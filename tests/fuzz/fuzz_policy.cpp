@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   if (run_tests(loaded.policy, tests).results.size() != tests.size()) std::abort();
   MemoryStore store;
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   References references(1);
   Nowhere sink;
   Session session(loaded.policy, {gate, sink, references}, {});

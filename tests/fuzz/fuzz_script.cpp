@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   MemoryStore store;
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   const auto& steps = std::get<std::vector<ScriptStep>>(parsed);
   const auto lines = play_script(steps, policy(), gate, Instant(std::chrono::hours(490000)));
   if (lines.size() != steps.size() || store.reservations() != 0) std::abort();

@@ -40,7 +40,7 @@ class World {
   Instant now{std::chrono::hours(490000)};
   std::shared_ptr<const Policy> policy;
   MemoryStore store;
-  Gate gate{store, std::chrono::milliseconds(50)};
+  Gate gate{store};
   References references{1};
   Records records;
 };

@@ -8,6 +8,7 @@
 #include "policy/count/bucket.h"
 #include "policy/count/distinct.h"
 #include "policy/count/sighting.h"
+#include "policy/count/window.h"
 
 namespace replygate {
 namespace {
@@ -18,6 +19,64 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr Instant kStart{hours(490000)};
+
+TEST(Window, RoomComesBackWithinAHundredthOfThePeriod) {
+  for (int offset = 0; offset < 200; ++offset) {
+    const Instant at = kStart + seconds(offset);
+    Window window;
+    window.add(1, at, hours(1));
+    EXPECT_EQ(window.used(at + hours(1), hours(1)), 1);
+    EXPECT_EQ(window.used(at + hours(1) + seconds(36), hours(1)), 0);
+    const auto room = window.room_at(1, 1, at, hours(1));
+    ASSERT_TRUE(room);
+    EXPECT_GE(*room, at + hours(1));
+    EXPECT_LE(*room, at + hours(1) + seconds(36));
+    EXPECT_EQ(window.used(*room, hours(1)), 0);
+    EXPECT_EQ(window.used(*room - Duration(1), hours(1)), 1);
+  }
+}
+
+TEST(Window, ReservationsCountUntilSettled) {
+  Window window;
+  window.reserve(3);
+  EXPECT_EQ(window.used(kStart, minutes(1)), 3);
+  EXPECT_EQ(window.used(kStart + hours(5), minutes(1)), 3);  // a slow client holds its room
+  EXPECT_EQ(window.room_at(1, 3, kStart, minutes(1)), std::nullopt);
+  window.give_back(3);
+  window.add(2, kStart + hours(5), minutes(1));
+  EXPECT_EQ(window.used(kStart + hours(5) + minutes(1), minutes(1)), 2);
+  EXPECT_LE(window.idle_at(), kStart + hours(5) + minutes(1) + seconds(1));
+}
+
+TEST(Window, AClockThatRunsBackwardsAdmitsNothingMore) {
+  Window window;
+  window.add(5, kStart, hours(1));
+  window.add(5, kStart - minutes(30), hours(1));
+  EXPECT_EQ(window.used(kStart, hours(1)), 10);
+  EXPECT_EQ(window.used(kStart + minutes(59), hours(1)), 10);
+}
+
+// Against an exact log: whatever the steps of time, in no interval of the period more than the limit is admitted.
+TEST(Window, NeverAdmitsMoreThanTheLimitInAnyInterval) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 50; ++round) {
+    const Duration period = seconds(1 + static_cast<int>(random() % 7200));
+    const auto most = static_cast<std::int64_t>(1 + random() % 50);
+    Window window;
+    std::deque<Instant> admitted;
+    Instant now = kStart + Duration(static_cast<std::int64_t>(random() % 1000000));
+    for (int i = 0; i < 2000; ++i) {
+      now += Duration(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(period.count() / 10 + 1)));
+      while (!admitted.empty() && admitted.front() + period < now) admitted.pop_front();
+      const auto exact = static_cast<std::int64_t>(admitted.size());
+      ASSERT_GE(window.used(now, period), exact);
+      if (window.used(now, period) + 1 > most) continue;
+      window.add(1, now, period);
+      admitted.push_back(now);
+      ASSERT_LE(static_cast<std::int64_t>(admitted.size()), most);
+    }
+  }
+}
 
 TEST(Bucket, GivesItsDepthAtOnceAndThenAsItIsFilled) {
   const Bucket::Rate rate{60, hours(1)};
@@ -42,17 +101,17 @@ TEST(Bucket, SaysWhenThereIsRoom) {
   EXPECT_EQ(bucket.room_at(1, 50, kStart, {0, hours(1)}), std::nullopt);
 }
 
-// What came back by itself while it was reserved is not given back a second time.
-TEST(Bucket, GivesBackNoMoreThanWasTaken) {
+TEST(Bucket, ReservationsCountUntilTheyAreGivenBack) {
   const Bucket::Rate rate{60, hours(1)};
   Bucket bucket;
   bucket.add(10, kStart, rate);
-  bucket.add(20, kStart + minutes(5), rate);
+  bucket.reserve(20);
   EXPECT_EQ(bucket.used(kStart + minutes(5), rate), 25);
-  bucket.give_back(10, kStart, kStart + minutes(5), rate);
-  EXPECT_EQ(bucket.used(kStart + minutes(5), rate), 20);
-  bucket.give_back(100, kStart + minutes(5), kStart + minutes(5), rate);
-  EXPECT_EQ(bucket.used(kStart + minutes(5), rate), 0);
+  EXPECT_EQ(bucket.used(kStart + hours(5), rate), 20);
+  EXPECT_EQ(bucket.room_at(31, 50, kStart, rate), std::nullopt);  // reservations hold it
+  EXPECT_EQ(bucket.room_at(30, 50, kStart, rate), kStart + minutes(10));
+  bucket.give_back(20);
+  EXPECT_EQ(bucket.used(kStart + minutes(5), rate), 5);
 }
 
 // In no interval more than depth + n per period, whatever the numbers.
@@ -103,12 +162,14 @@ TEST(DistinctWindow, CountsEachMemberOnce) {
 TEST(DistinctWindow, ReservationsCountUntilTheyAreSettled) {
   DistinctWindow window;
   const Duration hour = hours(1);
-  window.reserve(1, kStart);
-  window.reserve(1, kStart);
+  window.reserve(1, kStart, hour);
+  window.reserve(1, kStart, hour);
   EXPECT_EQ(window.used(kStart + hours(9)), 1);
-  window.give_back(1);
+  window.give_back(1, kStart);
   EXPECT_EQ(window.used(kStart + hours(9)), 1);
-  window.keep(1, kStart + hours(9), hour);
+  window.give_back(1, kStart + hours(9));
+  EXPECT_EQ(window.used(kStart + hours(9)), 0);
+  window.add(1, kStart + hours(9), hour);
   EXPECT_EQ(window.used(kStart + hours(9)), 1);
   EXPECT_EQ(window.used(kStart + hours(11)), 0);
 }
@@ -124,8 +185,8 @@ TEST(DistinctWindow, SaysWhenThereIsRoom) {
   EXPECT_GE(*room, kStart + hour);
   EXPECT_LE(*room, kStart + hour + hour / 100);
   EXPECT_EQ(window.room_at(0, kStart), std::nullopt);
-  window.reserve(3, kStart);
-  window.reserve(4, kStart);
+  window.reserve(3, kStart, hour);
+  window.reserve(4, kStart, hour);
   EXPECT_EQ(window.room_at(1, kStart), std::nullopt);  // reservations hold it
 }
 
@@ -146,7 +207,7 @@ TEST(Sighting, ARetryThatComesTooLateBeginsAnew) {
   const Greylisting rule{.delay = minutes(5), .retry_within = hours(24), .remember = hours(24 * 36)};
   Sighting s;
   s.see(kStart, rule);
-  EXPECT_TRUE(s.idle(kStart + hours(24), rule));
+  EXPECT_EQ(s.idle_at(), kStart + hours(24));
   EXPECT_EQ(s.see(kStart + hours(24), rule), Sighting::State::fresh);
   EXPECT_EQ(s.first(), kStart + hours(24));
 }

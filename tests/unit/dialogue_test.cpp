@@ -19,12 +19,14 @@ constexpr std::string_view kLocalError = "451 4.3.0 Local error in processing, t
 class LateStore final : public Store {
  public:
   explicit LateStore(MemoryStore& store) : store_(store) {}
-  void take(std::vector<Charge> charges, bool admit, Instant now, Duration patience, Taken done) override {
-    held_ = [this, charges = std::move(charges), admit, now, patience, done = std::move(done)] {
-      store_.take(charges, admit, now, patience, done);
+  void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override {
+    held_ = [this, charges = std::move(charges), admit, now, done = std::move(done)] {
+      store_.take(charges, admit, now, done);
     };
   }
-  void settle(ReservationId id, Settlement settlement, Instant now) override { store_.settle(id, settlement, now); }
+  void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
+    store_.settle(std::move(ids), settlement, now, std::move(done));
+  }
   bool holds() const { return held_ != nullptr; }
   void answer() { std::exchange(held_, nullptr)(); }
 
@@ -362,7 +364,7 @@ TEST(Dialogue, UnknownCommandsOfTheClientGoOn) {
 TEST(Dialogue, ADecisionMayComeLater) {
   World world(kPolicy);
   LateStore store(world.store);
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   Mta mta(world, gate);
   mta.begin();
   mta.hear(mail_packet("<a@x.example>"));

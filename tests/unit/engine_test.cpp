@@ -50,16 +50,18 @@ class OtherThreadStore final : public Store {
     changed_.notify_one();
     thread_.join();
   }
-  void take(std::vector<Charge> charges, bool admit, Instant now, Duration patience, Taken done) override {
+  void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override {
     {
       const std::lock_guard lock(mutex_);
-      work_.push_back([this, charges = std::move(charges), admit, now, patience, done = std::move(done)] {
-        store_.take(charges, admit, now, patience, done);
+      work_.push_back([this, charges = std::move(charges), admit, now, done = std::move(done)] {
+        store_.take(charges, admit, now, done);
       });
     }
     changed_.notify_one();
   }
-  void settle(ReservationId id, Settlement settlement, Instant now) override { store_.settle(id, settlement, now); }
+  void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
+    store_.settle(std::move(ids), settlement, now, std::move(done));
+  }
   void let(bool answer) {
     {
       const std::lock_guard lock(mutex_);
@@ -141,7 +143,7 @@ class EngineTest : public ::testing::Test {
   std::string listen_;
   std::shared_ptr<const Policy> policy_;
   MemoryStore store_;
-  Gate gate_{store_, std::chrono::milliseconds(50)};
+  Gate gate_{store_};
   References references_{1};
   LockedRecords records_;
   Clock clock_;
@@ -361,7 +363,7 @@ TEST_F(EngineTest, ConnectionsAreBoundedAndWaitTheirTurn) {
 TEST_F(EngineTest, DecisionsMayComeFromOtherThreads) {
   use("threads = 3", "[[rule]]\nname = \"q\"\nlimit = \"100 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
   OtherThreadStore store;
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   const auto door = serve(gate);
   std::vector<std::thread> peers;
   std::atomic<int> kept = 0;
@@ -380,7 +382,7 @@ TEST_F(EngineTest, DecisionsMayComeFromOtherThreads) {
 TEST_F(EngineTest, APeerMayGoWhileADecisionIsUnderWay) {
   use("", "[[rule]]\nname = \"q\"\nlimit = \"1 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
   OtherThreadStore store;
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   const auto door = serve(gate);
   store.let(false);
   {
@@ -402,7 +404,7 @@ TEST_F(EngineTest, APeerMayGoWhileADecisionIsUnderWay) {
 TEST_F(EngineTest, AStopWaitsForDecisions) {
   use("", "[[rule]]\nname = \"q\"\nlimit = \"1 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
   OtherThreadStore store;
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   const auto door = serve(gate);
   store.let(false);
   auto mta = session();
@@ -418,7 +420,7 @@ TEST_F(EngineTest, AStopWaitsForDecisions) {
 TEST_F(EngineTest, ALongDecisionAtTheEndGivesSignsOfLife) {
   use("", "[[rule]]\nname = \"q\"\nlimit = \"100 bytes / 1h\"\nreply = \"quota-exceeded\"\n");
   OtherThreadStore store;
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   const auto door = serve(gate);
   auto mta = session();
   mta.ask(mail_packet("<a@x.example>"));

@@ -10,16 +10,19 @@ namespace {
 // Answers when the test says so, or never in time.
 class SlowStore final : public Store {
  public:
-  void take(std::vector<Charge> charges, bool, Instant, Duration, Taken done) override {
+  void take(std::vector<Charge> charges, bool, Instant, Taken done) override {
     charges_ = charges.size();
     done_ = std::move(done);
   }
-  void settle(ReservationId id, Settlement settlement, Instant) override {
-    if (id != 0) settled.emplace_back(id, settlement);
+  void settle(std::vector<ReservationId> ids, Settlement settlement, Instant, Settled done) override {
+    for (const ReservationId id : ids) {
+      if (id != 0) settled.emplace_back(id, settlement);
+    }
+    done();
   }
   void answer(std::int64_t used, std::int64_t most) {
-    Readings readings{.available = true, .readings = {}, .reservation = 7};
-    readings.readings.resize(charges_, {.used = used, .fits = used < most, .room_at = std::nullopt});
+    Readings readings{.readings = {}, .reservation = 7};
+    readings.readings.resize(charges_, Reading{.used = used, .fits = used < most, .room_at = std::nullopt});
     done_(std::move(readings));
   }
   void time_out() { done_({}); }
@@ -48,7 +51,7 @@ class GateTest : public ::testing::Test {
   Instant now_{std::chrono::hours(490000)};
   std::shared_ptr<const Policy> policy_;
   SlowStore store_;
-  Gate gate_{store_, std::chrono::milliseconds(50)};
+  Gate gate_{store_};
   Records records_;
   References references_{1};
   std::unique_ptr<Session> session_;

@@ -121,7 +121,7 @@ TEST(Script, PlaysADialogue) {
       "CONNECT 192.0.2.66 bad.example\nQUIT\n");
   ASSERT_TRUE(std::holds_alternative<std::vector<ScriptStep>>(parsed));
   MemoryStore store;
-  Gate gate(store, std::chrono::milliseconds(50));
+  Gate gate(store);
   std::vector<std::string> codes;
   for (const ScriptLine& line :
        play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, Instant(std::chrono::hours(1)))) {

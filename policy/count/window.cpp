@@ -1,0 +1,107 @@
+#include "policy/count/window.h"
+
+#include <algorithm>
+
+namespace replygate {
+namespace {
+
+constexpr std::int64_t kMostSlots = 1000;  // that a state may hold; there are no more than 102
+
+std::int64_t width(Duration period) { return std::max<std::int64_t>(period.count() / 100, 1); }
+
+}  // namespace
+
+namespace hundredth {
+
+std::int64_t of(Instant at, Duration period) { return at.time_since_epoch().count() / width(period); }
+
+Instant expiry(std::int64_t index, Duration period) { return Instant(Duration((index + 1) * width(period))) + period; }
+
+std::int64_t shifted(std::int64_t index, Duration period, Duration shift) {
+  const std::int64_t wide = width(period);
+  const std::int64_t begin = index * wide + shift.count();
+  return begin / wide + (begin % wide > 0 ? 1 : 0);
+}
+
+}  // namespace hundredth
+
+template <typename Visit>
+void Window::each(Visit visit) const {
+  if (older_) {
+    for (const Slot& slot : *older_) visit(slot);
+  }
+  if (last_.count > 0) visit(last_);
+}
+
+std::int64_t Window::used(Instant now, Duration period) const {
+  std::int64_t sum = reserved_;
+  each([&](const Slot& slot) {
+    if (hundredth::expiry(slot.index, period) > now) sum += slot.count;
+  });
+  return sum;
+}
+
+void Window::drop_expired(Instant now, Duration period) {
+  const auto expired = [&](const Slot& slot) { return hundredth::expiry(slot.index, period) <= now; };
+  if (older_) {
+    older_->erase(older_->begin(), std::ranges::find_if_not(*older_, expired));
+    if (older_->empty()) older_.reset();
+  }
+  if (expired(last_)) last_ = {};
+}
+
+void Window::add(std::int64_t cost, Instant now, Duration period) {
+  if (cost == 0) return;
+  drop_expired(now, period);
+  period_ = period;
+  const std::int64_t index = hundredth::of(now, period);
+  if (last_.count > 0 && last_.index >= index) {
+    last_.count += cost;
+    return;
+  }
+  if (last_.count > 0) {
+    if (!older_) older_ = std::make_unique<std::vector<Slot>>();
+    older_->push_back(last_);
+  }
+  last_ = {index, cost};
+}
+
+std::optional<Instant> Window::room_at(std::int64_t cost, std::int64_t most, Instant now, Duration period) const {
+  std::int64_t in_use = used(now, period);
+  if (in_use + cost <= most) return now;
+  std::optional<Instant> result;
+  each([&](const Slot& slot) {
+    const Instant gone = hundredth::expiry(slot.index, period);
+    if (gone <= now || result) return;
+    in_use -= slot.count;
+    if (in_use + cost <= most) result = gone;
+  });
+  return result;
+}
+
+Instant Window::idle_at() const { return last_.count > 0 ? hundredth::expiry(last_.index, period_) : Instant{}; }
+
+void Window::save(PackedWriter& out, Duration shift) const {
+  out.duration(period_);
+  out.number(static_cast<std::int64_t>(older_ ? older_->size() : 0) + (last_.count > 0 ? 1 : 0));
+  std::int64_t before = 0;  // what is near is written in few octets
+  each([&](const Slot& slot) {
+    const std::int64_t index = hundredth::shifted(slot.index, period_, shift);
+    out.number(index - before);
+    out.number(slot.count);
+    before = index;
+  });
+}
+
+void Window::load(PackedReader& in, Instant now) {
+  const Duration period = in.duration();
+  std::int64_t index = 0;
+  for (std::int64_t left = in.number(0, kMostSlots); left > 0 && in.good(); --left) {
+    index += in.number(0, PackedReader::kMost);
+    const std::int64_t count = in.number(1, PackedReader::kMost);
+    if (index > PackedReader::kMost / width(period)) in.fail();
+    if (in.good()) add(count, std::min(Instant(Duration(index * width(period))), now), period);
+  }
+}
+
+}  // namespace replygate

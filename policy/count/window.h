@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "policy/count/packed.h"
+#include "policy/time.h"
+
+namespace replygate {
+
+// The hundredths of a period in which charges are counted together, so that room comes back at the latest a hundredth
+// of the period after it could.
+namespace hundredth {
+std::int64_t of(Instant at, Duration period);
+// The first instant at which charges of that hundredth no longer count.
+Instant expiry(std::int64_t index, Duration period);
+// The same hundredth where clocks show `shift` more; never an earlier one.
+std::int64_t shifted(std::int64_t index, Duration period, Duration shift);
+}  // namespace hundredth
+
+// How much was used of one key in a sliding window: a log of charges, so that in no interval of the period's length,
+// wherever it begins, more is admitted than the limit. What is reserved counts until it is given back; what is
+// kept of it is then added.
+//
+// A value without a lock. `now` should not run backwards; if it does, nothing is admitted too much.
+class Window {
+ public:
+  std::int64_t used(Instant now, Duration period) const;  // reservations included
+  void add(std::int64_t cost, Instant now, Duration period);
+  void reserve(std::int64_t cost) { reserved_ += cost; }
+  void give_back(std::int64_t cost) { reserved_ -= cost; }
+
+  // When `cost` will have room within `most`, if nothing else is charged and no reservation is given back;
+  // nothing where that can't be told, because reservations hold the room or cost > most.
+  std::optional<Instant> room_at(std::int64_t cost, std::int64_t most, Instant now, Duration period) const;
+
+  Duration period() const { return period_; }
+  Instant idle_at() const;  // from when on nothing is used, reservations aside
+
+  // Without reservations, on clocks that show `shift` more.
+  void save(PackedWriter& out, Duration shift) const;
+  void load(PackedReader& in, Instant now);
+
+ private:
+  struct Slot {
+    std::int64_t index = 0;
+    std::int64_t count = 0;
+  };
+
+  template <typename Visit>
+  void each(Visit visit) const;
+  void drop_expired(Instant now, Duration period);
+
+  Duration period_{};                         // of the last charge
+  Slot last_;                                 // the newest; count 0: there is none
+  std::unique_ptr<std::vector<Slot>> older_;  // ascending by index; null where there is none, which is common
+  std::int64_t reserved_ = 0;
+};
+
+}  // namespace replygate
