@@ -18,6 +18,10 @@ class Clock {
   virtual Instant now() const {
     return wall_ + std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - steady_);
   }
+  // How much more the wall clock shows by now.
+  virtual Duration wall_ahead() const {
+    return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()) - now();
+  }
 
  private:
   Instant wall_ = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());

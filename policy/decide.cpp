@@ -72,10 +72,10 @@ class Decider {
  private:
   bool visit(const Candidate& candidate) {
     const Rule& rule = *candidate.rule;
-    if (candidate.holds == Truth::unknown) return unknown(candidate);
+    if (candidate.holds == Truth::unknown) return unknown(candidate, rule.on_unknown == OnUnknown::skip);
     if (candidate.count == 0) return answer(candidate, nullptr, "");
     for (std::size_t i = candidate.first; i < candidate.first + candidate.count; ++i) {
-      if (!readings_[i]) return unknown(candidate);
+      if (!readings_[i]) return unknown(candidate, rule.on_store_error == OnStoreError::accept);
     }
     return rule.greylist ? visit_greylist(candidate) : visit_limits(candidate);
   }
@@ -162,10 +162,10 @@ class Decider {
     return true;
   }
 
-  bool unknown(const Candidate& candidate) {
+  bool unknown(const Candidate& candidate, bool skip) {
     const Rule& rule = *candidate.rule;
     verdict_.unknown.push_back(&rule);
-    if (rule.on_unknown == OnUnknown::skip || std::holds_alternative<Tag>(rule.outcome)) return false;
+    if (skip || std::holds_alternative<Tag>(rule.outcome)) return false;
     const Classification& error = *find_classification("local-error");
     const std::string text(error.text);
     return refuse(candidate, {.rule = &rule,
@@ -243,6 +243,7 @@ void merge(Verdict& verdict, Verdict&& later) {
   append(verdict.sightings, std::move(later.sightings));
   append(verdict.observed_actions, std::move(later.observed_actions));
   append(verdict.headers, std::move(later.headers));
+  verdict.evicted += later.evicted;
   if (later.kind == Verdict::Kind::pass) return;
   verdict.kind = later.kind;
   verdict.accepted_by = later.accepted_by;

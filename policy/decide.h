@@ -58,11 +58,12 @@ struct Verdict {
   std::vector<const Rule*> unknown;           // rules that could not be judged
   std::vector<LimitUse> limits;               // every limit compared, up to the rule that answered
   std::vector<SightingUse> sightings;
+  std::int64_t evicted = 0;  // counters that were forgotten before their time, since the store was full
 
   // No rule had anything to say, not even in observe mode.
   bool empty() const {
     return kind == Kind::pass && observed.empty() && observed_actions.empty() && unknown.empty() && limits.empty() &&
-           sightings.empty() && headers.empty();
+           sightings.empty() && headers.empty() && evicted == 0;
   }
 };
 

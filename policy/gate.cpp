@@ -114,6 +114,7 @@ void Gate::finish(const std::shared_ptr<Case>& shared, Readings answer) {
   Judgement judgement{.verdict = decide(c.facts, c.charges, c.readings, {c.now, c.ref}),
                       .reservation = answer.reservation,
                       .message_counters = {}};
+  judgement.verdict.evicted = answer.evicted;
   if (witness_ != nullptr) {
     witness_->judged(c.policy, c.facts, c.question, c.charges, c.readings, judgement.verdict);
   }

@@ -126,7 +126,9 @@ std::string rule_text(const Rule& rule, std::size_t number) {
          outcome_text(rule) + line("mode", to_string(rule.mode)) +
          (rule.share < Rule::kWhole ? line("share", fmt::format("{}.{:02}%", rule.share / 100, rule.share % 100))
                                     : "") +
-         line("on_unknown", to_string(rule.on_unknown));
+         line("on_unknown", to_string(rule.on_unknown)) +
+         (rule.has_limits() ? line("on_store_error", to_string(rule.on_store_error)) : "") +
+         (rule.was.empty() ? "" : line("was", rule.was));
 }
 
 std::string mailbox_text(const MailboxSource& mailbox) {
@@ -134,6 +136,15 @@ std::string mailbox_text(const MailboxSource& mailbox) {
   return fmt::format("mailbox    {}, timeout {}\n",
                      mailbox.source ? mailbox.source->text() : fmt::format("quota_status {}", mailbox.quota_status),
                      format_duration(mailbox.timeout));
+}
+
+std::string store_text(const StoreSettings& store) {
+  const bool on_disk = store.backend == StoreSettings::Backend::sqlite;
+  const std::string disk = fmt::format("{}, durability {}, if_unusable {}, ", store.path,
+                                       store.durability == StoreSettings::Durability::commit ? "commit" : "window",
+                                       store.if_unusable == StoreSettings::Unusable::memory ? "memory" : "stop");
+  return fmt::format("store      {} {}max_keys {}, reservation_timeout {}\n", on_disk ? "sqlite" : "memory",
+                     on_disk ? disk : "", store.max_keys, format_duration(store.reservation_timeout));
 }
 
 std::string bounds_text(const Settings& settings) {
@@ -155,6 +166,9 @@ std::string Place::text() const { return fmt::format("{}:{}", file, line); }
 std::string_view to_string(Engine engine) { return engine == Engine::asio ? "asio" : "libmilter"; }
 std::string_view to_string(Mode mode) { return mode == Mode::enforce ? "enforce" : "observe"; }
 std::string_view to_string(OnUnknown on_unknown) { return on_unknown == OnUnknown::skip ? "skip" : "tempfail"; }
+std::string_view to_string(OnStoreError on_store_error) {
+  return on_store_error == OnStoreError::accept ? "accept" : "tempfail";
+}
 std::string_view to_string(Count count) { return count == Count::accepted ? "accepted" : "attempts"; }
 
 const Limits* Overrides::find(std::string_view key) const {
@@ -232,6 +246,7 @@ std::string Policy::text() const {
                       site_.ipv6_prefix, site_.subaddress, site_.zone.name());
   text += fmt::format("site       default domain {}, relay {}\n", site_.default_domain,
                       site_.relay_by_mta ? "mta" : "policy");
+  text += store_text(settings_.store);
   text += mailbox_text(settings_.mailbox);
   std::size_t number = 0;
   for (const Rule& rule : rules_) {

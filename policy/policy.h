@@ -68,10 +68,12 @@ struct Pool {
 
 enum class Mode : std::uint8_t { enforce, observe };
 enum class OnUnknown : std::uint8_t { skip, tempfail };
+enum class OnStoreError : std::uint8_t { tempfail, accept };
 enum class Count : std::uint8_t { accepted, attempts };
 
 std::string_view to_string(Mode mode);
 std::string_view to_string(OnUnknown on_unknown);
+std::string_view to_string(OnStoreError on_store_error);
 std::string_view to_string(Count count);
 
 // The limits of one key; none: the key is exempt.
@@ -107,6 +109,8 @@ struct Rule {
   std::vector<AddedHeader> headers;  // of what is let through
   std::int64_t share = kWhole;       // of keys for which it is enforced; observed for others
   OnUnknown on_unknown = OnUnknown::tempfail;
+  OnStoreError on_store_error = OnStoreError::tempfail;  // where its counters cannot be read
+  std::string was;                                       // a name that it had before; "": none
   Mode mode = Mode::enforce;
   Outcome outcome;
 
@@ -160,6 +164,20 @@ struct DoorBounds {
   std::int64_t threads = 0;                              // 0: one for two cores, at most 4
 };
 
+// Where counters live.
+struct StoreSettings {
+  enum class Backend : std::uint8_t { memory, sqlite };
+  enum class Durability : std::uint8_t { window, commit };
+  enum class Unusable : std::uint8_t { stop, memory };  // what a file that cannot be used at start leads to
+
+  Backend backend = Backend::sqlite;
+  std::string path = "/var/lib/replygate/state.db";
+  Durability durability = Durability::window;
+  Unusable if_unusable = Unusable::stop;
+  std::int64_t max_keys = 1'000'000;
+  Duration reservation_timeout = std::chrono::minutes(15);  // until what a dead session has reserved is given back
+};
+
 // Where mailbox_used comes from; neither source nor service: it is unknown.
 struct MailboxSource {
   std::optional<DataSource> source;  // lines or rows "user used limit"
@@ -179,6 +197,7 @@ struct Settings {
   std::vector<std::string> log_sinks = {"stdout"};  // "stdout", "file:/path"
   LogFormat log_format = LogFormat::json;
   MailboxSource mailbox;
+  StoreSettings store;
 };
 
 // Who we are.

@@ -119,6 +119,7 @@ void write_lists(FieldWriter& fields, const Verdict& verdict) {
     }
     fields.close();
   }
+  if (verdict.evicted > 0) fields.number("evicted", verdict.evicted);
   if (!verdict.sightings.empty()) {
     fields.open_list("greylist");
     for (const SightingUse& use : verdict.sightings) {

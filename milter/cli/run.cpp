@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -13,17 +14,16 @@
 #include "milter/cli/test_report.h"
 #include "milter/door/delegation.h"
 #include "milter/door/door.h"
+#include "milter/log/say.h"
 #include "milter/log/sinks.h"
 #include "milter/lookup/list_watch.h"
 #include "milter/lookup/mailboxes.h"
-#include "policy/count/store_memory.h"
+#include "milter/store/open_store.h"
 
 namespace replygate {
 namespace {
 
 constexpr std::chrono::milliseconds kStopPatience{8000};
-
-void say(std::string_view text) { fmt::print(stderr, "replygate: {}\n", text); }
 
 // SIGPIPE is ignored: a log's reader that goes away is an error of its write, not the end of the process.
 sigset_t block_signals() {
@@ -67,8 +67,16 @@ int serve(const std::shared_ptr<const Policy>& policy, ListWatch& lists, const s
     return kUnavailable;
   }
   const Clock clock;
-  MemoryStore store;
-  Gate gate(store);
+  StoreHealth health;
+  // Who takes over handed sockets waits for the counters, too; who does not is a second daemon by mistake.
+  const bool takes_over = std::ranges::all_of(settings.listen, [](const auto& at) { return at.starts_with("fd:"); });
+  auto store =
+      open_store(settings.store, clock, health, takes_over ? settings.bounds.drain + kStopPatience : Duration{});
+  if (!store) {
+    say(store.error());
+    return kUnavailable;
+  }
+  Gate gate(**store);
   References references(random_seed());
   auto mailboxes = open_mailboxes(settings.mailbox);
   if (!mailboxes) {

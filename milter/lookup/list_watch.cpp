@@ -7,14 +7,13 @@
 #include <cstdio>
 
 #include "milter/files.h"
+#include "milter/log/say.h"
 #include "policy/scenario/test_run.h"
 
 namespace replygate {
 namespace {
 
 constexpr std::chrono::seconds kPause{1};
-
-void say(std::string_view text) { fmt::print(stderr, "replygate: {}\n", text); }
 
 std::string stamp_of_file(const std::string& path) {
   struct stat s {};

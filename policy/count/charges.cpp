@@ -45,14 +45,21 @@ bool in_share(const Rule& rule, const std::optional<Key>& key) {
 }
 
 constexpr char kEnd = '\x1f';  // in no rule's name
+constexpr std::string_view kEscalate = "escalate\x1f";
 
-std::string counter_of(const Rule& rule, std::string_view what, const Key& key) {
-  std::string counter = rule.name;
-  counter += kEnd;
-  counter += what;
-  counter += kEnd;
-  counter += key.identity;
-  return counter;
+// Names the counter of an ask, and what it was called under the former name of the rule.
+void name_counter(Ask& ask, const Rule& rule, std::string_view what, const Key& key) {
+  const auto under = [&](std::string_view name) {
+    std::string counter;
+    for (const std::string_view part : {name, what}) {
+      counter += part;
+      counter += kEnd;
+    }
+    counter += key.identity;
+    return counter;
+  };
+  ask.counter = under(rule.name);
+  if (!rule.was.empty()) ask.was = under(rule.was);
 }
 
 std::int64_t cost_of(const Limit& limit, const Facts& facts) {
@@ -124,27 +131,29 @@ class Walk {
 
   void add_sightings(const Candidate& candidate, const Key& key) {
     const Rule& rule = *candidate.rule;
-    add(candidate, {.rule = &rule,
-                    .purpose = Ask::Purpose::sighting,
-                    .key = key.shown,
-                    .counter = counter_of(rule, "greylist", key)});
+    Ask sighting{.rule = &rule, .purpose = Ask::Purpose::sighting, .key = key.shown};
+    name_counter(sighting, rule, "greylist", key);
+    add(candidate, std::move(sighting));
     if (rule.greylist->after == 0) return;
     const Pool* pool = pool_of(rule, facts_.connection);
     std::string client = pool != nullptr ? pool->name : facts_.connection.net;
     const Key of_client{.shown = client, .identity = client};
-    add(candidate, {.rule = &rule,
-                    .purpose = Ask::Purpose::client,
-                    .limit = {.most = std::numeric_limits<std::int64_t>::max(), .period = rule.greylist->remember},
-                    .key = std::move(client),
-                    .counter = counter_of(rule, "client", of_client),
-                    .cost = 0});
+    Ask passed{.rule = &rule,
+               .purpose = Ask::Purpose::client,
+               .limit = {.most = std::numeric_limits<std::int64_t>::max(), .period = rule.greylist->remember},
+               .key = std::move(client),
+               .cost = 0};
+    name_counter(passed, rule, "client", of_client);
+    add(candidate, std::move(passed));
   }
 
   void add_escalations(Candidate& candidate, const Key& key) {
     for (const Escalation& step : candidate.rule->escalate) {
       Ask ask = ask_for(*candidate.rule, step.after, key, facts_);
       ask.purpose = Ask::Purpose::escalation;
-      ask.counter = "escalate" + (kEnd + ask.counter);
+      for (std::string* counter : {&ask.counter, &ask.was}) {
+        if (!counter->empty()) counter->insert(0, kEscalate);
+      }
       ask.cost = 0;
       add(candidate, std::move(ask));
       ++candidate.escalations;
@@ -203,7 +212,7 @@ Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& f
     ask.until = span.end;
   }
   if (limit.unit == Unit::distinct_recipients) ask.member = value_text({Fact::recipient, ""}, facts);
-  ask.counter = counter_of(rule, what, key);
+  name_counter(ask, rule, what, key);
   return ask;
 }
 
@@ -213,7 +222,8 @@ Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool re
                 .cost = ask.cost,
                 .group = group,
                 .even_if_full = even_if_full,
-                .reserve = reserve};
+                .reserve = reserve,
+                .was = ask.was};
   const Limit& limit = ask.limit;
   if (ask.purpose == Ask::Purpose::sighting) {
     charge.measure = *ask.rule->greylist;

@@ -41,6 +41,7 @@ struct Ask {
   Limit limit;
   std::string key;      // for people: "alice@example.org", several facts joined by '|'
   std::string counter;  // identity of the counter
+  std::string was;      // its identity before the rule was renamed, "" where it was not
   std::string member;   // of distinct_recipients
   Instant until;        // of a calendar period
   std::int64_t cost = 1;

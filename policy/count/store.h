@@ -57,6 +57,7 @@ struct Readings {
   std::vector<std::optional<Reading>> readings;
   ReservationId reservation = 0;
   std::int64_t evicted = 0;  // counters that still counted and had to make room
+  bool counted = false;      // something was counted for good
 };
 
 enum class Settlement : std::uint8_t { keep, give_back };

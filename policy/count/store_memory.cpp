@@ -160,7 +160,9 @@ void MemoryStore::charge(Decision& d, std::size_t i) {
   }
   Reading& reading = *d.result.readings[i];
   if (c.warn_at > 0 && reading.used + reading.cost >= c.warn_at) reading.warn = e.counter.warn(c.measure, d.now);
-  if (!c.reserve || reading.warn) note_change((*shards_)[shard_of(e.key)], e);
+  if (c.reserve && !reading.warn) return;
+  note_change((*shards_)[shard_of(e.key)], e);
+  d.result.counted = true;
 }
 
 KeyTable::Entry& MemoryStore::entry_for(const Charge& c, const CounterKey& key, Instant now, std::int64_t& evicted) {
@@ -276,6 +278,15 @@ void MemoryStore::changes(std::size_t number, Instant now, Duration shift, std::
     out.clear();
     e->counter.save(out, shift);
     change.state = out.octets();
+  }
+}
+
+void MemoryStore::list_all() {
+  for (Shard& shard : *shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (std::size_t i = 0; i < shard.table.places(); ++i) {
+      if (KeyTable::Entry* e = shard.table.look_on()) note_change(shard, *e);
+    }
   }
 }
 

@@ -34,6 +34,7 @@ class MemoryStore final : public Store {
   // With `saved`, changes are listed for changes().
   MemoryStore(const Bounds& bounds, const Secret& secret, bool saved);
   static Secret random_secret();
+  const Secret& secret() const { return secret_; }
 
   void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override;
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override;
@@ -48,6 +49,7 @@ class MemoryStore final : public Store {
   void changes(std::size_t shard, Instant now, Duration shift, std::vector<Change>& changes);
   // What could not be saved is listed again, unless it has changed since.
   void list_again(const std::vector<Change>& changes);
+  void list_all();
   // Puts a saved counter in its place. Before the first take(). False where it has no room.
   bool restore(const CounterKey& key, Counter counter);
 

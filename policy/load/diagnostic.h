@@ -73,6 +73,7 @@ enum class Rg : std::uint16_t {
   empty_list = 1505,
   unsupported = 1601,
   engine = 1602,
+  store = 1603,
   open_relay = 1701,
   relay_undecided = 1702,
   test_failed = 1801,

@@ -95,6 +95,8 @@ constexpr std::array kTable = {
            "The proof found neither a way through the rules nor that there is none."},
     RgInfo{Rg::test_failed, "test failed", "The policy does not answer as its own test expects."},
     RgInfo{Rg::test_wrong, "test not understood", "A test says who sends what to whom, and what is expected."},
+    RgInfo{Rg::store, "store settings that do not fit together",
+           "A key of [store] that the chosen backend does not have, or a value that it cannot use."},
     RgInfo{Rg::unsupported, "not in this version", "The language has this, the installed version does not yet."},
 };
 // clang-format on

@@ -14,14 +14,16 @@ constexpr std::string_view kMilter[] = {"listen",        "engine",          "on_
                                         "drain_timeout", "max_connections", "threads"};
 constexpr std::string_view kPolicyService[] = {"listen"};
 constexpr std::string_view kSite[] = {"local_domains", "relay_domains", "trusted_networks", "default_domain", "relay"};
-constexpr std::string_view kStore[] = {"backend"};
+constexpr std::string_view kStore[] = {"backend",     "path",     "durability",
+                                       "if_unusable", "max_keys", "reservation_timeout"};
 constexpr std::string_view kLog[] = {"decisions", "format"};
 constexpr std::string_view kKeys[] = {"ipv4_prefix", "ipv6_prefix", "subaddress", "timezone"};
 constexpr std::string_view kMailbox[] = {"file", "sqlite", "query", "quota_status", "timeout"};
 constexpr std::string_view kReply[] = {"class", "code", "enhanced", "text"};
-constexpr std::string_view kRule[] = {"name",     "when",    "unless", "per",      "limit",      "count",  "burst",
-                                      "override", "warn_at", "reply",  "escalate", "greylist",   "accept", "hold",
-                                      "discard",  "header",  "mode",   "share",    "on_unknown", "at"};
+constexpr std::string_view kRule[] = {"name",       "when",     "unless",  "per",           "limit",    "count",
+                                      "burst",      "override", "warn_at", "reply",         "escalate", "greylist",
+                                      "accept",     "hold",     "discard", "header",        "mode",     "share",
+                                      "on_unknown", "at",       "was",     "on_store_error"};
 constexpr std::string_view kGreylist[] = {"delay", "retry_within", "remember", "known_after", "pools"};
 constexpr std::string_view kEscalate[] = {"after", "reply"};
 constexpr std::string_view kList[] = {"file", "sqlite", "query"};
@@ -60,13 +62,9 @@ constexpr std::array kSections = {
 };
 
 constexpr std::string_view kPlannedTop[] = {"notify"};
-constexpr std::string_view kPlannedStore[] = {"path", "durability", "max_keys"};
-constexpr std::string_view kPlannedRule[] = {"was", "on_store_error"};
 
 constexpr std::array kPlanned = {
     Section{"", kPlannedTop},
-    Section{"store", kPlannedStore},
-    Section{"rule", kPlannedRule},
 };
 
 }  // namespace

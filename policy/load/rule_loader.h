@@ -23,6 +23,8 @@ class RuleLoader {
  private:
   // rules.cpp: what every rule has.
   void name();
+  void former_name();
+  void store_error();
   void conditions(const Entry& entry, std::vector<Condition>& target);
   void header_conditions(const Entry& entry, std::vector<Condition>& target);
   std::optional<FactRef> fact(std::string_view name, const Region& at);

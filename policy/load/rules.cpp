@@ -12,11 +12,19 @@ namespace {
 constexpr std::pair<std::string_view, Mode> kModes[] = {{"enforce", Mode::enforce}, {"observe", Mode::observe}};
 constexpr std::pair<std::string_view, OnUnknown> kOnUnknown[] = {{"skip", OnUnknown::skip},
                                                                  {"tempfail", OnUnknown::tempfail}};
+constexpr std::pair<std::string_view, OnStoreError> kOnStoreError[] = {{"tempfail", OnStoreError::tempfail},
+                                                                       {"accept", OnStoreError::accept}};
 constexpr std::pair<std::string_view, Count> kCounts[] = {{"accepted", Count::accepted}, {"attempts", Count::attempts}};
 constexpr std::pair<std::string_view, Stage> kStageWords[] = {
     {"connect", Stage::connect}, {"helo", Stage::helo},     {"mail", Stage::mail},      {"rcpt", Stage::rcpt},
     {"data", Stage::data},       {"header", Stage::header}, {"message", Stage::message}};
 constexpr std::string_view kOutcomes[] = {"reply", "accept", "hold", "discard"};
+
+bool is_rule_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {
+    return is_alpha(c) || is_digit(c) || c == '-' || c == '_' || c == '.';
+  });
+}
 
 std::string source_of(const Node& node) {
   switch (node.kind) {
@@ -50,6 +58,8 @@ std::vector<Rule> RuleLoader::load() {
   word("mode", kModes, rule_.mode);
   word("on_unknown", kOnUnknown, rule_.on_unknown);
   word("count", kCounts, rule_.count);
+  former_name();
+  store_error();
   if (const Entry* e = table_.find("header")) headers(e->value);
   outcome();
   return std::move(parts_);
@@ -61,14 +71,28 @@ void RuleLoader::name() {
     context_.error(Rg::missing_key, table_.region, "a rule needs a name", "logs and counters name it");
   } else if (context_.expect(e->value, Node::Kind::string, "name")) {
     rule_.name = e->value.string;
-    const bool good = !rule_.name.empty() && rule_.name.size() <= 64 && std::ranges::all_of(rule_.name, [](char c) {
-      return is_alpha(c) || is_digit(c) || c == '-' || c == '_' || c == '.';
-    });
-    if (!good) {
+    if (!is_rule_name(rule_.name)) {
       context_.error(Rg::not_a_choice, e->value.region, "a rule's name has 1 to 64 letters, digits, '-', '_' or '.'",
                      "logs, counters and metrics carry it");
     }
   }
+}
+
+void RuleLoader::former_name() {
+  const Entry* e = table_.find("was");
+  if (e == nullptr || !context_.expect(e->value, Node::Kind::string, "was")) return;
+  if (is_rule_name(e->value.string)) {
+    rule_.was = e->value.string;
+  } else {
+    context_.error(Rg::not_a_choice, e->value.region, fmt::format("\"{}\" was no rule's name", e->value.string),
+                   "write the name that the rule had before");
+  }
+}
+
+// Without a word of its own, a store that fails is one more fact that cannot be known.
+void RuleLoader::store_error() {
+  rule_.on_store_error = rule_.on_unknown == OnUnknown::skip ? OnStoreError::accept : OnStoreError::tempfail;
+  word("on_store_error", kOnStoreError, rule_.on_store_error);
 }
 
 std::optional<FactRef> RuleLoader::fact(std::string_view name, const Region& at) {
@@ -298,6 +322,22 @@ void RuleLoader::check_recipient_facts(Stage stage, const Region& at) {
                  "the rule names a fact of one recipient: let it be judged at rcpt");
 }
 
+namespace {
+
+// Two rules must not count in the same counters.
+void check_former_name(Context& context, const Node& table, const std::map<std::string, Region>& names) {
+  const Entry* was = table.find("was");
+  if (was == nullptr) return;
+  const auto same = names.find(was->value.string);
+  if (same == names.end()) return;
+  Diagnostic& d = context.error(Rg::defined_twice, was->value.region,
+                                fmt::format("the rule \"{}\" is still there", was->value.string),
+                                "a rule takes over the counters of one that is gone");
+  d.secondary = Label{same->second, "here"};
+}
+
+}  // namespace
+
 std::vector<Rule> load_rules(Context& context, Patterns& patterns, Replies& replies, const RuleDefaults& defaults,
                              const std::vector<const Node*>& tables) {
   std::vector<Rule> result;
@@ -318,6 +358,7 @@ std::vector<Rule> load_rules(Context& context, Patterns& patterns, Replies& repl
       d.secondary = Label{before->second, "the first one"};
     }
   }
+  for (const Node* table : tables) check_former_name(context, *table, names);
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include "policy/load/list_source.h"
 #include "policy/load/milter_settings.h"
 #include "policy/load/quantities.h"
+#include "policy/load/store_settings.h"
 #include "policy/mail/domain.h"
 
 namespace replygate {
@@ -65,7 +66,7 @@ Settings SettingsLoader::load() {
     if (const Entry* e = table->find("listen")) settings.policy_service = parse_socket(context_, e->value);
   }
   if (const Node* table = section("log")) load_log(*table, settings);
-  if (const Node* table = section("store")) load_store(*table);
+  if (const Node* table = section("store")) settings.store = load_store_settings(context_, *table);
   if (const Node* table = section("mailbox")) load_mailbox(*table, settings);
   return settings;
 }
@@ -96,19 +97,6 @@ void SettingsLoader::add_sink(const Node& node, Settings& settings) {
   } else {
     context_.error(Rg::not_a_choice, node.region, fmt::format("\"{}\" is no place for a log", text),
                    "write \"stdout\" or \"file:/path\"");
-  }
-}
-
-void SettingsLoader::load_store(const Node& table) {
-  context_.check_keys(table, "store", "[store]");
-  const Entry* e = table.find("backend");
-  if (e == nullptr || !context_.expect(e->value, Node::Kind::string, "backend")) return;
-  if (e->value.string == "sqlite" || e->value.string == "redis") {
-    context_.error(Rg::unsupported, e->value.region, fmt::format("this version has no store \"{}\"", e->value.string),
-                   "write backend = \"memory\"; counters then begin anew at each start");
-  } else if (e->value.string != "memory") {
-    context_.error(Rg::not_a_choice, e->value.region, fmt::format("there is no store \"{}\"", e->value.string),
-                   "write backend = \"memory\"");
   }
 }
 

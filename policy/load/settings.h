@@ -31,7 +31,6 @@ class SettingsLoader {
   void load_mailbox(const Node& table, Settings& settings);
   void load_zone(const Node& table, Site& site);
   void load_log(const Node& table, Settings& settings);
-  void load_store(const Node& table);
   void load_keys(const Node& table, Site& site);
   void add_sink(const Node& node, Settings& settings);
   unsigned prefix(const Node& table, std::string_view key, unsigned standard, unsigned most);

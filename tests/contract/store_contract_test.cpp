@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "milter/store/sqlite_store.h"
 #include "policy/count/store_memory.h"
+#include "tests/support/folder.h"
 
 namespace replygate {
 namespace {
@@ -26,14 +29,21 @@ struct Maker {
 class StoreContract : public ::testing::TestWithParam<Maker> {
  protected:
   Readings take(std::vector<Charge> charges, bool admit = true) {
-    Readings result;
-    store_->take(std::move(charges), admit, now_, [&](Readings r) { result = std::move(r); });
+    std::promise<Readings> told;
+    store_->take(std::move(charges), admit, now_, [&](Readings r) { told.set_value(std::move(r)); });
+    Readings result = told.get_future().get();
     EXPECT_TRUE(std::ranges::all_of(result.readings, [](const auto& r) { return r.has_value(); }));
     return result;
   }
 
   static Charge charge(std::string counter, std::int64_t most, std::int64_t cost = 1) {
     return {.counter = std::move(counter), .measure = Sliding{hours(1)}, .most = most, .cost = cost};
+  }
+
+  void settle(std::vector<ReservationId> ids, Settlement settlement) {
+    std::promise<void> done;
+    store_->settle(std::move(ids), settlement, now_, [&] { done.set_value(); });
+    done.get_future().wait();
   }
 
   std::int64_t used(const std::string& counter) { return take({charge(counter, 1)}, false).readings.at(0)->used; }
@@ -47,7 +57,7 @@ TEST_P(StoreContract, AdmitsToTheLimitAndNoFurther) {
     const Readings r = take({charge("a", 5)});
     EXPECT_TRUE(r.readings[0]->fits);
     EXPECT_EQ(r.readings[0]->used, i);
-    store_->settle({r.reservation}, Settlement::keep, now_, [] {});
+    settle({r.reservation}, Settlement::keep);
   }
   const Readings r = take({charge("a", 5)});
   EXPECT_FALSE(r.readings[0]->fits);
@@ -69,11 +79,11 @@ TEST_P(StoreContract, ReservationsAreKeptOrGivenBack) {
   const ReservationId returned = take({charge("a", 2)}).reservation;
   EXPECT_NE(kept, returned);
   EXPECT_EQ(used("a"), 2);
-  store_->settle({returned}, Settlement::give_back, now_, [] {});
+  settle({returned}, Settlement::give_back);
   EXPECT_EQ(used("a"), 1);
   now_ += minutes(9);
   EXPECT_EQ(used("a"), 1);
-  store_->settle({kept}, Settlement::keep, now_, [] {});
+  settle({kept}, Settlement::keep);
   now_ += hours(1);
   EXPECT_EQ(used("a"), 1);
   now_ += seconds(36);
@@ -82,10 +92,10 @@ TEST_P(StoreContract, ReservationsAreKeptOrGivenBack) {
 
 TEST_P(StoreContract, SettlingTwiceOrNothingIsHarmless) {
   const ReservationId id = take({charge("a", 2)}).reservation;
-  store_->settle({id}, Settlement::give_back, now_, [] {});
-  store_->settle({id}, Settlement::keep, now_, [] {});
-  store_->settle({0}, Settlement::keep, now_, [] {});
-  store_->settle({123456789}, Settlement::keep, now_, [] {});
+  settle({id}, Settlement::give_back);
+  settle({id}, Settlement::keep);
+  settle({0}, Settlement::keep);
+  settle({123456789}, Settlement::keep);
   EXPECT_EQ(used("a"), 0);
 }
 
@@ -95,7 +105,7 @@ TEST_P(StoreContract, ReservationsOfADeadSessionEndAtTheirDeadline) {
   EXPECT_EQ(used("a"), 2);
   now_ += seconds(1);
   EXPECT_EQ(used("a"), 0);
-  store_->settle({id}, Settlement::give_back, now_, [] {});
+  settle({id}, Settlement::give_back);
   EXPECT_EQ(used("a"), 0);
 }
 
@@ -103,16 +113,14 @@ TEST_P(StoreContract, WhatIsKeptAfterItsDeadlineCounts) {
   const ReservationId id = take({charge("a", 3, 2)}).reservation;
   now_ += minutes(16);
   EXPECT_TRUE(take({charge("a", 3, 2)}).readings[0]->fits);
-  store_->settle({id}, Settlement::keep, now_, [] {});
+  settle({id}, Settlement::keep);
   EXPECT_EQ(used("a"), 4);
 }
 
 TEST_P(StoreContract, ManyAreSettledAtOnce) {
   std::vector<ReservationId> ids = {0};
   for (int i = 0; i < 3; ++i) ids.push_back(take({charge("a", 9), charge("b" + std::to_string(i), 9)}).reservation);
-  bool done = false;
-  store_->settle(ids, Settlement::keep, now_, [&] { done = true; });
-  EXPECT_TRUE(done);
+  settle(ids, Settlement::keep);
   now_ += minutes(20);
   EXPECT_EQ(used("a"), 3);
   EXPECT_EQ(used("b2"), 1);
@@ -135,7 +143,7 @@ TEST_P(StoreContract, ARenamedCounterWaitsForReservations) {
   Charge renamed = charge("new", 5, 3);
   renamed.was = "old";
   EXPECT_FALSE(take({renamed}).readings[0]->fits);
-  store_->settle({id}, Settlement::keep, now_, [] {});
+  settle({id}, Settlement::keep);
   EXPECT_EQ(take({renamed}).readings[0]->used, 3);
 }
 
@@ -180,7 +188,7 @@ TEST_P(StoreContract, WithoutAdmissionNothingIsCharged) {
 TEST_P(StoreContract, ManyKeysComeAndGo) {
   for (int i = 0; i < 20000; ++i) {
     const Readings r = take({charge("key" + std::to_string(i), 5)});
-    store_->settle({r.reservation}, Settlement::keep, now_, [] {});
+    settle({r.reservation}, Settlement::keep);
     if (i % 1000 == 0) now_ += hours(1);
   }
   EXPECT_EQ(used("key19999"), 1);
@@ -198,15 +206,10 @@ TEST_P(StoreContract, IsExactUnderThreads) {
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < kAttempts; ++i) {
-          ReservationId id = 0;
-          bool fits = false;
-          store_->take({charge(counter, kMost)}, true, now_, [&](const Readings& r) {
-            id = r.reservation;
-            fits = r.readings[0]->fits;
-          });
-          if (!fits) continue;
+          const Readings r = take({charge(counter, kMost)});
+          if (!r.readings[0]->fits) continue;
           const bool keep = (i + t) % 3 != 0;
-          store_->settle({id}, keep ? Settlement::keep : Settlement::give_back, now_, [] {});
+          settle({r.reservation}, keep ? Settlement::keep : Settlement::give_back);
           if (keep) ++admitted;
         }
       });
@@ -232,7 +235,7 @@ TEST_P(StoreContract, WhatABucketGaveIsTakenBack) {
   const Charge two{.counter = "b", .measure = Bucket::Rate{60, hours(1)}, .most = 3, .cost = 2};
   const Readings r = take({two});
   EXPECT_FALSE(take({two}).readings[0]->fits);
-  store_->settle({r.reservation}, Settlement::give_back, now_, [] {});
+  settle({r.reservation}, Settlement::give_back);
   EXPECT_TRUE(take({two}).readings[0]->fits);
 }
 
@@ -240,7 +243,7 @@ TEST_P(StoreContract, AFixedPeriodEndsAtItsInstant) {
   const Charge one{.counter = "day 1", .measure = Fixed{now_ + hours(5)}, .most = 1};
   const Readings r = take({one});
   EXPECT_EQ(take({one}).readings[0]->room_at, now_ + hours(5));
-  store_->settle({r.reservation}, Settlement::keep, now_, [] {});
+  settle({r.reservation}, Settlement::keep);
   now_ += hours(5) - std::chrono::microseconds(1);
   EXPECT_FALSE(take({one}).readings[0]->fits);
 }
@@ -255,7 +258,7 @@ TEST_P(StoreContract, MembersAreCountedOnce) {
   const Readings b = take({member("b")});
   EXPECT_FALSE(take({member("c")}).readings[0]->fits);
   EXPECT_TRUE(take({member("a")}).readings[0]->fits);
-  store_->settle({b.reservation}, Settlement::give_back, now_, [] {});
+  settle({b.reservation}, Settlement::give_back);
   EXPECT_TRUE(take({member("c")}).readings[0]->fits);
 }
 
@@ -294,8 +297,32 @@ TEST_P(StoreContract, AWarningComesOnceInAPeriod) {
   EXPECT_TRUE(take({one}).readings[0]->warn);
 }
 
+// A store with a folder of its own.
+template <StoreSettings::Durability durability>
+std::unique_ptr<Store> on_disk() {
+  struct OnDisk final : Store {
+    OnDisk() {
+      const StoreSettings settings{.path = folder.file("state.db"), .durability = durability};
+      store = SqliteStore::open(settings, clock, health).value();
+    }
+    void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override {
+      store->take(std::move(charges), admit, now, std::move(done));
+    }
+    void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
+      store->settle(std::move(ids), settlement, now, std::move(done));
+    }
+    test::Folder folder;
+    Clock clock;
+    StoreHealth health;
+    std::unique_ptr<Store> store;
+  };
+  return std::make_unique<OnDisk>();
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
-                         ::testing::Values(Maker{"memory", [] { return std::make_unique<MemoryStore>(); }}),
+                         ::testing::Values(Maker{"memory", [] { return std::make_unique<MemoryStore>(); }},
+                                           Maker{"sqlite_window", on_disk<StoreSettings::Durability::window>},
+                                           Maker{"sqlite_commit", on_disk<StoreSettings::Durability::commit>}),
                          [](const auto& maker) { return maker.param.name; });
 
 }  // namespace

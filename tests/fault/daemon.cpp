@@ -58,8 +58,8 @@ Daemon::Daemon(const Options& options)
     : folder_(new_folder()), address_(options.address.empty() ? "unix:" + folder_ + "/milter.sock" : options.address) {
   const std::string listen = options.listen >= 0 ? fmt::format("fd:{}", kHandedOver) : address_;
   std::ofstream(folder_ + "/policy.toml")
-      << fmt::format("version = 1\n[milter]\nlisten = \"{}\"\n{}\n[log]\ndecisions = \"{}\"\n{}\n", listen,
-                     options.milter, options.records, options.rules);
+      << fmt::format("version = 1\n[milter]\nlisten = \"{}\"\n{}\n[log]\ndecisions = \"{}\"\n[store]\n{}\n{}\n", listen,
+                     options.milter, options.records, options.store, options.rules);
   pid_ = ::fork();
   if (pid_ == 0) become(options, folder_);
   while (messages().find("milter at") == std::string::npos) {

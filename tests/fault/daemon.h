@@ -20,6 +20,7 @@ class Daemon {
     std::optional<unsigned> descriptors;  // RLIMIT_NOFILE
     std::string records = "file:/dev/null";
     std::string address = "";  // to listen at instead
+    std::string store = "backend = \"memory\"";
   };
 
   explicit Daemon(const Options& options);  // throws where it does not come up

@@ -38,7 +38,7 @@ def must_be_free(port):
 
 
 class Daemon:
-    """replygate with a policy; `policy` lacks version, [milter] listen, [policy_service] and [log]."""
+    """replygate with a policy; `policy` lacks version, [milter], [policy_service], [store] and [log]."""
 
     def __init__(self, policy, port=8893, service_port=None, on_error="tempfail"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="replygate-test."))
@@ -47,7 +47,7 @@ class Daemon:
         self.records_file = self.folder / "records.json"
         self.policy_file = self.folder / "policy.toml"
         head = f'version = 1\n[milter]\nlisten = "inet:{port}@127.0.0.1"\nengine = "{ENGINE}"\non_error = "{on_error}"\n'
-        head += f'[log]\ndecisions = "file:{self.records_file}"\n'
+        head += f'[log]\ndecisions = "file:{self.records_file}"\n[store]\npath = "{self.folder}/state.db"\n'
         if service_port:
             head += f'[policy_service]\nlisten = "inet:{service_port}@127.0.0.1"\n'
         self.policy_file.write_text(head + policy)

@@ -57,9 +57,13 @@ class Stop(unittest.TestCase):
 
     def test_a_second_daemon_does_not_take_the_socket(self):
         with Daemon(POLICY) as daemon:
-            run = subprocess.run([BINARY, "run", "-c", daemon.policy_file], capture_output=True, text=True)
-            self.assertEqual(run.returncode, 69)
-            self.assertIn("in use by another process", run.stderr)
+            second = daemon.folder / "second.toml"
+            text = daemon.policy_file.read_text()
+            for change, said in (("", "another replygate keeps its counters there"), ("2", "in use by another process")):
+                second.write_text(text.replace("state.db", "state.db" + change))
+                run = subprocess.run([BINARY, "run", "-c", second], capture_output=True, text=True)
+                self.assertEqual(run.returncode, 69)
+                self.assertIn(said, run.stderr)
 
     def test_a_broken_policy_starts_nothing(self):
         with self.assertRaisesRegex(RuntimeError, "RG1002"):

@@ -17,6 +17,7 @@
 #include "milter/lookup/list_watch.h"
 #include "milter/lookup/mailboxes.h"
 #include "milter/lookup/quota_status.h"
+#include "tests/support/folder.h"
 #include "tests/support/wire.h"
 #include "tests/support/world.h"
 
@@ -25,32 +26,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Folder : public ::testing::Test {
+class LookupTest : public ::testing::Test, protected Folder {
  protected:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "replygate-lookup.XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() override { fs::remove_all(path_); }
-
-  std::string file(std::string_view name) const { return (path_ / name).string(); }
-  void write(std::string_view name, std::string_view text) const {
-    const std::string beside = file(fmt::format("{}.new", name));
-    std::ofstream(beside) << text;
-    fs::rename(beside, file(name));  // as who is careful does, and with another inode
-  }
   void sql(std::string_view name, const std::string& statements) const {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open(file(name).c_str(), &db), SQLITE_OK);
     EXPECT_EQ(sqlite3_exec(db, statements.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
     sqlite3_close(db);
   }
-
- private:
-  fs::path path_;
 };
 
-using Databases = Folder;
+using Databases = LookupTest;
 
 TEST_F(Databases, RowsOfAQuery) {
   sql("a.db",
@@ -86,7 +72,7 @@ TEST_F(Databases, FilesOfAPattern) {
   EXPECT_EQ(read_source({DataSource::Kind::glob, file("*.none"), ""}, why), "");
 }
 
-class Watch : public Folder {
+class Watch : public LookupTest {
  protected:
   static std::string sender_of(const Policy& policy, std::string_view sender) {
     World world("");
@@ -205,7 +191,7 @@ TEST(MailboxLines, UserUsedLimit) {
   EXPECT_EQ(percent_of(std::int64_t{1} << 60, std::int64_t{1} << 61), 50);
 }
 
-using MailboxSources = Folder;
+using MailboxSources = LookupTest;
 
 TEST_F(MailboxSources, AFile) {
   write("quotas", "bob@x.example 100MB 100MB\nalice@x.example 1MB 100MB\n");

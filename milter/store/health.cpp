@@ -1,0 +1,47 @@
+#include "milter/store/health.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "milter/log/say.h"
+
+namespace replygate {
+
+void StoreHealth::failed(const std::string& cause, const std::string& consequence) {
+  const std::lock_guard lock(mutex_);
+  state_.trouble = cause;
+  note(cause, consequence);
+}
+
+void StoreHealth::noticed(const std::string& cause, const std::string& consequence) {
+  const std::lock_guard lock(mutex_);
+  note(cause, consequence);
+}
+
+void StoreHealth::note(const std::string& cause, const std::string& consequence) {
+  const auto now = std::chrono::steady_clock::now();
+  ++state_.failures[cause];
+  const auto [said, first] = said_.try_emplace(cause, now);
+  if (!first && now - said->second < std::chrono::seconds(1)) return;
+  said->second = now;
+  say(fmt::format("store: {}; {}", cause, consequence));
+}
+
+void StoreHealth::recovered() {
+  const std::lock_guard lock(mutex_);
+  if (state_.trouble.empty()) return;
+  say(fmt::format("store: in order again after: {}", std::exchange(state_.trouble, "")));
+}
+
+bool StoreHealth::good() const {
+  const std::lock_guard lock(mutex_);
+  return state_.trouble.empty();
+}
+
+StoreHealth::State StoreHealth::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+}  // namespace replygate

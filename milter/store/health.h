@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace replygate {
+
+// What is wrong with a store, for whoever asks; stderr hears of each cause at most once a second, and when it is over.
+// Any thread.
+class StoreHealth {
+ public:
+  struct State {
+    std::string trouble;                           // the present cause, "" for none
+    std::map<std::string, std::int64_t> failures;  // of each cause, since the start
+  };
+
+  void failed(const std::string& cause, const std::string& consequence);
+  // What is over already.
+  void noticed(const std::string& cause, const std::string& consequence);
+  void recovered();
+  bool good() const;
+  State state() const;
+
+ private:
+  void note(const std::string& cause, const std::string& consequence);
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  State state_;
+  std::map<std::string, std::chrono::steady_clock::time_point> said_;
+};
+
+}  // namespace replygate

@@ -1,0 +1,278 @@
+#include "milter/store/state_file.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sodium.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+namespace replygate {
+namespace {
+
+constexpr std::int64_t kApplication = 0x52504c59;  // "RPLY"
+
+// From each version of the schema to the next; the number of rows is the present version. The totals tell whether a
+// counter is missing as a whole.
+constexpr std::array kMigrations = {R"(
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE counters (key BLOB PRIMARY KEY, state BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE totals (id INTEGER PRIMARY KEY, counters INTEGER NOT NULL, sum INTEGER NOT NULL,
+                     open INTEGER NOT NULL) STRICT;
+INSERT INTO totals VALUES (1, 0, 0, 0);
+CREATE TRIGGER counter_added AFTER INSERT ON counters BEGIN
+  UPDATE totals SET counters = counters + 1, sum = sum + new.checksum;
+END;
+CREATE TRIGGER counter_changed AFTER UPDATE ON counters BEGIN
+  UPDATE totals SET sum = sum + new.checksum - old.checksum;
+END;
+CREATE TRIGGER counter_removed AFTER DELETE ON counters BEGIN
+  UPDATE totals SET counters = counters - 1, sum = sum - old.checksum;
+END;
+)"};
+constexpr auto kVersion = static_cast<std::int64_t>(kMigrations.size());
+
+constexpr const char* kAllSql =
+    "SELECT coalesce(group_concat(sql, char(10)), '') FROM (SELECT sql FROM sqlite_schema"
+    " WHERE sql IS NOT NULL ORDER BY name)";
+
+// Against bits that fall over, not against people: the key is no secret.
+std::int64_t checksum(std::string_view key, std::string_view value) {
+  constexpr std::array<unsigned char, crypto_shorthash_KEYBYTES> known{};
+  std::array<unsigned char, crypto_shorthash_BYTES> hash{};
+  std::string all(key);
+  all += value;
+  crypto_shorthash(hash.data(), reinterpret_cast<const unsigned char*>(all.data()), all.size(), known.data());
+  std::uint32_t low = 0;
+  std::memcpy(&low, hash.data(), sizeof low);
+  return low;
+}
+
+std::string_view octets_of(const CounterKey& key) { return {reinterpret_cast<const char*>(key.data()), sizeof key}; }
+
+void bind_octets(sqlite3_stmt* statement, int index, std::string_view octets) {
+  sqlite3_bind_blob(statement, index, octets.data(), static_cast<int>(octets.size()), SQLITE_STATIC);
+}
+
+std::string_view blob(sqlite3_stmt* statement, int index) {
+  const void* octets = sqlite3_column_blob(statement, index);
+  const int size = sqlite3_column_bytes(statement, index);
+  return octets == nullptr ? std::string_view()
+                           : std::string_view(static_cast<const char*>(octets), static_cast<std::size_t>(size));
+}
+
+bool run(sqlite3_stmt* statement) {
+  const int status = sqlite3_step(statement);
+  sqlite3_reset(statement);
+  return status == SQLITE_DONE;
+}
+
+bool is_unusable(int status) {
+  const int primary = status & 0xff;
+  return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_ERROR || primary == SQLITE_MISMATCH;
+}
+
+// What a new file would say of itself.
+const std::string& expected_schema() {
+  static const std::string schema = [] {
+    sqlite3* raw = nullptr;
+    sqlite3_open(":memory:", &raw);
+    const sqlite::Database db(raw);
+    for (const char* step : kMigrations) sqlite3_exec(raw, step, nullptr, nullptr, nullptr);
+    std::string why;
+    const auto all = sqlite::prepare(raw, kAllSql, why);
+    return all && sqlite3_step(all.get()) == SQLITE_ROW ? sqlite::column(all.get(), 0) : "";
+  }();
+  return schema;
+}
+
+}  // namespace
+
+StateFile::Failure StateFile::failure(std::string_view doing) const {
+  const int status = sqlite3_extended_errcode(db_.get());
+  return {fmt::format("{}: {}: {}", path_, doing, sqlite3_errmsg(db_.get())), is_unusable(status)};
+}
+
+StateFile::Result<void> StateFile::execute(const char* sql) {
+  if (sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+  return tl::unexpected(failure("cannot be written"));
+}
+
+StateFile::Result<sqlite::Statement> StateFile::statement(const char* sql) {
+  sqlite3_stmt* raw = nullptr;
+  if (sqlite3_prepare_v3(db_.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr) != SQLITE_OK) {
+    return tl::unexpected(failure("cannot be read"));
+  }
+  return sqlite::Statement(raw);
+}
+
+StateFile::Result<std::int64_t> StateFile::number(const char* sql) {
+  const auto query = statement(sql);
+  if (!query) return tl::unexpected(query.error());
+  if (sqlite3_step(query->get()) != SQLITE_ROW) return tl::unexpected(failure("cannot be read"));
+  return sqlite3_column_int64(query->get(), 0);
+}
+
+StateFile::Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& path, const Secret& secret) {
+  const bool log_was_there = std::filesystem::exists(path + "-wal");
+  std::unique_ptr<StateFile> file(new StateFile(path));
+  sqlite3* raw = nullptr;
+  const int status =
+      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  file->db_.reset(raw);
+  if (status != SQLITE_OK) {
+    return tl::unexpected(Failure{fmt::format("{}: cannot be opened: {}", path, sqlite3_errstr(status))});
+  }
+  if (auto ready = file->prepare(secret, log_was_there); !ready) return tl::unexpected(ready.error());
+  return file;
+}
+
+StateFile::Result<void> StateFile::prepare(const Secret& secret, bool log_was_there) {
+  // A full disk must not keep decisions waiting, and a lock of another program is no reason to wait either.
+  if (auto r = execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 0"); !r) return r;
+  const auto tables = number("SELECT count(*) FROM sqlite_schema");
+  if (!tables) return tl::unexpected(tables.error());
+  if (*tables == 0) {
+    secret_ = secret;
+    const std::string_view octets(reinterpret_cast<const char*>(secret_.data()), secret_.size());
+    std::string hex;
+    for (const unsigned char octet : secret_) hex += fmt::format("{:02x}", octet);
+    std::string sql = "BEGIN IMMEDIATE;";
+    for (const char* step : kMigrations) sql += step;
+    sql += fmt::format("INSERT INTO meta VALUES ('secret', x'{}', {});", hex, checksum("secret", octets));
+    sql += fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}; COMMIT", kApplication, kVersion);
+    if (auto r = execute(sql.c_str()); !r) return r;
+  } else {
+    if (auto r = check_schema(); !r) return r;
+    if (auto r = read_secret(); !r) return r;
+  }
+  const auto left_open = number("SELECT open FROM totals");
+  if (!left_open) return tl::unexpected(left_open.error());
+  log_missing_ = *left_open != 0 && !log_was_there;
+  if (auto r = execute("UPDATE totals SET open = 1; PRAGMA wal_checkpoint(TRUNCATE)"); !r) return r;
+  auto put = statement(
+      "INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET state = excluded.state,"
+      " checksum = excluded.checksum");
+  auto removal = statement("DELETE FROM counters WHERE key = ?1");
+  if (!put) return tl::unexpected(put.error());
+  if (!removal) return tl::unexpected(removal.error());
+  put_ = *std::move(put);
+  remove_ = *std::move(removal);
+  struct stat s {};
+  if (::stat(path_.c_str(), &s) == 0) inode_ = s.st_ino;
+  return {};
+}
+
+StateFile::Result<void> StateFile::check_schema() {
+  const auto application = number("PRAGMA application_id");
+  const auto version = number("PRAGMA user_version");
+  if (!application) return tl::unexpected(application.error());
+  if (!version) return tl::unexpected(version.error());
+  const auto unusable = [&](std::string_view why) {
+    return tl::unexpected(Failure{fmt::format("{}: {}", path_, why), true});
+  };
+  if (*application != kApplication) return unusable("is no state of replygate");
+  if (*version < 1 || *version > kVersion) return unusable("is of another version of replygate");
+  for (auto step = static_cast<std::size_t>(*version); step < kMigrations.size(); ++step) {
+    const std::string sql =
+        fmt::format("BEGIN IMMEDIATE;{}PRAGMA user_version = {}; COMMIT", kMigrations[step], step + 1);
+    if (auto r = execute(sql.c_str()); !r) return r;
+  }
+  const auto all = statement(kAllSql);
+  if (!all) return tl::unexpected(all.error());
+  const bool same = sqlite3_step(all->get()) == SQLITE_ROW && sqlite::column(all->get(), 0) == expected_schema();
+  if (!same) return unusable("its tables are not those that replygate makes");
+  return {};
+}
+
+StateFile::Result<void> StateFile::read_secret() {
+  const auto query = statement("SELECT value, checksum FROM meta WHERE name = 'secret'");
+  if (!query) return tl::unexpected(query.error());
+  const bool found = sqlite3_step(query->get()) == SQLITE_ROW;
+  const std::string_view value = found ? blob(query->get(), 0) : std::string_view();
+  if (value.size() != secret_.size() || checksum("secret", value) != sqlite3_column_int64(query->get(), 1)) {
+    return tl::unexpected(Failure{fmt::format("{}: the key of its counters is damaged", path_), true});
+  }
+  std::memcpy(secret_.data(), value.data(), secret_.size());
+  return {};
+}
+
+StateFile::Result<StateFile::Content> StateFile::read(
+    const std::function<bool(const CounterKey& key, std::string_view state)>& receive) {
+  const auto query = statement("SELECT key, state, checksum FROM counters");
+  if (!query) return tl::unexpected(query.error());
+  Content content{.log_missing = log_missing_};
+  std::int64_t sum = 0;
+  int status = sqlite3_step(query->get());
+  for (; status == SQLITE_ROW; status = sqlite3_step(query->get())) {
+    const std::string_view octets = blob(query->get(), 0);
+    const std::string_view state = blob(query->get(), 1);
+    const std::int64_t stored = sqlite3_column_int64(query->get(), 2);
+    CounterKey key{};
+    if (octets.size() == sizeof key) std::memcpy(key.data(), octets.data(), sizeof key);
+    sum += stored;
+    const bool sound = octets.size() == sizeof key && checksum(octets, state) == stored && receive(key, state);
+    ++(sound ? content.counters : content.damaged);
+  }
+  if (status != SQLITE_DONE && !is_unusable(status)) return tl::unexpected(failure("cannot be read"));
+  const auto counters = number("SELECT counters FROM totals");
+  const auto total = number("SELECT sum FROM totals");
+  const std::int64_t seen = content.counters + content.damaged;
+  if (status != SQLITE_DONE || !counters || !total) {
+    content.missing = std::max<std::int64_t>(counters.value_or(0) - seen, 1);
+  } else if (*counters != seen || *total != sum) {
+    content.missing = std::max<std::int64_t>(*counters - seen, 1);
+  }
+  return content;
+}
+
+bool StateFile::apply(const MemoryStore::Change& change) {
+  const std::string_view key = octets_of(change.key);
+  if (change.state.empty()) {
+    bind_octets(remove_.get(), 1, key);
+    return run(remove_.get());
+  }
+  bind_octets(put_.get(), 1, key);
+  bind_octets(put_.get(), 2, change.state);
+  sqlite3_bind_int64(put_.get(), 3, checksum(key, change.state));
+  return run(put_.get());
+}
+
+StateFile::Result<void> StateFile::write(const std::vector<MemoryStore::Change>& changes) {
+  if (auto r = execute("BEGIN IMMEDIATE"); !r) return r;
+  bool good = true;
+  for (const MemoryStore::Change& change : changes) good = good && apply(change);
+  if (good && sqlite3_exec(db_.get(), "COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+  Failure reason = failure("cannot be written");
+  sqlite3_exec(db_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+  return tl::unexpected(std::move(reason));
+}
+
+bool StateFile::in_place() const {
+  struct stat s {};
+  return ::stat(path_.c_str(), &s) == 0 && s.st_ino == inode_;
+}
+
+StateFile::~StateFile() {
+  if (put_) sqlite3_exec(db_.get(), "UPDATE totals SET open = 0", nullptr, nullptr, nullptr);
+}
+
+tl::expected<std::string, std::string> StateFile::set_aside(const std::string& path) {
+  const std::string stem = fmt::format("{}.unusable-{:%Y%m%dT%H%M%SZ}", path, fmt::gmtime(std::time(nullptr)));
+  std::string name = stem;
+  for (int i = 2; std::filesystem::exists(name); ++i) name = fmt::format("{}.{}", stem, i);
+  for (const char* part : {"", "-wal", "-shm"}) {
+    std::error_code error;
+    std::filesystem::rename(path + part, name + part, error);
+    if (error && std::filesystem::exists(path + part)) {
+      return tl::unexpected(fmt::format("{}: cannot be renamed: {}", path + part, error.message()));
+    }
+  }
+  return name;
+}
+
+}  // namespace replygate
