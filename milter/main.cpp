@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "milter/cli/commands.h"
+#include "milter/log/say.h"
 
 namespace {
 
@@ -140,7 +141,7 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {
-    std::fputs(fmt::format("replygate: {}\n", error.what()).c_str(), stderr);
+    replygate::say(error.what());
     return kInternal;
   }
 }

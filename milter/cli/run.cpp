@@ -25,13 +25,15 @@ namespace {
 
 constexpr std::chrono::milliseconds kStopPatience{8000};
 
-// SIGPIPE is ignored: a log's reader that goes away is an error of its write, not the end of the process.
+// SIGPIPE and SIGXFSZ are ignored: a log's reader that goes away, or a file that may not grow, is an error of a write,
+// not the end of the process.
 sigset_t block_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   return set;
 }
 

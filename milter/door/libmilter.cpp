@@ -18,6 +18,7 @@
 #include "milter/door/traffic.h"
 #include "milter/door/waiter.h"
 #include "milter/door/wake.h"
+#include "milter/log/say.h"
 
 namespace replygate {
 namespace {
@@ -120,9 +121,9 @@ sfsistat guarded(SMFICTX* context, Body body) {
   Peer* peer = peer_of(context);
   try {
     if (peer != nullptr) return body(*peer);
-    std::fputs("replygate: milter event without negotiation\n", stderr);
+    say("milter event without negotiation");
   } catch (const std::exception& error) {
-    std::fputs(fmt::format("replygate: internal error: {}\n", error.what()).c_str(), stderr);
+    say(fmt::format("internal error: {}", error.what()));
     const Answer answer = peer->session.internal_error();
     if (!answer.refusal) return SMFIS_CONTINUE;
     return give(context, *answer.refusal);
@@ -295,7 +296,7 @@ sfsistat on_close(SMFICTX* context) {
   try {
     peer->session.abort(services->clock.now());
   } catch (const std::exception& error) {
-    std::fputs(fmt::format("replygate: internal error: {}\n", error.what()).c_str(), stderr);
+    say(fmt::format("internal error: {}", error.what()));
   }
   peer.reset();
   traffic.end_session();
@@ -333,7 +334,7 @@ class LibmilterDoor final : public MilterDoor {
   void start(std::function<void(bool well)> ended) override {
     thread_ = std::thread([ended = std::move(ended)] {
       const bool well = smfi_main() == MI_SUCCESS;
-      if (!well) std::fputs("replygate: libmilter gave up\n", stderr);
+      if (!well) say("libmilter gave up");
       ended(well);
     });
   }

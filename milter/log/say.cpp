@@ -6,6 +6,9 @@
 
 namespace replygate {
 
-void say(std::string_view text) { fmt::print(stderr, "replygate: {}\n", text); }
+void say(std::string_view text) {
+  const std::string line = fmt::format("replygate: {}\n", text);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
 
 }  // namespace replygate

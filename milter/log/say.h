@@ -4,7 +4,7 @@
 
 namespace replygate {
 
-// One line on stderr, for whoever runs the daemon.
+// One line on stderr, for whoever runs the daemon; one that cannot be written is lost. Any thread.
 void say(std::string_view text);
 
 }  // namespace replygate

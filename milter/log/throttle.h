@@ -4,9 +4,10 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <mutex>
 #include <string_view>
+
+#include "milter/log/say.h"
 
 namespace replygate {
 
@@ -23,7 +24,7 @@ class Throttle {
       return;
     }
     const auto more = left_out_ == 0 ? std::string() : fmt::format(" ({} more such since)", left_out_);
-    fmt::print(stderr, "replygate: {}{}\n", text, more);
+    replygate::say(fmt::format("{}{}", text, more));
     said_ = true;
     last_ = now;
     left_out_ = 0;

@@ -6,8 +6,9 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <utility>
+
+#include "milter/log/say.h"
 
 namespace replygate {
 namespace {
@@ -83,10 +84,7 @@ bool Writer::write_all(std::string_view text) {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) {
-      std::fputs(
-          fmt::format("replygate: cannot write to {}: error {}; {} octets of log are lost\n", name_, errno, text.size())
-              .c_str(),
-          stderr);
+      say(fmt::format("cannot write to {}: error {}; {} octets of log are lost", name_, errno, text.size()));
       return false;
     }
     pollfd ready{.fd = fd_, .events = POLLOUT, .revents = 0};
@@ -98,7 +96,7 @@ bool Writer::write_all(std::string_view text) {
 }
 
 void Writer::report_drops(std::uint64_t drops) {
-  std::fputs(fmt::format("replygate: {} is too slow: {} records were dropped\n", name_, drops).c_str(), stderr);
+  say(fmt::format("{} is too slow: {} records were dropped", name_, drops));
 }
 
 }  // namespace replygate

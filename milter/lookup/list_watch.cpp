@@ -63,7 +63,7 @@ bool ListWatch::look(CurrentPolicy& current) {
     return text;
   });
   if (!loaded.ok()) {
-    for (const Diagnostic& d : loaded.diagnostics) fmt::print(stderr, "{}", render(d, loaded.sources));
+    for (const Diagnostic& d : loaded.diagnostics) std::fputs(render(d, loaded.sources).c_str(), stderr);
     say("a changed list makes the policy wrong; the lists stay as they were");
     return false;
   }

@@ -36,11 +36,11 @@ class KeyTable {
   static constexpr std::size_t kChunk = 64;
   using Chunk = std::array<Entry, kChunk>;
   struct Slot {
-    std::uint32_t tag = 0;     // the low half of the key's first word; tells its place, too
+    std::uint32_t tag = 0;     // the high half of the key's first word; tells its place, too
     std::uint32_t number = 0;  // of the entry, from 1; 0: free
   };
 
-  static std::uint32_t tag_of(const CounterKey& key) { return static_cast<std::uint32_t>(key[0]); }
+  static std::uint32_t tag_of(const CounterKey& key) { return static_cast<std::uint32_t>(key[0] >> 32); }
   Entry& entry(std::uint32_t number) { return (*chunks_[(number - 1) / kChunk])[(number - 1) % kChunk]; }
   std::size_t slot_of(const CounterKey& key);  // of a key that is there, else the free one where the search ends
   void put(Slot slot);

@@ -83,7 +83,7 @@ CounterKey MemoryStore::key_of(std::string_view text) const {
                               secret_.data());
   CounterKey key;
   std::memcpy(key.data(), hash.data(), sizeof key);
-  key[0] |= 1;  // never all 0; the shard is told by the other half, the place by the upper bits, too
+  key[0] |= 1;  // never all 0; neither shard nor place depend on this bit
   return key;
 }
 
@@ -182,11 +182,12 @@ KeyTable::Entry& MemoryStore::entry_for(const Charge& c, const CounterKey& key, 
 // What came once and never again goes before what comes often or is near its limit.
 void MemoryStore::make_room(Shard& shard, Instant now, std::int64_t& evicted) {
   KeyTable::Entry* least = nullptr;
-  const std::size_t most = std::min(kLooksForLess, shard.table.places());
-  for (std::size_t looks = 0; looks < most; ++looks) {
-    if (looks >= kLooksForCheap && least != nullptr && !least->counter.well_used()) break;
+  std::size_t seen = 0;
+  for (std::size_t place = 0; place < shard.table.places() && seen < kLooksForLess; ++place) {
+    if (seen >= kLooksForCheap && !least->counter.well_used()) break;
     KeyTable::Entry* e = shard.table.look_on();
     if (e == nullptr || e->counter.held()) continue;
+    ++seen;
     if (e->counter.idle(now)) return drop(shard, *e);
     if (least == nullptr || e->counter.worth() < least->counter.worth()) least = e;
     if (least->counter.came_once()) break;

@@ -192,13 +192,15 @@ void flood_of_keys(const GoalOptions& options, Report& report) {
   const double before = resident_mib(::getpid());
   MemoryStore store({.keys = cap}, MemoryStore::random_secret(), false);
   const auto known = [](int i) { return fmt::format("user-sending-quota\x1fmessages/1h\x1fknown{}@example.org", i); };
+  // Who comes but once, in a flood, looks like one of it; who is known has come twice before.
+  for (int i = 0; i < 2000; ++i) store.take_now({one_of(known(i % 1000), 1000)}, true, kStart);
   std::vector<double> slow;
   slow.reserve(static_cast<std::size_t>(keys / 64));
   std::mt19937_64 random(11);
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < keys; ++i) {
     if (i % (keys / 10'000) == 0) {
-      store.take_now({one_of(known(i / (keys / 10'000) % 1000), 1000)}, true, kStart);  // ten of each, spread out
+      store.take_now({one_of(known(i / (keys / 10'000) % 1000), 1000)}, true, kStart);  // ten more of each, spread out
     }
     const Charge charge =
         one_of(fmt::format("user-sending-quota\x1fmessages/1h\x1f{:x}@flood.example", random()), 1000);
@@ -213,7 +215,7 @@ void flood_of_keys(const GoalOptions& options, Report& report) {
   const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   long exact = 0;
   for (int i = 0; i < 1000; ++i) {
-    exact += store.take_now({one_of(known(i), 1000)}, false, kStart).readings[0]->used == 10 ? 1 : 0;
+    exact += store.take_now({one_of(known(i), 1000)}, false, kStart).readings[0]->used == 12 ? 1 : 0;
   }
   std::ranges::sort(slow);
   report.exactly("G16", fmt::format("of 1,000 keys in use, those exact after {} new ones", keys), exact, 1000);

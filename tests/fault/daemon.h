@@ -33,6 +33,7 @@ class Daemon {
   void terminate() const;
   int wait();  // for its end; gives the exit status, or -signal
   bool alive() const;
+  pid_t pid() const { return pid_; }
 
   double cpu_seconds() const;
   double resident_mib() const;

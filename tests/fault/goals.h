@@ -21,9 +21,13 @@ void mutated_packets(const GoalOptions& options, Report& report);  // G20
 void idle_peers(const GoalOptions& options, Report& report);       // G21
 void soak(const GoalOptions& options, Report& report);             // G29
 void order_attacks(const GoalOptions& options, Report& report);    // G32
+void killed_commit(const GoalOptions& options, Report& report);    // G1
+void killed_window(const GoalOptions& options, Report& report);    // G2
 void exact_counting(const GoalOptions& options, Report& report);   // G9
 void exact_model(const GoalOptions& options, Report& report);      // G13
 void flood_of_keys(const GoalOptions& options, Report& report);    // G16
+void unwritable_file(const GoalOptions& options, Report& report);  // G22
+void damaged_file(const GoalOptions& options, Report& report);     // G23
 void two_writes(const GoalOptions& options, Report& report);       // delayed acknowledgements over TCP
 
 }  // namespace replygate::test

@@ -15,10 +15,12 @@ struct Goal {
   void (*play)(const GoalOptions&, Report&);
 };
 
-constexpr Goal kGoals[] = {{"G5", restarts},       {"G9", exact_counting},   {"G13", exact_model},
-                           {"G16", flood_of_keys}, {"G17", no_descriptors},  {"G18", few_tasks},
-                           {"G19", slow_peers},    {"G20", mutated_packets}, {"G21", idle_peers},
-                           {"G29", soak},          {"G32", order_attacks},   {"TCP", two_writes}};
+constexpr Goal kGoals[] = {{"G1", killed_commit},    {"G2", killed_window}, {"G5", restarts},
+                           {"G9", exact_counting},   {"G13", exact_model},  {"G16", flood_of_keys},
+                           {"G17", no_descriptors},  {"G18", few_tasks},    {"G19", slow_peers},
+                           {"G20", mutated_packets}, {"G21", idle_peers},   {"G22", unwritable_file},
+                           {"G23", damaged_file},    {"G29", soak},         {"G32", order_attacks},
+                           {"TCP", two_writes}};
 
 int run(int argc, char** argv) {
   GoalOptions options{.binary = argv[1]};

@@ -12,6 +12,7 @@
 
 #include "milter/door/asio/listener.h"
 #include "milter/door/asio/worker.h"
+#include "milter/log/say.h"
 
 namespace replygate {
 namespace {
@@ -34,8 +35,7 @@ void raise_descriptor_limit(const DoorBounds& bounds) {
   limit.rlim_cur = std::min(wanted, limit.rlim_max);
   ::setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur < wanted) {
-    fmt::print(stderr, "replygate: {} open files are allowed, too few for max_connections = {}\n", limit.rlim_cur,
-               bounds.connections);
+    say(fmt::format("{} open files are allowed, too few for max_connections = {}", limit.rlim_cur, bounds.connections));
   }
 }
 

@@ -6,6 +6,8 @@
 
 #include <boost/asio.hpp>
 
+#include "milter/log/say.h"
+
 namespace replygate {
 namespace {
 
@@ -71,7 +73,7 @@ void Listener::on_accept(Error error, StreamSocket socket) {
 void Listener::serve(StreamSocket socket) {
   if (paused_) {
     paused_ = false;
-    fmt::print(stderr, "replygate: {}: accepting connections again\n", address_.text());
+    say(fmt::format("{}: accepting connections again", address_.text()));
   }
   set_options(socket, tcp_);
   shared_.traffic.begin_session();

@@ -8,6 +8,7 @@
 #include "milter/door/mta_events.h"
 #include "milter/door/wire/arguments.h"
 #include "milter/door/wire/replies.h"
+#include "milter/log/say.h"
 
 namespace replygate::wire {
 namespace {
@@ -34,7 +35,7 @@ Dialogue::~Dialogue() { end_session(); }
 Dialogue::Next Dialogue::take(const Packet& packet, std::string& out) try {
   return handle(packet, out);
 } catch (const std::exception& error) {
-  std::fputs(fmt::format("replygate: internal error: {}\n", error.what()).c_str(), stderr);
+  say(fmt::format("internal error: {}", error.what()));
   if (session_ == nullptr) return fail("internal error");
   asked_ = static_cast<Command>(packet.command);
   then_ = place_;
