@@ -92,7 +92,8 @@ class Decider {
                                  .cost = reading.cost,
                                  .fits = reading.fits,
                                  .room_at = reading.room_at,
-                                 .warn = reading.warn});
+                                 .warn = reading.warn,
+                                 .local = reading.local});
     }
     const LimitUse* full = worst(first_use);
     if (full != nullptr) return answer(candidate, full, wait_text(*full, moment_.now));

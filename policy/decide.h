@@ -21,7 +21,8 @@ struct LimitUse {
   std::int64_t cost = 0;
   bool fits = true;
   std::optional<Instant> room_at;
-  bool warn = false;  // warn_at is reached, for the first time in this period
+  bool warn = false;   // warn_at is reached, for the first time in this period
+  bool local = false;  // counted on this host alone
 };
 
 // A look of greylisting at a key, as it was known before.

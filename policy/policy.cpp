@@ -139,12 +139,22 @@ std::string mailbox_text(const MailboxSource& mailbox) {
 }
 
 std::string store_text(const StoreSettings& store) {
-  const bool on_disk = store.backend == StoreSettings::Backend::sqlite;
-  const std::string disk = fmt::format("{}, durability {}, if_unusable {}, ", store.path,
-                                       store.durability == StoreSettings::Durability::commit ? "commit" : "window",
-                                       store.if_unusable == StoreSettings::Unusable::memory ? "memory" : "stop");
-  return fmt::format("store      {} {}max_keys {}, reservation_timeout {}\n", on_disk ? "sqlite" : "memory",
-                     on_disk ? disk : "", store.max_keys, format_duration(store.reservation_timeout));
+  using Backend = StoreSettings::Backend;
+  std::string text = "store      ";
+  if (store.backend == Backend::memory) text += "memory, ";
+  if (store.backend == Backend::sqlite) {
+    text += fmt::format("sqlite {}, durability {}, if_unusable {}, ", store.path,
+                        store.durability == StoreSettings::Durability::commit ? "commit" : "window",
+                        store.if_unusable == StoreSettings::Unusable::memory ? "memory" : "stop");
+  }
+  if (store.backend == Backend::redis) {
+    text += fmt::format("redis {}, tls {}, prefix {}, timeout {}, connections {}, wait_replicas {}, ",
+                        fmt::join(store.servers, ", "), store.tls, store.prefix, format_duration(store.timeout),
+                        store.connections, store.wait_replicas);
+    if (store.hosts > 0) text += fmt::format("hosts {}, ", store.hosts);
+  }
+  return text + fmt::format("max_keys {}, reservation_timeout {}\n", store.max_keys,
+                            format_duration(store.reservation_timeout));
 }
 
 std::string bounds_text(const Settings& settings) {
@@ -167,7 +177,8 @@ std::string_view to_string(Engine engine) { return engine == Engine::asio ? "asi
 std::string_view to_string(Mode mode) { return mode == Mode::enforce ? "enforce" : "observe"; }
 std::string_view to_string(OnUnknown on_unknown) { return on_unknown == OnUnknown::skip ? "skip" : "tempfail"; }
 std::string_view to_string(OnStoreError on_store_error) {
-  return on_store_error == OnStoreError::accept ? "accept" : "tempfail";
+  constexpr std::array<std::string_view, 3> words = {"tempfail", "accept", "local"};
+  return words[static_cast<std::size_t>(on_store_error)];
 }
 std::string_view to_string(Count count) { return count == Count::accepted ? "accepted" : "attempts"; }
 

@@ -68,7 +68,7 @@ struct Pool {
 
 enum class Mode : std::uint8_t { enforce, observe };
 enum class OnUnknown : std::uint8_t { skip, tempfail };
-enum class OnStoreError : std::uint8_t { tempfail, accept };
+enum class OnStoreError : std::uint8_t { tempfail, accept, local };
 enum class Count : std::uint8_t { accepted, attempts };
 
 std::string_view to_string(Mode mode);
@@ -166,7 +166,7 @@ struct DoorBounds {
 
 // Where counters live.
 struct StoreSettings {
-  enum class Backend : std::uint8_t { memory, sqlite };
+  enum class Backend : std::uint8_t { memory, sqlite, redis };
   enum class Durability : std::uint8_t { window, commit };
   enum class Unusable : std::uint8_t { stop, memory };  // what a file that cannot be used at start leads to
 
@@ -176,6 +176,18 @@ struct StoreSettings {
   Unusable if_unusable = Unusable::stop;
   std::int64_t max_keys = 1'000'000;
   Duration reservation_timeout = std::chrono::minutes(15);  // until what a dead session has reserved is given back
+
+  // Of redis.
+  std::vector<std::string> servers;  // addresses; the first that is a primary serves
+  std::string user;                  // of an ACL; "": the default one
+  std::string password_file;         // "": none
+  bool tls = false;
+  std::string ca_file;  // "": the system's authorities
+  std::string prefix = "replygate";
+  Duration timeout = std::chrono::milliseconds(50);  // for all that one command asks
+  std::int64_t connections = 2;
+  std::int64_t wait_replicas = 0;  // that must have what was counted
+  std::int64_t hosts = 0;          // that count in the same servers; 0: not said
 };
 
 // Where mailbox_used comes from; neither source nor service: it is unknown.

@@ -45,6 +45,7 @@ void write_limit(FieldWriter& fields, const LimitUse& use) {
   fields.flag("fits", use.fits);
   if (!use.fits && use.room_at) fields.text("room_at", format_time(*use.room_at));
   if (use.warn) fields.flag("warning", true);
+  if (use.local) fields.flag("local", true);
 }
 
 void write_sighting(FieldWriter& fields, const SightingUse& use) {

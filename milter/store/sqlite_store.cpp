@@ -17,6 +17,7 @@ namespace {
 constexpr std::chrono::milliseconds kWindow{100};
 constexpr std::chrono::milliseconds kLook{50};    // for a lock
 constexpr std::chrono::milliseconds kPause{500};  // between attempts while the file cannot be written
+constexpr std::size_t kBatch = 50'000;            // counters in one transaction, or little more
 constexpr std::string_view kConsequence = "counting goes on in memory; what is counted now is lost if replygate stops";
 
 // Two daemons must not write one file; the lock is gone with the process.
@@ -168,12 +169,14 @@ void SqliteStore::flush() {
   }
   std::vector<MemoryStore::Change> changes;
   const Instant now = clock_.now();
-  for (std::size_t shard = 0; shard < MemoryStore::kShards; ++shard) memory_->changes(shard, now, shift(), changes);
-  if (!changes.empty()) {
+  for (std::size_t shard = 0; shard < MemoryStore::kShards; ++shard) {
+    memory_->changes(shard, now, shift(), changes);
+    if (changes.empty() || (changes.size() < kBatch && shard + 1 < MemoryStore::kShards)) continue;
     if (auto r = file_->write(changes); !r) {
       memory_->list_again(changes);
       return note_trouble(r.error());
     }
+    changes.clear();
   }
   in_trouble_ = false;
   health_.recovered();

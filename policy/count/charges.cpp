@@ -223,6 +223,7 @@ Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool re
                 .group = group,
                 .even_if_full = even_if_full,
                 .reserve = reserve,
+                .local = ask.rule->on_store_error == OnStoreError::local,
                 .was = ask.was};
   const Limit& limit = ask.limit;
   if (ask.purpose == Ask::Purpose::sighting) {

@@ -37,6 +37,7 @@ struct Charge {
   bool reserve = true;        // held until settled; else counted for good at once
   std::int64_t warn_at = 0;   // use that is worth a warning; 0: none is
   std::string member;         // of Distinct
+  bool local = false;         // is counted on this host alone where the shared store cannot be asked
   std::string was;            // what the counter was called before; its use is carried over; "": nothing
 };
 
@@ -47,6 +48,7 @@ struct Reading {
   bool fits = false;               // used + cost <= most; of a sighting: it passes
   std::optional<Instant> room_at;  // when the cost will fit, where that can be told
   bool warn = false;               // the first charge in a period that reaches warn_at
+  bool local = false;              // counted on this host alone; `used` is what is not left to it
   Sighting::State sighting = Sighting::State::fresh;
 };
 

@@ -250,8 +250,6 @@ void MemoryStore::give_back_overdue(Instant now) {
   std::vector<Held> overdue;
   for (Shard& shard : *shards_) {
     const std::lock_guard lock(shard.mutex);
-    erase_if(shard.held,
-             [&](const auto& item) { return item.second.returned && item.second.deadline + 4 * reservation_ <= now; });
     for (auto& [id, held] : shard.held) {
       if (held.returned) continue;
       if (held.deadline <= now) {

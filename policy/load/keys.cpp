@@ -14,8 +14,9 @@ constexpr std::string_view kMilter[] = {"listen",        "engine",          "on_
                                         "drain_timeout", "max_connections", "threads"};
 constexpr std::string_view kPolicyService[] = {"listen"};
 constexpr std::string_view kSite[] = {"local_domains", "relay_domains", "trusted_networks", "default_domain", "relay"};
-constexpr std::string_view kStore[] = {"backend",     "path",     "durability",
-                                       "if_unusable", "max_keys", "reservation_timeout"};
+constexpr std::string_view kStore[] = {
+    "backend",       "path", "durability", "if_unusable", "max_keys", "reservation_timeout", "servers",       "user",
+    "password_file", "tls",  "ca_file",    "prefix",      "timeout",  "connections",         "wait_replicas", "hosts"};
 constexpr std::string_view kLog[] = {"decisions", "format"};
 constexpr std::string_view kKeys[] = {"ipv4_prefix", "ipv6_prefix", "subaddress", "timezone"};
 constexpr std::string_view kMailbox[] = {"file", "sqlite", "query", "quota_status", "timeout"};

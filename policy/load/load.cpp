@@ -141,6 +141,15 @@ void define_replies(Context& context, const Documents& documents, Replies& repli
   }
 }
 
+// The head of a rule: [[rule]].
+Region region_of(const Place& place) {
+  return {.file = place.file,
+          .line = place.line,
+          .column = place.column,
+          .end_line = place.line,
+          .end_column = place.column + 8};
+}
+
 void check_mailbox(Context& context, const Settings& settings, const std::vector<Rule>& rules) {
   if (!settings.mailbox.none()) return;
   const auto it = std::ranges::find_if(rules, [](const Rule& rule) {
@@ -148,15 +157,19 @@ void check_mailbox(Context& context, const Settings& settings, const std::vector
     return std::ranges::find(named, Fact::mailbox_used, &FactRef::fact) != named.end();
   });
   if (it == rules.end()) return;
-  const Place& place = it->place;
-  context.error(Rg::mailbox_source,
-                {.file = place.file,
-                 .line = place.line,
-                 .column = place.column,
-                 .end_line = place.line,
-                 .end_column = place.column + 8},
+  context.error(Rg::mailbox_source, region_of(it->place),
                 fmt::format("the rule \"{}\" needs mailbox_used, and nothing says how full mailboxes are", it->name),
                 "add for instance [mailbox] with quota_status = \"inet:12340@127.0.0.1\"");
+}
+
+// What a host may admit alone depends on how many share the limit.
+void check_local_counting(Context& context, const Settings& settings, const std::vector<Rule>& rules) {
+  const bool shared = settings.store.backend == StoreSettings::Backend::redis;
+  const auto it = std::ranges::find(rules, OnStoreError::local, &Rule::on_store_error);
+  if (!shared || settings.store.hosts > 0 || it == rules.end()) return;
+  context.error(Rg::store, region_of(it->place),
+                fmt::format("the rule \"{}\" counts locally, and nothing says how many hosts there are", it->name),
+                "add for instance hosts = 3 to [store]");
 }
 
 std::shared_ptr<const Policy> compile(Context& context, const Documents& documents, std::vector<Scenario>& tests) {
@@ -173,6 +186,7 @@ std::shared_ptr<const Policy> compile(Context& context, const Documents& documen
   auto rules =
       load_rules(context, patterns, replies, settings.rule_defaults(values), tables_of(context, documents, "rule"));
   check_mailbox(context, values, rules);
+  check_local_counting(context, values, rules);
   tests = load_tests(context, tables_of(context, documents, "test"));
   if (context.failed()) return nullptr;
   return std::make_shared<const Policy>(std::move(site), std::move(values), std::move(rules), id_of(context.sources()));

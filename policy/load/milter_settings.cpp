@@ -84,15 +84,15 @@ void MilterLoader::load_listen(Settings& settings) {
 }
 
 void MilterLoader::load_bounds(DoorBounds& bounds) {
-  constexpr std::int64_t kDay = 86400;
+  constexpr std::int64_t kDay = 86'400'000;
   read_number(context_, table_, "max_connections", {1, 1000000, "1", "1000000"}, bounds.connections);
   read_number(context_, table_, "threads", {1, 64, "1", "64"}, bounds.threads);
   read_size(context_, table_, "max_packet", {128 << 10, 64 << 20, "\"128 KiB\"", "\"64 MiB\""}, bounds.packet);
   read_size(context_, table_, "max_session_memory", {1 << 20, std::int64_t{1} << 30, "\"1 MiB\"", "\"1 GiB\""},
             bounds.session_memory);
-  read_duration(context_, table_, "idle_timeout", {60, kDay, "\"1m\"", "\"1d\""}, bounds.idle);
-  read_duration(context_, table_, "packet_timeout", {1, 300, "\"1s\"", "\"5m\""}, bounds.packet_time);
-  read_duration(context_, table_, "drain_timeout", {1, 300, "\"1s\"", "\"5m\""}, bounds.drain);
+  read_duration(context_, table_, "idle_timeout", {60'000, kDay, "\"1m\"", "\"1d\""}, bounds.idle);
+  read_duration(context_, table_, "packet_timeout", {1000, 300'000, "\"1s\"", "\"5m\""}, bounds.packet_time);
+  read_duration(context_, table_, "drain_timeout", {1000, 300'000, "\"1s\"", "\"5m\""}, bounds.drain);
 }
 
 }  // namespace replygate

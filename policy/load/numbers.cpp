@@ -196,7 +196,8 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
     const auto index = it - kPeriods.begin();
     limit.scope = index == 0 ? Scope::message : index == 1 ? Scope::session : Scope::calendar;
     if (index >= 2) limit.calendar = static_cast<Calendar>(index - 2);
-  } else if (const auto duration = parse_duration(period)) {
+  } else if (const auto duration = parse_duration(period);
+             duration && *duration % std::chrono::seconds(1) == Duration(0)) {
     limit.period = *duration;
   } else {
     context.error(Rg::quantity, part_of(node, text.rfind(period), period.size()),

@@ -55,7 +55,7 @@ void read_duration(Context& context, const Node& table, std::string_view key, co
   if (!time) {
     context.error(Rg::quantity, node->region, fmt::format("\"{}\" is no duration", node->string),
                   fmt::format("write for instance {}", range.most_text));
-  } else if (in_range(context, *node, key, *time / std::chrono::seconds(1), range)) {
+  } else if (in_range(context, *node, key, *time / std::chrono::milliseconds(1), range)) {
     value = *time;
   }
 }

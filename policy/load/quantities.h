@@ -10,7 +10,7 @@
 // reported.
 namespace replygate {
 
-// Both ends belong to it, durations in seconds; the texts are the ends as a policy writes them.
+// Both ends belong to it, durations in milliseconds; the texts are the ends as a policy writes them.
 struct Range {
   std::int64_t least;
   std::int64_t most;

@@ -11,7 +11,7 @@ namespace replygate {
 namespace {
 
 constexpr std::int64_t kMostWarning = 100;
-constexpr std::int64_t kDay = 86400;  // seconds
+constexpr std::int64_t kDay = 86'400'000;  // milliseconds
 
 bool is_pattern(std::string_view key) {
   return key.find_first_of("*?$") != std::string_view::npos || key.starts_with('@') || key.ends_with('@') ||
@@ -214,9 +214,9 @@ void RuleLoader::greylist(const Node& node) {
   context_.check_keys(node, "greylist", "greylist");
   using std::chrono::hours;
   Greylisting g{.delay = std::chrono::minutes(5), .retry_within = hours(24), .remember = hours(36 * 24)};
-  read_duration(context_, node, "delay", {1, kDay, "\"1s\"", "\"1d\""}, g.delay);
-  read_duration(context_, node, "retry_within", {60, 30 * kDay, "\"1m\"", "\"30d\""}, g.retry_within);
-  read_duration(context_, node, "remember", {3600, 366 * kDay, "\"1h\"", "\"366d\""}, g.remember);
+  read_duration(context_, node, "delay", {1000, kDay, "\"1s\"", "\"1d\""}, g.delay);
+  read_duration(context_, node, "retry_within", {60'000, 30 * kDay, "\"1m\"", "\"30d\""}, g.retry_within);
+  read_duration(context_, node, "remember", {3'600'000, 366 * kDay, "\"1h\"", "\"366d\""}, g.remember);
   read_number(context_, node, "known_after", {1, 1000000, "1", "1000000"}, g.after);
   if (g.retry_within <= g.delay) {
     context_.error(Rg::greylist, node.region, "retry_within must be longer than delay",

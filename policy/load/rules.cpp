@@ -12,8 +12,8 @@ namespace {
 constexpr std::pair<std::string_view, Mode> kModes[] = {{"enforce", Mode::enforce}, {"observe", Mode::observe}};
 constexpr std::pair<std::string_view, OnUnknown> kOnUnknown[] = {{"skip", OnUnknown::skip},
                                                                  {"tempfail", OnUnknown::tempfail}};
-constexpr std::pair<std::string_view, OnStoreError> kOnStoreError[] = {{"tempfail", OnStoreError::tempfail},
-                                                                       {"accept", OnStoreError::accept}};
+constexpr std::pair<std::string_view, OnStoreError> kOnStoreError[] = {
+    {"tempfail", OnStoreError::tempfail}, {"accept", OnStoreError::accept}, {"local", OnStoreError::local}};
 constexpr std::pair<std::string_view, Count> kCounts[] = {{"accepted", Count::accepted}, {"attempts", Count::attempts}};
 constexpr std::pair<std::string_view, Stage> kStageWords[] = {
     {"connect", Stage::connect}, {"helo", Stage::helo},     {"mail", Stage::mail},      {"rcpt", Stage::rcpt},

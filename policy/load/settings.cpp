@@ -103,7 +103,7 @@ void SettingsLoader::add_sink(const Node& node, Settings& settings) {
 void SettingsLoader::load_mailbox(const Node& table, Settings& settings) {
   context_.check_keys(table, "mailbox", "[mailbox]");
   MailboxSource& mailbox = settings.mailbox;
-  read_duration(context_, table, "timeout", {1, 20, "\"1s\"", "\"20s\""}, mailbox.timeout);
+  read_duration(context_, table, "timeout", {1000, 20'000, "\"1s\"", "\"20s\""}, mailbox.timeout);
   const Entry* service = table.find("quota_status");
   if (service == nullptr) {
     if (const auto source = parse_source(context_, table, "[mailbox]")) mailbox.source = source->source;

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "policy/mail/domain.h"
 #include "policy/mail/ip.h"
 
 namespace replygate {
@@ -19,16 +20,17 @@ std::optional<T> whole_number(std::string_view text) {
   return value;
 }
 
-std::optional<SocketAddress> parse_inet(std::string_view rest, SocketAddress::Family family) {
+std::optional<SocketAddress> parse_inet(std::string_view rest, SocketAddress::Family family, bool names = false) {
   const std::size_t at = rest.find('@');
   if (at == std::string_view::npos) return std::nullopt;
   const auto port = whole_number<std::uint16_t>(rest.substr(0, at));
   std::string_view host = rest.substr(at + 1);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   if (host == "localhost") host = family == SocketAddress::Family::inet ? "127.0.0.1" : "::1";
-  const auto address = IpAddress::parse(host);
+  if (!port || *port == 0) return std::nullopt;
+  const bool name = names && !IpAddress::parse(host) && canonical_domain(host);
   const bool v4 = host.find(':') == std::string_view::npos;
-  if (!port || *port == 0 || !address || v4 != (family == SocketAddress::Family::inet)) return std::nullopt;
+  if (!name && (!IpAddress::parse(host) || v4 != (family == SocketAddress::Family::inet))) return std::nullopt;
   return SocketAddress{.family = family, .path = {}, .host = std::string(host), .port = *port};
 }
 
@@ -51,6 +53,12 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view text) {
     return SocketAddress{.family = Family::descriptor, .path = {}, .host = {}, .descriptor = *number};
   }
   return std::nullopt;
+}
+
+std::optional<SocketAddress> SocketAddress::parse_server(std::string_view text) {
+  if (text.starts_with("inet:")) return parse_inet(text.substr(5), Family::inet, true);
+  auto address = parse(text);
+  return address && address->family != Family::descriptor ? address : std::nullopt;
 }
 
 std::string SocketAddress::text() const {

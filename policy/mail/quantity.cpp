@@ -16,11 +16,12 @@ struct Unit {
   std::int64_t factor;
 };
 
-constexpr std::array kTimeUnits = {Unit{"w", 604800}, Unit{"d", 86400}, Unit{"h", 3600}, Unit{"m", 60}, Unit{"s", 1}};
+constexpr std::array kTimeUnits = {Unit{"w", 604'800'000}, Unit{"d", 86'400'000}, Unit{"h", 3'600'000},
+                                   Unit{"m", 60'000},      Unit{"s", 1000},       Unit{"ms", 1}};
 constexpr std::array kSizeUnits = {Unit{"TiB", 1LL << 40},   Unit{"TB", 1000000000000LL}, Unit{"GiB", 1LL << 30},
                                    Unit{"GB", 1000000000LL}, Unit{"MiB", 1LL << 20},      Unit{"MB", 1000000LL},
                                    Unit{"KiB", 1LL << 10},   Unit{"kB", 1000LL},          Unit{"B", 1LL}};
-constexpr std::int64_t kLongest = 3653LL * 86400;
+constexpr std::int64_t kLongest = 3653LL * 86'400'000;
 
 std::optional<std::int64_t> take_number(std::string_view& text) {
   std::int64_t value = 0;
@@ -43,24 +44,26 @@ std::optional<Duration> parse_duration(std::string_view text) {
   std::size_t next_unit = 0;
   do {
     const auto value = take_number(text);
-    if (!value || *value > kLongest) return std::nullopt;
-    while (next_unit < kTimeUnits.size() && !text.starts_with(kTimeUnits[next_unit].name)) ++next_unit;
+    if (!value) return std::nullopt;
+    const std::size_t letters = std::min(text.find_first_of("0123456789"), text.size());
+    while (next_unit < kTimeUnits.size() && text.substr(0, letters) != kTimeUnits[next_unit].name) ++next_unit;
     if (next_unit == kTimeUnits.size()) return std::nullopt;
+    if (*value > kLongest / kTimeUnits[next_unit].factor) return std::nullopt;
     total += *value * kTimeUnits[next_unit++].factor;
-    text.remove_prefix(1);
+    text.remove_prefix(letters);
   } while (!text.empty());
   if (total <= 0 || total > kLongest) return std::nullopt;
-  return std::chrono::seconds(total);
+  return std::chrono::milliseconds(total);
 }
 
 std::string format_duration(Duration duration) {
-  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
   std::string text;
   for (const Unit& unit : kTimeUnits) {
-    if (seconds >= unit.factor) {
-      text += std::to_string(seconds / unit.factor);
+    if (left >= unit.factor) {
+      text += std::to_string(left / unit.factor);
       text += unit.name;
-      seconds %= unit.factor;
+      left %= unit.factor;
     }
   }
   return text.empty() ? "0s" : text;

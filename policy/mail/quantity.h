@@ -10,9 +10,10 @@
 // Numbers with units as a policy writes them. Parsing is strict: nothing for whatever does not fit wholly.
 namespace replygate {
 
-// "30s", "5m", "1h30m", "1d", "1w": one or more whole numbers with unit, largest unit first; above 0, at most 10 years.
+// "50ms", "30s", "5m", "1h30m", "1d", "1w": one or more whole numbers with unit, largest unit first; above 0, at most
+// 10 years.
 std::optional<Duration> parse_duration(std::string_view text);
-std::string format_duration(Duration duration);  // "1h30m"; below a second "0s"
+std::string format_duration(Duration duration);  // "1h30m"; below a millisecond "0s"
 
 // "100", "20k", "5M": k = 1000, M = 1000000.
 std::optional<std::int64_t> parse_count(std::string_view text);

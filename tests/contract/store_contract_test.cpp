@@ -10,9 +10,11 @@
 #include <thread>
 #include <vector>
 
+#include "milter/store/redis_store.h"
 #include "milter/store/sqlite_store.h"
 #include "policy/count/store_memory.h"
 #include "tests/support/folder.h"
+#include "tests/support/redis_server.h"
 
 namespace replygate {
 namespace {
@@ -319,10 +321,37 @@ std::unique_ptr<Store> on_disk() {
   return std::make_unique<OnDisk>();
 }
 
+// One server for all tests; each store counts under a prefix of its own.
+std::unique_ptr<Store> on_redis() {
+  static test::RedisServer server;
+  struct OnRedis final : Store {
+    explicit OnRedis(const StoreSettings& settings)
+        : store(RedisStore::open(settings, clock, health, RedisStore::Time::caller).value()) {
+      while (!store->available()) std::this_thread::yield();
+    }
+    void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override {
+      store->take(std::move(charges), admit, now, std::move(done));
+    }
+    void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
+      store->settle(std::move(ids), settlement, now, std::move(done));
+    }
+    Clock clock;
+    StoreHealth health;
+    std::unique_ptr<RedisStore> store;
+  };
+  static int number = 0;
+  StoreSettings settings{.backend = StoreSettings::Backend::redis};
+  settings.servers = {server.address()};
+  settings.prefix = "test" + std::to_string(++number);
+  settings.timeout = seconds(5);
+  return std::make_unique<OnRedis>(settings);
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
                          ::testing::Values(Maker{"memory", [] { return std::make_unique<MemoryStore>(); }},
                                            Maker{"sqlite_window", on_disk<StoreSettings::Durability::window>},
-                                           Maker{"sqlite_commit", on_disk<StoreSettings::Durability::commit>}),
+                                           Maker{"sqlite_commit", on_disk<StoreSettings::Durability::commit>},
+                                           Maker{"redis", on_redis}),
                          [](const auto& maker) { return maker.param.name; });
 
 }  // namespace

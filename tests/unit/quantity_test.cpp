@@ -20,7 +20,7 @@ TEST(Quantity, DurationsPrintAsTheyAreRead) {
   for (const char* text : {"30s", "1h30m", "1d", "1w2d3h4m5s"}) {
     EXPECT_EQ(format_duration(parse_duration(text).value()), text);
   }
-  EXPECT_EQ(format_duration(std::chrono::milliseconds(999)), "0s");
+  EXPECT_EQ(format_duration(std::chrono::microseconds(999)), "0s");
 }
 
 TEST(Quantity, Counts) {

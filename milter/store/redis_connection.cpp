@@ -1,0 +1,275 @@
+#include "milter/store/redis_connection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "policy/mail/ip.h"
+
+namespace replygate::redis {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kPause{250};       // between two attempts to connect
+constexpr std::chrono::milliseconds kHandshake{1000};  // from connecting to being ready
+
+}  // namespace
+
+void Servers::leave(const SocketAddress& failed) {
+  if (current() == failed) current_ = (current_ + 1) % all_.size();
+}
+
+void Servers::go_to(SocketAddress address) {
+  const auto known = std::ranges::find(all_, address);
+  current_ = static_cast<std::size_t>(known - all_.begin());
+  if (known == all_.end()) all_.push_back(std::move(address));
+}
+
+Connection::Connection(asio::io_context& io, Servers& servers, const Options& options, asio::ssl::context* tls,
+                       Events events)
+    : io_(io),
+      servers_(servers),
+      options_(options),
+      tls_context_(tls),
+      events_(std::move(events)),
+      resolver_(io),
+      link_(std::make_shared<Link>(io)),
+      retry_(io),
+      deadline_(io) {}
+
+// A handler that does nothing for a socket that is gone.
+template <typename Handler>
+auto Connection::bound(Handler handler) {
+  return [self = shared_from_this(), link = link_, handler = std::move(handler)](const Error& error, auto&&... rest) {
+    if (link == self->link_ && self->state_ != State::stopped) handler(error, std::forward<decltype(rest)>(rest)...);
+  };
+}
+
+void Connection::connect() {
+  state_ = State::connecting;
+  server_ = servers_.current();
+  retry_.expires_after(kHandshake);
+  retry_.async_wait(bound([this](const Error& error) {
+    if (!error) down("no answer in time", true);
+  }));
+  if (server_.family == SocketAddress::Family::unix_path) {
+    return connect_to(asio::local::stream_protocol::endpoint(server_.path));
+  }
+  resolver_.async_resolve(server_.host, std::to_string(server_.port),
+                          bound([this](const Error& error, const asio::ip::tcp::resolver::results_type& found) {
+                            if (error) return down(error.message(), true);
+                            resolved(found);
+                          }));
+}
+
+void Connection::resolved(const asio::ip::tcp::resolver::results_type& found) {
+  connect_to(asio::ip::tcp::endpoint(*found.begin()));
+}
+
+void Connection::connect_to(const asio::generic::stream_protocol::endpoint& endpoint) {
+  link_->socket.async_connect(endpoint, bound([this](const Error& error) {
+                                if (error) return down(error.message(), true);
+                                Error ignored;
+                                if (server_.family != SocketAddress::Family::unix_path) {
+                                  link_->socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+                                }
+                                if (tls_context_ == nullptr) return greet();
+                                shake_hands();
+                              }));
+}
+
+void Connection::shake_hands() {
+  link_->tls = std::make_unique<asio::ssl::stream<Socket&>>(link_->socket, *tls_context_);
+  link_->tls->set_verify_callback(asio::ssl::host_name_verification(server_.host));
+  SSL_ctrl(link_->tls->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, server_.host.data());
+  link_->tls->async_handshake(asio::ssl::stream_base::client, bound([this](const Error& error) {
+                                if (error) return down("TLS: " + error.message(), true);
+                                greet();
+                              }));
+}
+
+// Who we are, whether this is a primary, and the script, in one round trip.
+void Connection::greet() {
+  state_ = State::greeting;
+  read();
+  std::string octets;
+  std::size_t commands = 2;
+  if (!options_.password.empty()) {
+    octets += options_.user.empty() ? command({"AUTH", options_.password})
+                                    : command({"AUTH", options_.user, options_.password});
+    ++commands;
+  }
+  octets += command({"ROLE"});
+  octets += command({"SCRIPT", "LOAD", options_.script});
+  flying_.push_front({std::move(octets), commands, std::chrono::steady_clock::now() + kHandshake,
+                      [this](const std::vector<Reply>& replies, const std::string& failure) {
+                        if (failure.empty()) greeted(replies);
+                      }});
+  link_->out = flying_.front().octets;
+  write();
+}
+
+void Connection::greeted(const std::vector<Reply>& replies) {
+  for (const Reply& reply : replies) {
+    if (const std::string_view word = error_word(*reply); !word.empty()) {
+      return down(std::string(text_of(*reply)), word == "LOADING" || word == "READONLY");
+    }
+  }
+  const redisReply& role = *replies[replies.size() - 2];
+  if (role.type != REDIS_REPLY_ARRAY || role.elements == 0 || text_of(*role.element[0]) != "master") {
+    return down("is a replica", true);
+  }
+  state_ = State::ready;
+  retry_.cancel();
+  events_.changed();
+  write();
+}
+
+void Connection::stop() {
+  down("", false);
+  state_ = State::stopped;
+  retry_.cancel();
+  deadline_.cancel();
+}
+
+void Connection::give_up(const std::string& why) {
+  if (ready()) down(why, true);
+}
+
+void Connection::redirect(const SocketAddress& address) {
+  servers_.go_to(address);
+  if (ready()) down("the counters have moved", false);
+}
+
+void Connection::down(const std::string& why, bool next_server) {
+  if (state_ == State::stopped) return;
+  const bool was_ready = ready();
+  state_ = State::down;
+  Error ignored;
+  link_->socket.close(ignored);
+  link_ = std::make_shared<Link>(io_);
+  resolver_.cancel();
+  writing_ = false;
+  unanswered_ = 0;
+  if (next_server) servers_.leave(server_);
+  const std::string reason = fmt::format("{}: {}", server_.text(), why);
+  if (!why.empty()) events_.failed(reason);
+  auto failed = std::exchange(flying_, {});
+  for (Request& request : std::exchange(waiting_, {})) failed.push_back(std::move(request));
+  // A connection that was cut is made again at once, the first time.
+  retry_.expires_after(was_ready ? std::chrono::milliseconds(0) : kPause);
+  retry_.async_wait(bound([this](const Error& error) {
+    if (!error) connect();
+  }));
+  if (was_ready) events_.changed();
+  for (Request& request : failed) {
+    if (request.answered) request.answered({}, reason);
+  }
+}
+
+void Connection::send(std::string octets, std::size_t commands, Time deadline, Answered answered) {
+  waiting_.push_back({std::move(octets), commands, deadline, std::move(answered)});
+  write();
+  watch();
+}
+
+void Connection::write() {
+  if (writing_ || (state_ != State::ready && state_ != State::greeting)) return;
+  while (state_ == State::ready && flying_.size() < kInFlight && !waiting_.empty()) {
+    flying_.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+    link_->out += flying_.back().octets;
+  }
+  if (link_->out.empty()) return;
+  writing_ = true;
+  const auto done = bound([this](const Error& error, std::size_t) {
+    if (error) return down(error.message(), false);
+    writing_ = false;
+    link_->out.clear();
+    write();
+  });
+  if (link_->tls) {
+    asio::async_write(*link_->tls, asio::buffer(link_->out), done);
+  } else {
+    asio::async_write(link_->socket, asio::buffer(link_->out), done);
+  }
+}
+
+void Connection::read() {
+  const auto done = bound([this](const Error& error, std::size_t size) { received(error, size); });
+  if (link_->tls) {
+    link_->tls->async_read_some(asio::buffer(link_->in), done);
+  } else {
+    link_->socket.async_read_some(asio::buffer(link_->in), done);
+  }
+}
+
+void Connection::received(const Error& error, std::size_t size) {
+  if (error) return down(error.message(), false);
+  link_->reader.feed(link_->in.data(), size);
+  for (const auto link = link_;;) {
+    auto reply = link->reader.next();
+    if (!reply) return down("what came is no reply of Redis", true);
+    if (*reply == nullptr) break;
+    if (flying_.empty()) return down("a reply that nobody asked for", true);
+    take_reply(*std::move(reply));
+    if (link != link_) return;
+  }
+  write();
+  read();
+}
+
+void Connection::take_reply(Reply reply) {
+  Request& oldest = flying_.front();
+  oldest.replies.push_back(std::move(reply));
+  if (oldest.replies.size() < oldest.commands) return;
+  Request request = std::move(oldest);
+  flying_.pop_front();
+  if (!request.answered) {
+    --unanswered_;
+    return;
+  }
+  watch();
+  request.answered(std::move(request.replies), "");
+}
+
+// Requests have their deadlines in the order in which they came.
+void Connection::watch() {
+  const auto waits = [](const Request& r) { return r.answered != nullptr; };
+  const auto flying = std::ranges::find_if(flying_, waits);
+  if (flying == flying_.end() && waiting_.empty()) {
+    deadline_.cancel();
+    return;
+  }
+  const Time next = flying != flying_.end() ? flying->deadline : waiting_.front().deadline;
+  if (deadline_.expiry() == next) return;
+  deadline_.expires_at(next);
+  deadline_.async_wait([self = shared_from_this()](const Error& error) {
+    if (!error && self->state_ != State::stopped) self->expire();
+  });
+}
+
+void Connection::expire() {
+  const Time now = std::chrono::steady_clock::now();
+  std::vector<Answered> late;
+  for (Request& request : flying_) {
+    if (!request.answered || request.deadline > now) continue;
+    late.push_back(std::exchange(request.answered, nullptr));
+    ++unanswered_;
+  }
+  while (!waiting_.empty() && waiting_.front().deadline <= now) {
+    late.push_back(std::move(waiting_.front().answered));
+    waiting_.pop_front();
+  }
+  const std::string reason = fmt::format("{}: no answer in time", server_.text());
+  if (unanswered_ >= kInFlight) {
+    down("no answer in time", true);
+  } else {
+    watch();
+  }
+  for (const Answered& answered : late) answered({}, reason);
+}
+
+}  // namespace replygate::redis

@@ -1,0 +1,35 @@
+#include "milter/store/redis_reply.h"
+
+namespace replygate::redis {
+
+std::string command(const std::vector<std::string_view>& words) {
+  std::vector<const char*> texts;
+  std::vector<std::size_t> sizes;
+  for (const std::string_view word : words) {
+    texts.push_back(word.data());
+    sizes.push_back(word.size());
+  }
+  char* raw = nullptr;
+  const int size = redisFormatCommandArgv(&raw, static_cast<int>(words.size()), texts.data(), sizes.data());
+  std::string octets(raw, size > 0 ? static_cast<std::size_t>(size) : 0);
+  redisFreeCommand(raw);
+  return octets;
+}
+
+std::optional<Reply> ReplyReader::next() {
+  void* raw = nullptr;
+  if (redisReaderGetReply(reader_.get(), &raw) != REDIS_OK) return std::nullopt;
+  return Reply(static_cast<redisReply*>(raw));
+}
+
+std::string_view text_of(const redisReply& reply) {
+  return reply.str == nullptr ? std::string_view() : std::string_view(reply.str, static_cast<std::size_t>(reply.len));
+}
+
+std::string_view error_word(const redisReply& reply) {
+  if (reply.type != REDIS_REPLY_ERROR) return "";
+  const std::string_view text = text_of(reply);
+  return text.substr(0, text.find(' '));
+}
+
+}  // namespace replygate::redis

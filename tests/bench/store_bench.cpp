@@ -1,0 +1,114 @@
+// What counting costs: store_bench [keys]. Ratios are against the store in memory in the same run.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "milter/store/sqlite_store.h"
+#include "policy/count/store_memory.h"
+#include "tests/support/folder.h"
+
+namespace replygate::test {
+namespace {
+
+constexpr int kThreads = 16;
+constexpr Instant kNow{std::chrono::hours(490000)};
+
+double seconds_of(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double resident_mib() {
+  double total = 0;
+  double resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1048576;
+}
+
+std::string counter_of(int key) { return fmt::format("user-sending-quota\x1fmessages/1h\x1f{}@example.org", key); }
+
+Charge charge_of(int key) {
+  return {.counter = counter_of(key), .measure = Sliding{std::chrono::hours(1)}, .most = 1 << 30, .reserve = false};
+}
+
+double takes_a_second(Store& store, Instant now, int keys, int takes) {
+  const double seconds = seconds_of([&] {
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = t; i < takes; i += kThreads) store.take({charge_of(i % keys)}, true, now, [](const Readings&) {});
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  });
+  return takes / seconds;
+}
+
+void compare_backends() {
+  for (const int keys : {1, 100'000}) {
+    const Folder folder;
+    const Clock clock;
+    StoreHealth health;
+    MemoryStore memory;
+    const double reference = takes_a_second(memory, clock.now(), keys, 4'000'000);
+    const auto sqlite = SqliteStore::open({.path = folder.file("state.db")}, clock, health).value();
+    const double on_disk = takes_a_second(*sqlite, clock.now(), keys, 4'000'000);
+    fmt::print("{:>8} keys, {} threads: memory {:.2f} M takes/s, sqlite (window) {:.2f} M/s, ratio {:.2f}\n", keys,
+               kThreads, reference / 1e6, on_disk / 1e6, on_disk / reference);
+  }
+}
+
+double nanoseconds_a_take(MemoryStore& store, int keys) {
+  std::mt19937 random(5);
+  constexpr int kTakes = 200'000;
+  return seconds_of([&] {
+           for (int i = 0; i < kTakes; ++i) {
+             store.take_now({charge_of(static_cast<int>(random() % static_cast<unsigned>(keys)))}, true, kNow);
+           }
+         }) *
+         1e9 / kTakes;
+}
+
+void grow(int most) {
+  MemoryStore store({.keys = most}, MemoryStore::random_secret(), false);
+  const double empty = resident_mib();
+  int kept = 0;
+  for (int keys = 10'000; keys <= most; keys *= 10) {
+    for (; kept < keys; ++kept) store.take_now({charge_of(kept)}, true, kNow);
+    fmt::print("{:>8} keys: {:.0f} octets a key, {:.0f} ns a take of a random key\n", keys,
+               (resident_mib() - empty) * 1048576 / keys, nanoseconds_a_take(store, keys));
+  }
+}
+
+void reload(int keys) {
+  const Folder folder;
+  const Clock clock;
+  StoreHealth health;
+  const StoreSettings settings{.path = folder.file("state.db"), .max_keys = keys + 1'000'000};
+  {
+    const auto store = SqliteStore::open(settings, clock, health).value();
+    for (int i = 0; i < keys; ++i) store->take({charge_of(i)}, true, clock.now(), [](const Readings&) {});
+  }
+  const auto octets = std::filesystem::file_size(settings.path);
+  std::unique_ptr<SqliteStore> store;
+  const double seconds = seconds_of([&] { store = SqliteStore::open(settings, clock, health).value(); });
+  fmt::print("{:>8} keys: {} octets a key on disk, loaded in {:.2f} s, {:.2f} M keys/s\n", store->memory().counters(),
+             octets / static_cast<unsigned>(keys), seconds, keys / seconds / 1e6);
+}
+
+}  // namespace
+}  // namespace replygate::test
+
+int main(int argc, char** argv) {
+  const int keys = argc > 1 ? std::stoi(argv[1]) : 1'000'000;
+  replygate::test::compare_backends();
+  replygate::test::grow(keys);
+  replygate::test::reload(keys);
+}

@@ -1,0 +1,220 @@
+// The shared store and its servers: logging in, TLS, replicas, scripts that are forgotten, servers that go and come.
+
+#include "milter/store/redis_store.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include "milter/store/open_store.h"
+#include "tests/support/redis_server.h"
+
+namespace replygate::test {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+template <typename Condition>
+bool eventually(Condition condition) {
+  for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(milliseconds(5));
+  return condition();
+}
+
+class RedisStoreTest : public ::testing::Test {
+ protected:
+  static StoreSettings settings(std::vector<std::string> servers) {
+    StoreSettings settings{.backend = StoreSettings::Backend::redis};
+    settings.servers = std::move(servers);
+    settings.timeout = milliseconds(500);
+    return settings;
+  }
+  void open(const StoreSettings& settings) {
+    store_.reset();
+    auto opened = RedisStore::open(settings, clock_, health_);
+    ASSERT_TRUE(opened) << opened.error();
+    store_ = *std::move(opened);
+  }
+  bool comes_up() {
+    return eventually([this] { return store_->available(); });
+  }
+  Readings take(std::int64_t cost = 1, bool reserve = false) {
+    std::promise<Readings> told;
+    const Charge one{.counter = "q", .measure = Sliding{hours(1)}, .most = 1000, .cost = cost, .reserve = reserve};
+    store_->take({one}, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
+    return told.get_future().get();
+  }
+  std::int64_t used() {
+    const Readings r = take(0);
+    return r.readings.empty() ? -1 : r.readings[0]->used;
+  }
+  void settle(ReservationId id, Settlement settlement) {
+    std::promise<void> done;
+    store_->settle({id}, settlement, clock_.now(), [&] { done.set_value(); });
+    done.get_future().wait();
+  }
+  bool failed_by(std::string_view cause) const {
+    const auto failures = health_.state().failures;
+    return std::ranges::any_of(failures, [&](const auto& f) { return f.first.find(cause) != std::string::npos; });
+  }
+
+  Clock clock_;
+  StoreHealth health_;
+  std::unique_ptr<RedisStore> store_;
+};
+
+TEST_F(RedisStoreTest, LogsInWithAUserOfAnAcl) {
+  const RedisServer server(
+      {"--port", "0", "--user", "default", "off", "--user", "gate", "on", ">geheim", "~*", "+@all"});
+  const Folder folder;
+  folder.write("password", "geheim\n");
+  StoreSettings with = settings({server.address()});
+  with.user = "gate";
+  with.password_file = folder.file("password");
+  open(with);
+  ASSERT_TRUE(comes_up());
+  EXPECT_EQ(take().readings[0]->used, 0);
+  folder.write("password", "falsch\n");
+  open(with);
+  EXPECT_TRUE(eventually([this] { return failed_by("WRONGPASS"); }));
+  EXPECT_TRUE(take().readings.empty());
+  with.password_file = folder.file("nowhere");
+  EXPECT_FALSE(RedisStore::open(with, clock_, health_));
+}
+
+TEST_F(RedisStoreTest, OverTls) {
+  const Folder folder;
+  const std::string make = fmt::format(
+      "cd {} && openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost "
+      "-addext subjectAltName=IP:127.0.0.1 2>/dev/null",
+      folder.path().string());
+  ASSERT_EQ(std::system(make.c_str()), 0);
+  const std::string port = std::to_string(20000 + ::getpid() % 20000);
+  const RedisServer server({"--port", "0", "--tls-port", port, "--tls-cert-file", folder.file("cert.pem"),
+                            "--tls-key-file", folder.file("key.pem"), "--tls-auth-clients", "no"});
+  StoreSettings with = settings({fmt::format("inet:{}@127.0.0.1", port)});
+  with.tls = true;
+  with.ca_file = folder.file("cert.pem");
+  open(with);
+  ASSERT_TRUE(comes_up());
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(take().readings[0]->used, i);
+  with.ca_file.clear();  // nobody vouches for the certificate
+  open(with);
+  EXPECT_TRUE(eventually([this] { return failed_by("TLS: "); }));
+  EXPECT_FALSE(store_->available());
+}
+
+TEST_F(RedisStoreTest, TakesThePrimaryOfItsServers) {
+  const std::string port = std::to_string(20001 + ::getpid() % 20000);
+  const RedisServer primary({"--port", port});
+  const RedisServer replica({"--port", "0", "--replicaof", "127.0.0.1", port});
+  StoreSettings with = settings({replica.address(), primary.address()});
+  with.wait_replicas = 1;
+  open(with);
+  ASSERT_TRUE(comes_up());
+  ASSERT_TRUE(eventually([&] {
+    return replica.ask({"INFO", "replication"}).find("master_link_status:up") != std::string::npos;
+  }));
+  EXPECT_EQ(used(), 0);
+  EXPECT_EQ(take().readings[0]->used, 0);
+  replica.ask({"REPLICAOF", "NO", "ONE"});  // promoted: what was acknowledged is there
+  primary.ask({"REPLICAOF", "127.0.0.1", "1"});
+  with.wait_replicas = 0;
+  open(with);
+  ASSERT_TRUE(comes_up());
+  EXPECT_EQ(used(), 1);
+}
+
+TEST_F(RedisStoreTest, AForgottenScriptIsSentAgain) {
+  const RedisServer server;
+  open(settings({server.address()}));
+  ASSERT_TRUE(comes_up());
+  take();
+  server.ask({"SCRIPT", "FLUSH"});
+  EXPECT_EQ(take().readings.at(0)->used, 1);
+  EXPECT_TRUE(health_.state().failures.empty());
+}
+
+TEST_F(RedisStoreTest, AServerThatGoesAndComes) {
+  RedisServer server;
+  open(settings({server.address()}));
+  ASSERT_TRUE(comes_up());
+  take();
+  server.kill();
+  EXPECT_TRUE(eventually([this] { return !store_->available(); }));
+  EXPECT_TRUE(take().readings.empty());
+  EXPECT_FALSE(health_.good());
+  server.start();
+  ASSERT_TRUE(comes_up());
+  EXPECT_EQ(used(), 0);
+  EXPECT_TRUE(health_.good());
+}
+
+// A server that stands still is not sent more than a few commands; what was asked gets its answer in time.
+TEST_F(RedisStoreTest, AServerThatStandsStill) {
+  const RedisServer server;
+  StoreSettings with = settings({server.address()});
+  with.timeout = milliseconds(50);
+  with.connections = 1;
+  open(with);
+  ASSERT_TRUE(comes_up());
+  server.signal(SIGSTOP);
+  int answered = 0;
+  for (int i = 0; i < 40; ++i) answered += take().readings.empty() ? 1 : 0;
+  EXPECT_EQ(answered, 40);
+  EXPECT_FALSE(store_->available());
+  server.signal(SIGCONT);
+  ASSERT_TRUE(comes_up());
+  EXPECT_LE(used(), 5);
+}
+
+// What could not be settled is settled later, and only once.
+TEST_F(RedisStoreTest, SettlesOnReturn) {
+  const RedisServer server;
+  StoreSettings with = settings({server.address()});
+  with.timeout = milliseconds(50);
+  open(with);
+  ASSERT_TRUE(comes_up());
+  const ReservationId kept = take(2, true).reservation;
+  const ReservationId returned = take(4, true).reservation;
+  EXPECT_EQ(used(), 6);
+  server.signal(SIGSTOP);
+  while (store_->available()) take(0);
+  settle(kept, Settlement::keep);
+  settle(returned, Settlement::give_back);
+  server.signal(SIGCONT);
+  ASSERT_TRUE(comes_up());
+  EXPECT_TRUE(eventually([this] { return used() == 2; }));
+  const std::string hash = server.ask({"HVALS", "{replygate}:q"});
+  EXPECT_EQ(hash, "2\n");
+}
+
+TEST_F(RedisStoreTest, KeysDoNotOutliveTheirUse) {
+  const RedisServer server;
+  open(settings({server.address()}));
+  ASSERT_TRUE(comes_up());
+  take();
+  const int ttl = std::stoi(server.ask({"TTL", "{replygate}:q"}));
+  EXPECT_GE(ttl, 3599);
+  EXPECT_LE(ttl, 3600 + 38);
+  EXPECT_EQ(server.ask({"DBSIZE"}), "1\n");
+}
+
+TEST_F(RedisStoreTest, IsOpenedByItsSettings) {
+  const RedisServer server;
+  auto store = open_store(settings({server.address()}), clock_, health_);
+  ASSERT_TRUE(store);
+  const Charge one{.counter = "q", .measure = Sliding{hours(1)}, .most = 10, .reserve = false};
+  EXPECT_TRUE(eventually([&] {
+    std::promise<bool> told;
+    (*store)->take({one}, true, clock_.now(), [&](const Readings& r) { told.set_value(!r.readings.empty()); });
+    return told.get_future().get();
+  }));
+}
+
+}  // namespace
+}  // namespace replygate::test
