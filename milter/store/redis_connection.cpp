@@ -135,10 +135,12 @@ void Connection::stop() {
 }
 
 void Connection::give_up(const std::string& why) {
+  served_ = false;
   if (ready()) down(why, true);
 }
 
 void Connection::redirect(const SocketAddress& address) {
+  served_ = false;
   servers_.go_to(address);
   if (ready()) down("the counters have moved", false);
 }
@@ -158,8 +160,8 @@ void Connection::down(const std::string& why, bool next_server) {
   if (!why.empty()) events_.failed(reason);
   auto failed = std::exchange(flying_, {});
   for (Request& request : std::exchange(waiting_, {})) failed.push_back(std::move(request));
-  // A connection that was cut is made again at once, the first time.
-  retry_.expires_after(was_ready ? std::chrono::milliseconds(0) : kPause);
+  // One that has served and was cut is made again at once.
+  retry_.expires_after(std::exchange(served_, false) ? std::chrono::milliseconds(0) : kPause);
   retry_.async_wait(bound([this](const Error& error) {
     if (!error) connect();
   }));
@@ -231,6 +233,7 @@ void Connection::take_reply(Reply reply) {
     --unanswered_;
     return;
   }
+  served_ = ready();
   watch();
   request.answered(std::move(request.replies), "");
 }

@@ -115,6 +115,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer retry_;     // connects again, or gives up connecting
   boost::asio::steady_timer deadline_;  // of the oldest request
   bool writing_ = false;
+  bool served_ = false;  // a request, since it is ready
   std::deque<Request> waiting_;
   std::deque<Request> flying_;
   std::size_t unanswered_ = 0;  // in flight, and nobody waits any more

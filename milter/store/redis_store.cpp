@@ -147,7 +147,9 @@ void RedisStore::take(std::vector<Charge> charges, bool admit, Instant now, Take
   request->done = [this, id, now, charges = std::move(charges), admit, raw = request.get(),
                    done = std::move(done)](const redisReply* reply) {
     const auto taking = reply == nullptr ? std::nullopt : redis::read_taking(*reply, charges.size(), now);
+    if (reply != nullptr && !taking) health_.failed("what came is no answer of the script", std::string(kConsequence));
     if (!taking) return done({});
+    health_.recovered();
     done(readings_of(*taking, charges, admit, id, *raw));
   };
   ask(std::move(request));
@@ -229,7 +231,6 @@ void RedisStore::note_readiness() {
   const auto ready = std::ranges::count_if(connections_, [](const auto& c) { return c->ready(); });
   ready_ = static_cast<int>(ready);
   if (ready == 0) return;
-  health_.recovered();
   for (const auto& request : std::exchange(unsettled_, {})) {
     request->deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
     request->done = [this, weak = std::weak_ptr(request)](const redisReply* reply) {
@@ -283,7 +284,6 @@ void RedisStore::answered(const std::shared_ptr<Request>& request, std::vector<r
                    std::string(kConsequence));
     return request->done(nullptr);
   }
-  health_.recovered();
   request->done(&reply);
 }
 

@@ -29,6 +29,12 @@ Charge as_seen(const Charge& c) {
   return look;
 }
 
+std::int64_t used_in(MemoryStore& store, const Charge& c, Instant now) {
+  Charge look = as_seen(c);
+  look.cost = 0;
+  return store.take_now({look}, false, now).readings.front()->used;
+}
+
 bool any_local(const std::vector<Charge>& charges) { return std::ranges::any_of(charges, &Charge::local); }
 
 }  // namespace
@@ -37,10 +43,32 @@ LocalShare::LocalShare(Store& shared, std::int64_t hosts, const MemoryStore::Bou
     : shared_(shared),
       hosts_(hosts),
       seen_(bounds, MemoryStore::random_secret(), false),
+      mine_(bounds, MemoryStore::random_secret(), false),
       own_(bounds, MemoryStore::random_secret(), false) {}
 
 void LocalShare::take(std::vector<Charge> charges, bool admit, Instant now, Taken done) {
   if (!any_local(charges)) return shared_.take(std::move(charges), admit, now, std::move(done));
+  auto told = to_tell();
+  if (told.empty()) return ask(std::move(charges), admit, now, std::move(done));
+  // What was counted here comes first.
+  const auto kept = std::make_shared<std::vector<Charge>>(told);
+  shared_.take(
+      std::move(told), false, now,
+      [this, kept, charges = std::move(charges), admit, now, done = std::move(done)](const Readings& answer) mutable {
+        if (answer.readings.empty()) {
+          for (Charge& c : *kept) note(std::move(c));
+          away_ = true;
+          return done(take_here(charges, admit, now));
+        }
+        for (const Charge& c : *kept) {
+          seen_.take_now({as_seen(c)}, false, now);
+          mine_.take_now({as_seen(c)}, false, now);
+        }
+        ask(std::move(charges), admit, now, std::move(done));
+      });
+}
+
+void LocalShare::ask(std::vector<Charge> charges, bool admit, Instant now, Taken done) {
   const auto kept = std::make_shared<const std::vector<Charge>>(charges);
   shared_.take(std::move(charges), admit, now, [this, kept, admit, now, done = std::move(done)](Readings readings) {
     if (readings.readings.empty()) {
@@ -49,7 +77,6 @@ void LocalShare::take(std::vector<Charge> charges, bool admit, Instant now, Take
     }
     if (away_.exchange(false)) ++outage_;
     remember(*kept, readings, now);
-    tell(now);
     done(std::move(readings));
   });
 }
@@ -64,11 +91,11 @@ void LocalShare::remember(const std::vector<Charge>& charges, const Readings& re
       own_.take_now({by_itself(c, 0)}, false, now);
       continue;
     }
+    const Reading& reading = *readings.readings[i];
     Charge look = as_seen(c);
-    look.cost = 0;
-    const std::int64_t used =
-        readings.readings[i]->used + (readings.readings[i]->fits ? readings.readings[i]->cost : 0);
-    look.cost = used - seen_.take_now({look}, false, now).readings.front()->used;
+    look.cost = reading.fits ? reading.cost : 0;
+    if (look.cost > 0) mine_.take_now({look}, false, now);
+    look.cost += reading.used - used_in(seen_, c, now);
     if (look.cost > 0) seen_.take_now({look}, false, now);
   }
 }
@@ -82,10 +109,9 @@ Readings LocalShare::take_here(const std::vector<Charge>& charges, bool admit, I
     own.was.clear();
     beyond.push_back(0);
     if (is_sighting(c)) continue;
-    Charge look = as_seen(c);
-    look.cost = 0;
-    const std::int64_t left = c.most - seen_.take_now({look}, false, now).readings.front()->used;
-    own.most = std::max<std::int64_t>(left, 0) / hosts_;
+    const std::int64_t left =
+        std::min((c.most - used_in(seen_, c, now)) / hosts_, c.most / hosts_ - used_in(mine_, c, now));
+    own.most = std::max<std::int64_t>(left, 0);
     beyond.back() = c.most - own.most;
     own.counter += '#' + std::to_string(outage_);
   }
@@ -150,19 +176,16 @@ void LocalShare::settle(std::vector<ReservationId> ids, Settlement settlement, I
   shared_.settle(std::move(ids), settlement, now, std::move(done));
 }
 
-// A few at a time, with what is asked anyhow. A call that is not answered may have been heard: it is not told again.
-void LocalShare::tell(Instant now) {
+// A few at a time. A call that is not answered may have been heard all the same: such counts are told twice, not lost.
+std::vector<Charge> LocalShare::to_tell() {
   std::vector<Charge> told;
-  {
-    const std::lock_guard lock(mutex_);
-    while (!untold_.empty() && told.size() < kTold) {
-      const auto first = untold_.begin();
-      told.push_back(by_itself(std::move(first->second), static_cast<std::uint32_t>(told.size())));
-      untold_.erase(first);
-    }
+  const std::lock_guard lock(mutex_);
+  while (!untold_.empty() && told.size() < kTold) {
+    const auto first = untold_.begin();
+    told.push_back(by_itself(std::move(first->second), static_cast<std::uint32_t>(told.size())));
+    untold_.erase(first);
   }
-  for (const Charge& c : told) seen_.take_now({as_seen(c)}, false, now);
-  if (!told.empty()) shared_.take(std::move(told), false, now, [](const Readings&) {});
+  return told;
 }
 
 std::size_t LocalShare::to_be_told() const {

@@ -12,8 +12,9 @@
 namespace replygate {
 
 // A shared store, and this host's share for the time when it cannot be asked: charges whose rule says so
-// (Charge::local) are then counted here. Of what the limit leaves, as far as this host has seen it used by all, each
-// host admits its part. Once the shared store answers again it is told what was counted here. Any thread.
+// (Charge::local) are then counted here. A host admits its part of the limit, less what it has admitted before, and
+// never more than its part of what the limit leaves, as far as it has seen the limit used by all. Once the shared store
+// answers again it is told what was counted here. Any thread.
 class LocalShare final : public Store {
  public:
   // `shared` outlives it; `hosts`: how many share the limits.
@@ -27,12 +28,14 @@ class LocalShare final : public Store {
  private:
   void remember(const std::vector<Charge>& charges, const Readings& readings, Instant now);
   Readings take_here(const std::vector<Charge>& charges, bool admit, Instant now);
-  void tell(Instant now);
+  void ask(std::vector<Charge> charges, bool admit, Instant now, Taken done);
+  std::vector<Charge> to_tell();
   void note(Charge charge);
 
   Store& shared_;
   const std::int64_t hosts_;
   MemoryStore seen_;  // what all have used, as far as this host has seen it
+  MemoryStore mine_;  // what of that was by this host
   MemoryStore own_;   // what this host has admitted by itself, an outage apart
   std::atomic<std::uint64_t> outage_{1};
   std::atomic<bool> away_{false};

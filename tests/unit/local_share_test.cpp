@@ -67,12 +67,13 @@ TEST_F(LocalShareTest, EachHostGivesItsPart) {
   EXPECT_EQ(r.readings[0]->used, 11);  // nothing of the limit is left to this host
 }
 
-// What all have used before is not given out again, by whom it was seen.
+// What all have used before is not given out again, by whom it was seen; nor has a host more than its part.
 TEST_F(LocalShareTest, OfWhatIsLeft) {
   EXPECT_EQ(admitted(0, 6, charge(14)), 6);
   for (std::size_t host = 1; host < kHosts; ++host) take(host, {charge(14, 0)});
   shared_.away = true;
-  for (std::size_t host = 0; host < kHosts; ++host) EXPECT_EQ(admitted(host, 100, charge(14)), 2);
+  EXPECT_EQ(admitted(0, 100, charge(14)), 0);
+  for (std::size_t host = 1; host < kHosts; ++host) EXPECT_EQ(admitted(host, 100, charge(14)), 2);
 }
 
 TEST_F(LocalShareTest, WhatWasCountedHereIsToldOnReturn) {
@@ -92,7 +93,7 @@ TEST_F(LocalShareTest, WhatWasCountedHereIsToldOnReturn) {
   EXPECT_EQ(shared_use(), 6);
   // The next outage begins with what is known then.
   shared_.away = true;
-  EXPECT_EQ(admitted(0, 100, charge(40)), (40 - 6) / 4);
+  EXPECT_EQ(admitted(0, 100, charge(40)), 40 / 4 - 6);
 }
 
 TEST_F(LocalShareTest, OnlyWhereTheRuleSaysSo) {
