@@ -14,6 +14,7 @@
 #include "milter/cli/test_report.h"
 #include "milter/door/delegation.h"
 #include "milter/door/door.h"
+#include "milter/last_good.h"
 #include "milter/log/say.h"
 #include "milter/log/sinks.h"
 #include "milter/lookup/list_watch.h"
@@ -61,7 +62,8 @@ void exit_after(std::chrono::milliseconds patience) {
   }).detach();
 }
 
-int serve(const std::shared_ptr<const Policy>& policy, ListWatch& lists, const sigset_t& signals) {
+// `lists` may be null: nothing is watched.
+int serve(const std::shared_ptr<const Policy>& policy, ListWatch* lists, const sigset_t& signals) {
   const Settings& settings = policy->settings();
   auto sinks = LogSinks::open(settings);
   if (!sinks) {
@@ -103,7 +105,7 @@ int serve(const std::shared_ptr<const Policy>& policy, ListWatch& lists, const s
     return kUnavailable;
   }
   if (delegation) delegation->start();
-  lists.start(current);
+  if (lists != nullptr) lists->start(current);
   std::atomic<bool> good = true;
   (*milter)->start([&good, main_thread = pthread_self()](bool well) {
     good = well;
@@ -119,7 +121,7 @@ int serve(const std::shared_ptr<const Policy>& policy, ListWatch& lists, const s
   (*milter)->drain(patience);
   const bool ended = (*milter)->stop();
   if (delegation) delegation->stop();
-  lists.stop();
+  if (lists != nullptr) lists->stop();
   (*sinks)->close();
   const int status = good ? kFine : kUnavailable;
   if (!ended) std::_Exit(status);
@@ -132,17 +134,20 @@ int run_command(const RunOptions& options) {
   ListWatch lists(options.file);
   const Loaded loaded = lists.load();
   print_diagnostics(loaded.diagnostics, loaded.sources);
-  if (!loaded.ok()) {
-    say(fmt::format("{}: the policy is in error; nothing is started", options.file));
-    return status_of_failure(loaded.diagnostics);
+  const TestReport tests = loaded.ok() ? run_tests(loaded.policy, loaded.tests) : TestReport();
+  if (loaded.ok() && tests.passed()) {
+    if (auto kept = keep_last_good(state_folder(), options.file, lists.texts()); !kept) say(kept.error());
+    return serve(loaded.policy, &lists, block_signals());
   }
-  const TestReport tests = run_tests(loaded.policy, loaded.tests);
-  if (!tests.passed()) {
-    print_failures(tests);
-    say(fmt::format("{}: tests of the policy fail; nothing is started", options.file));
-    return kPolicyError;
+  if (loaded.ok()) print_failures(tests);
+  const std::string_view what = loaded.ok() ? "tests of the policy fail" : "the policy is in error";
+  if (const auto last_good = load_last_good(state_folder(), options.file)) {
+    say(fmt::format("{}: {}; the last good one serves, with its lists as they were, policy {}", options.file, what,
+                    last_good->policy->id()));
+    return serve(last_good->policy, nullptr, block_signals());
   }
-  return serve(loaded.policy, lists, block_signals());
+  say(fmt::format("{}: {}; nothing is started", options.file, what));
+  return loaded.ok() ? kPolicyError : status_of_failure(loaded.diagnostics);
 }
 
 }  // namespace replygate

@@ -23,6 +23,8 @@ class ListWatch {
 
   // To be called first, once.
   Loaded load();
+  // What the policy was made of, by DataSource::text(). Before start().
+  const std::map<std::string, std::string>& texts() const { return texts_; }
 
   // Looks every second, on a thread of its own. A list that has vanished keeps its last good content; a list that makes
   // the policy wrong, or one of its tests fail, changes nothing; stderr says both.

@@ -1,6 +1,19 @@
 #include "milter/store/redis_reply.h"
 
 namespace replygate::redis {
+namespace {
+
+constexpr int kMostElements = 1 << 16;
+
+decltype(redisReplyObjectFunctions::createArray) plain_array;  // hiredis's own; set once
+
+// hiredis makes room for as many elements as a server says that there will be.
+template <typename Count>
+void* bounded_array(const redisReadTask* task, Count elements) {
+  return elements > Count{kMostElements} ? nullptr : plain_array(task, elements);
+}
+
+}  // namespace
 
 std::string command(const std::vector<std::string_view>& words) {
   std::vector<const char*> texts;
@@ -14,6 +27,20 @@ std::string command(const std::vector<std::string_view>& words) {
   std::string octets(raw, size > 0 ? static_cast<std::size_t>(size) : 0);
   redisFreeCommand(raw);
   return octets;
+}
+
+redisReader* ReplyReader::create() {
+  static const redisReplyObjectFunctions bounded = [] {
+    redisReader* plain = redisReaderCreate();
+    redisReplyObjectFunctions functions = *plain->fn;
+    plain_array = functions.createArray;
+    functions.createArray = bounded_array;
+    redisReaderFree(plain);
+    return functions;
+  }();
+  redisReader* reader = redisReaderCreate();
+  reader->fn = const_cast<redisReplyObjectFunctions*>(&bounded);  // hiredis only reads it
+  return reader;
 }
 
 std::optional<Reply> ReplyReader::next() {

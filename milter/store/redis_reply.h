@@ -30,7 +30,8 @@ class ReplyReader {
   struct Free {
     void operator()(redisReader* reader) const { redisReaderFree(reader); }
   };
-  std::unique_ptr<redisReader, Free> reader_{redisReaderCreate()};
+  static redisReader* create();
+  std::unique_ptr<redisReader, Free> reader_{create()};
 };
 
 // The first word of an error, "NOAUTH"; "" where the reply is none.

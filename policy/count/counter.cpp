@@ -37,6 +37,15 @@ Counter::Counter(const Measure& measure) {
   }
 }
 
+bool Counter::is(const Measure& measure) const {
+  const auto same = [](Duration own, Duration asked) { return own == Duration(0) || own == asked; };
+  if (state_.index() != measure.index()) return false;
+  if (const auto* m = std::get_if<Sliding>(&measure)) return same(std::get<Window>(state_).period(), m->period);
+  if (const auto* m = std::get_if<Distinct>(&measure))
+    return same(std::get<DistinctWindow>(state_).period(), m->period);
+  return true;
+}
+
 Reading Counter::read(const Charge& c, DistinctWindow::Member member, Instant now) const {
   return std::visit(
       Overloaded{[&](const Sliding& m) {

@@ -24,7 +24,7 @@ class Counter {
   explicit Counter(const Measure& measure);
 
   // Whether it counts as the measure does. False: the identity of the counter stands for something else now.
-  bool is(const Measure& measure) const { return state_.index() == measure.index(); }
+  bool is(const Measure& measure) const;
 
   // `member`: the hash of the member that a Distinct charge names.
   Reading read(const Charge& charge, DistinctWindow::Member member, Instant now) const;

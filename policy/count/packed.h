@@ -51,7 +51,7 @@ class PackedReader {
   }
   // What lies ahead of `latest`, because a clock was set back, counts as of then.
   Instant instant(Instant latest) { return std::min(Instant(Duration(number(0, kMost))), latest); }
-  Duration duration() { return Duration(number(1, kMost)); }
+  Duration duration() { return Duration(number(1, kLongest)); }
 
   void fail() {
     good_ = false;
@@ -61,6 +61,7 @@ class PackedReader {
   bool at_end() const { return rest_.empty(); }
 
   static constexpr std::int64_t kMost = std::int64_t{1} << 60;
+  static constexpr std::int64_t kLongest = std::int64_t{1} << 50;  // some 35 years in microseconds
 
  private:
   std::string_view rest_;

@@ -1,10 +1,12 @@
 """Ending and failing: a clean stop lets open transactions finish, and a lost daemon lets nothing through."""
 
+import os
 import signal
 import socket
 import subprocess
 import threading
 import unittest
+import unittest.mock
 
 import mta_test
 from daemon import BINARY, Daemon, wait_until
@@ -68,6 +70,30 @@ class Stop(unittest.TestCase):
     def test_a_broken_policy_starts_nothing(self):
         with self.assertRaisesRegex(RuntimeError, "RG1002"):
             Daemon("[mlter]\n", port=8895)
+
+    def test_a_broken_policy_leaves_the_last_good_one(self):
+        wrong = ("[mlter]\n", '[[test]]\nname = "t"\nrcpt = "a@b.example"\nexpect = { refused = 1 }\n')
+        with Daemon(POLICY) as daemon, unittest.mock.patch.dict(os.environ, STATE_DIRECTORY=str(daemon.folder)):
+            text = daemon.policy_file.read_text()
+            errors = daemon.folder / "errors"
+
+            def serves():
+                """Starts it anew; gives what it says until it serves."""
+                daemon.stop()
+                before = len(errors.read_text())
+                daemon.start()
+                wait_until(lambda: "milter at" in errors.read_text()[before:], "replygate to serve")
+                return errors.read_text()[before:]
+
+            policy = serves().split("replygate: policy ")[1].split()[0]
+            for broken in wrong:
+                daemon.policy_file.write_text(text + broken)
+                said = serves()
+                self.assertIn(f"the last good one serves, with its lists as they were, policy {policy}", said)
+                self.assertIn(f"replygate: policy {policy} with", said)
+            (daemon.folder / "last-good-policy.json").write_text("{}")
+            with self.assertRaisesRegex(RuntimeError, "nothing is started"):
+                serves()
 
     def test_killed_nothing_passes_unfiltered_and_a_new_one_takes_over(self):
         for name, start in mta_test.both(8893):
