@@ -4,14 +4,18 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <random>
 #include <thread>
 
+#include "milter/store/redis_store.h"
 #include "milter/store/sqlite_store.h"
 #include "policy/count/store_memory.h"
 #include "tests/support/folder.h"
+#include "tests/support/redis_server.h"
 
 namespace replygate::test {
 namespace {
@@ -103,6 +107,43 @@ void reload(int keys) {
              octets / static_cast<unsigned>(keys), seconds, keys / seconds / 1e6);
 }
 
+// Decisions of many threads, and what the server gives when it is asked the same by its own benchmark.
+void share() {
+  const RedisServer server;
+  const Clock clock;
+  StoreHealth health;
+  StoreSettings settings{.backend = StoreSettings::Backend::redis};
+  settings.servers = {server.address()};
+  settings.timeout = std::chrono::seconds(5);
+  const auto store = RedisStore::open(settings, clock, health).value();
+  while (!store->available()) std::this_thread::yield();
+  constexpr int kDecisions = 100'000;
+  const double seconds = seconds_of([&] {
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < kDecisions / kThreads; ++i) {
+          std::promise<void> told;
+          store->take({charge_of(1)}, true, clock.now(), [&](const Readings&) { told.set_value(); });
+          told.get_future().wait();
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  });
+  std::string words = "'take' 0 900000000 x 1";
+  for (const std::string& word : redis::words_of(charge_of(1))) words += " '" + word + "'";
+  const std::string key = redis::key_of(settings.prefix, "bench");
+  const std::string keys = fmt::format("{0} {0}#members {0} {0}#members", key);
+  const std::string command =
+      fmt::format("redis-benchmark -s {} -n {} -c {} -P 5 -q EVALSHA {} 4 {} {} 2>/dev/null | tr '\\r' '\\n' | tail -2",
+                  server.socket(), kDecisions, settings.connections, redis::script_id(), keys, words);
+  fmt::print("redis: {:.0f} decisions/s from {} threads over {} connections; redis-benchmark with the same script:\n",
+             kDecisions / seconds, kThreads, settings.connections);
+  std::fflush(stdout);
+  if (std::system(command.c_str()) != 0) fmt::print("redis-benchmark did not run\n");
+}
+
 }  // namespace
 }  // namespace replygate::test
 
@@ -111,4 +152,5 @@ int main(int argc, char** argv) {
   replygate::test::compare_backends();
   replygate::test::grow(keys);
   replygate::test::reload(keys);
+  replygate::test::share();
 }

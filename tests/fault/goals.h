@@ -31,6 +31,7 @@ void counting_alone(const GoalOptions& options, Report& report);    // G11
 void fail_over(const GoalOptions& options, Report& report);         // G12
 void order_of_answers(const GoalOptions& options, Report& report);  // G14
 void exact_model(const GoalOptions& options, Report& report);       // G13
+void wrong_clocks(const GoalOptions& options, Report& report);      // G15
 void flood_of_keys(const GoalOptions& options, Report& report);     // G16
 void unwritable_file(const GoalOptions& options, Report& report);   // G22
 void damaged_file(const GoalOptions& options, Report& report);      // G23

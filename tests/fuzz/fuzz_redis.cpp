@@ -1,4 +1,5 @@
-// Any octets from a server are replies or an error, and whatever the reply, the readings have the asked shape or are none.
+// Any octets from a server are replies or an error, and whatever the reply, the readings have the asked shape or are
+// none.
 
 #include <cstddef>
 #include <cstdint>

@@ -12,6 +12,7 @@
 
 #include "milter/store/open_store.h"
 #include "tests/support/folder.h"
+#include "tests/support/hand_clock.h"
 
 namespace replygate::test {
 namespace {
@@ -20,21 +21,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using Durability = StoreSettings::Durability;
-
-// Both clocks are moved by hand.
-class HandClock final : public Clock {
- public:
-  Instant now() const override { return now_; }
-  Duration wall_ahead() const override { return ahead_; }
-  void pass(Duration time) { now_ = now_.load() + time; }
-  void step(Duration time) { ahead_ = ahead_.load() + time; }
-  // A daemon that starts takes the wall clock as it is.
-  void restart() { pass(ahead_.exchange(Duration(0))); }
-
- private:
-  std::atomic<Instant> now_{Instant(hours(490000))};
-  std::atomic<Duration> ahead_{Duration(0)};
-};
 
 class SqliteStoreTest : public ::testing::Test, protected Folder {
  protected:
