@@ -189,7 +189,7 @@ struct Endured {
   long late = 0;
   long shared = 0;  // answered by the server
 };
-Endured endure(Node& node, milliseconds time, milliseconds timeout) {
+Endured endure(Node& node, milliseconds time, milliseconds latest) {
   Endured result;
   const auto begin = now();
   while (seconds_since(begin) * 1000 < static_cast<double>(time.count())) {
@@ -197,7 +197,7 @@ Endured endure(Node& node, milliseconds time, milliseconds timeout) {
     const Readings r = node.take(one_of("q", 1'000'000'000));
     ++result.decisions;
     result.shared += answered(r) ? 1 : 0;
-    if (seconds_since(from) * 1000 > static_cast<double>(timeout.count()) + 25) ++result.late;
+    if (seconds_since(from) * 1000 > static_cast<double>(latest.count())) ++result.late;
     if (!answered(r)) std::this_thread::sleep_for(milliseconds(1));
   }
   return result;
@@ -255,6 +255,7 @@ void standing_server(const GoalOptions& options, Report& report) {
 void failing_server(const GoalOptions& options, Report& report) {
   const milliseconds time = options.full ? milliseconds(15'000) : milliseconds(1'000);
   constexpr milliseconds kTimeout{50};
+  const milliseconds latest = options.small ? milliseconds(2000) : kTimeout + milliseconds(25);
   const Folder folder;
   for (const FakeRedis::Fault fault : FakeRedis::faults()) {
     const std::string messages = folder.file("messages");
@@ -265,7 +266,7 @@ void failing_server(const GoalOptions& options, Report& report) {
       FakeRedis server(folder.file("fake.sock"));
       Node node({"unix:" + folder.file("fake.sock")}, kTimeout);
       server.begin(fault);
-      endured = endure(node, time, kTimeout);
+      endured = endure(node, time, latest);
       state = node.health.state();
       server.begin(FakeRedis::Fault::none);
       const auto begin = now();
