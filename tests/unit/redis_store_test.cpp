@@ -68,8 +68,11 @@ class RedisStoreTest : public ::testing::Test {
 };
 
 TEST_F(RedisStoreTest, LogsInWithAUserOfAnAcl) {
-  const RedisServer server(
-      {"--port", "0", "--user", "default", "off", "--user", "gate", "on", ">geheim", "~*", "+@all"});
+  // What STORE.md says that the user needs, and no more.
+  const RedisServer server({"--port", "0",       "--user",         "default", "off",         "--user",  "gate",
+                            "on",     ">geheim", "~{replygate}:*", "-@all",   "+evalsha",    "+eval",   "+script|load",
+                            "+role",  "+wait",   "+time",          "+@hash",  "+@sortedset", "+exists", "+rename",
+                            "+pttl",  "+pexpire"});
   const Folder folder;
   folder.write("password", "geheim\n");
   StoreSettings with = settings({server.address()});
@@ -77,7 +80,25 @@ TEST_F(RedisStoreTest, LogsInWithAUserOfAnAcl) {
   with.password_file = folder.file("password");
   open(with);
   ASSERT_TRUE(comes_up());
-  EXPECT_EQ(take().readings[0]->used, 0);
+  std::vector<Charge> all(5, {.counter = "", .measure = Sliding{hours(1)}, .most = 10, .reserve = false, .member = ""});
+  all[1].measure = Bucket::Rate{60, hours(1)};
+  all[2].measure = Fixed{clock_.now() + hours(1)};
+  all[3].measure = Distinct{hours(1)};
+  all[3].member = "m";
+  all[4].measure = Greylisting{std::chrono::minutes(5), hours(1), hours(9), 0};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].even_if_full = true;
+    all[i].counter = fmt::format("c{}", i);
+    all[i].was = fmt::format("c{}", 9 - i);
+  }
+  for (int i = 0; i < 2; ++i) {
+    for (Charge& c : all) std::swap(c.counter, c.was);
+    std::promise<Readings> told;
+    store_->take(all, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
+    EXPECT_EQ(told.get_future().get().readings.size(), all.size());
+  }
+  settle(take(1, true).reservation, Settlement::keep);
+  EXPECT_EQ(used(), 1);
   folder.write("password", "falsch\n");
   open(with);
   EXPECT_TRUE(eventually([this] { return failed_by("WRONGPASS"); }));
@@ -127,6 +148,25 @@ TEST_F(RedisStoreTest, TakesThePrimaryOfItsServers) {
   open(with);
   ASSERT_TRUE(comes_up());
   EXPECT_EQ(used(), 1);
+}
+
+// All keys of a decision are in one slot, and whoever is asked says where that is.
+TEST_F(RedisStoreTest, FollowsACluster) {
+  const int base = 20002 + ::getpid() % 10000;
+  const auto node = [&](int number) {
+    return std::vector<std::string>{"--port", std::to_string(base + number), "--cluster-enabled", "yes"};
+  };
+  const RedisServer first(node(0));
+  const RedisServer second(node(1));
+  second.ask({"CLUSTER", "ADDSLOTSRANGE", "0", "16383"});
+  first.ask({"CLUSTER", "MEET", "127.0.0.1", std::to_string(base + 1)});
+  ASSERT_TRUE(eventually([&] { return first.ask({"CLUSTER", "INFO"}).find("cluster_state:ok") != std::string::npos; }));
+  open(settings({first.address()}));
+  ASSERT_TRUE(comes_up());
+  EXPECT_TRUE(eventually([this] { return used() == 0; }));
+  EXPECT_EQ(take().readings.at(0)->used, 0);
+  EXPECT_EQ(second.ask({"DBSIZE"}), "1\n");
+  EXPECT_EQ(first.ask({"DBSIZE"}), "0\n");
 }
 
 TEST_F(RedisStoreTest, AForgottenScriptIsSentAgain) {
