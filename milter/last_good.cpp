@@ -7,8 +7,8 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include "milter/files.h"
 
@@ -76,7 +76,7 @@ std::optional<PolicyTexts> read_texts(const std::string& folder, const std::stri
 }  // namespace
 
 std::string state_folder() {
-  const char* folder = std::getenv("STATE_DIRECTORY");
+  const char* folder = secure_getenv("STATE_DIRECTORY");
   return folder == nullptr ? "/var/lib/replygate" : folder;
 }
 
@@ -89,7 +89,7 @@ tl::expected<void, std::string> keep_last_good(const std::string& folder, const 
   const std::string file = file_in(folder);
   const std::string beside = file + ".new";
   if (write_whole(beside, whole) && ::rename(beside.c_str(), file.c_str()) == 0) return {};
-  const std::string why = fmt::format("{}: {}", file, std::strerror(errno));
+  const std::string why = fmt::format("{}: {}", file, std::generic_category().message(errno));
   ::unlink(beside.c_str());
   return tl::unexpected(why);
 }

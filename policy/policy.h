@@ -93,6 +93,7 @@ struct Rule {
 
   std::size_t index = 0;  // in the policy
   std::string name;
+  std::string was;  // a name that it had before; "": none
   Place place;
   Stage stage = Stage::connect;  // at which it is judged
   std::vector<Condition> when;
@@ -110,7 +111,6 @@ struct Rule {
   std::int64_t share = kWhole;       // of keys for which it is enforced; observed for others
   OnUnknown on_unknown = OnUnknown::tempfail;
   OnStoreError on_store_error = OnStoreError::tempfail;  // where its counters cannot be read
-  std::string was;                                       // a name that it had before; "": none
   Mode mode = Mode::enforce;
   Outcome outcome;
 

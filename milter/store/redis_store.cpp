@@ -26,6 +26,7 @@ std::string random_name() {
 
 std::vector<SocketAddress> addresses_of(const std::vector<std::string>& servers) {
   std::vector<SocketAddress> result;
+  result.reserve(servers.size());
   for (const std::string& server : servers) result.push_back(SocketAddress::parse_server(server).value());
   return result;
 }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "milter/log/say.h"
@@ -24,7 +24,7 @@ constexpr std::string_view kConsequence = "counting goes on in memory; what is c
 tl::expected<int, std::string> lock_beside(const std::string& path, Duration patience) {
   const std::string name = path + ".lock";
   const int descriptor = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (descriptor < 0) return tl::unexpected(fmt::format("{}: {}", name, std::strerror(errno)));
+  if (descriptor < 0) return tl::unexpected(fmt::format("{}: {}", name, std::generic_category().message(errno)));
   const auto end = std::chrono::steady_clock::now() + patience;
   for (bool said = false; ::flock(descriptor, LOCK_EX | LOCK_NB) != 0; said = true) {
     if (std::chrono::steady_clock::now() >= end) {

@@ -125,9 +125,9 @@ void MemoryStore::look(Decision& d) {
     const Charge& c = d.charges[i];
     if (!c.was.empty()) carry_over(c, d.keys[i], d.now);
     const KeyTable::Entry* e = (*shards_)[shard_of(d.keys[i])].table.find(d.keys[i]);
-    d.result.readings.push_back(e != nullptr && e->counter.is(c.measure)
-                                    ? e->counter.read(c, d.members[i], d.now)
-                                    : Counter(c.measure).read(c, d.members[i], d.now));
+    d.result.readings.emplace_back(e != nullptr && e->counter.is(c.measure)
+                                       ? e->counter.read(c, d.members[i], d.now)
+                                       : Counter(c.measure).read(c, d.members[i], d.now));
   }
 }
 
