@@ -6,18 +6,12 @@
 #include <array>
 
 #include "milter/store/redis_script_text.h"
+#include "policy/overloaded.h"
 
 namespace replygate::redis {
 namespace {
 
 constexpr std::size_t kFields = 7;  // of a reading
-
-template <typename... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <typename... F>
-Overloaded(F...) -> Overloaded<F...>;
 
 std::string count(Duration span) { return std::to_string(span.count()); }
 

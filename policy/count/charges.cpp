@@ -143,7 +143,7 @@ class Walk {
                .limit = {.most = std::numeric_limits<std::int64_t>::max(), .period = rule.greylist->remember},
                .key = std::move(client),
                .cost = 0};
-    name_counter(passed, rule, "client", of_client);
+    name_counter(passed, rule, "client/" + passed.limit.period_text(), of_client);
     add(candidate, std::move(passed));
   }
 

@@ -2,17 +2,12 @@
 
 #include <algorithm>
 
+#include "policy/overloaded.h"
+
 namespace replygate {
 namespace {
 
 constexpr std::int64_t kFormat = 1;
-
-template <typename... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <typename... F>
-Overloaded(F...) -> Overloaded<F...>;
 
 Reading limit_reading(const Charge& c, std::int64_t used, std::int64_t cost) {
   return {.used = used, .cost = cost, .fits = used + cost <= c.most};
