@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <future>
@@ -43,6 +44,8 @@ struct Peer {
   unsigned long steps = 0;  // the SMFIP_* in force
   bool counted = false;     // as an open transaction
   bool late = false;        // the transaction began while we are stopping
+  // What one thread has done the next one sees, whatever the library does between its callbacks.
+  std::atomic<unsigned> turns{0};
 
   // To be called behind each event that may begin or end a transaction.
   void count() {
@@ -120,7 +123,12 @@ template <typename Body>
 sfsistat guarded(SMFICTX* context, Body body) {
   Peer* peer = peer_of(context);
   try {
-    if (peer != nullptr) return body(*peer);
+    if (peer != nullptr) {
+      peer->turns.load(std::memory_order_acquire);
+      const sfsistat verdict = body(*peer);
+      peer->turns.fetch_add(1, std::memory_order_acq_rel);
+      return verdict;
+    }
     say("milter event without negotiation");
   } catch (const std::exception& error) {
     say(fmt::format("internal error: {}", error.what()));
@@ -293,6 +301,7 @@ sfsistat on_close(SMFICTX* context) {
   std::unique_ptr<Peer> peer(peer_of(context));
   smfi_setpriv(context, nullptr);
   if (peer == nullptr) return SMFIS_CONTINUE;  // a connection that never negotiated
+  peer->turns.load(std::memory_order_acquire);
   try {
     peer->session.abort(services->clock.now());
   } catch (const std::exception& error) {
