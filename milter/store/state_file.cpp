@@ -1,9 +1,11 @@
 #include "milter/store/state_file.h"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sodium.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -119,6 +121,10 @@ StateFile::Result<std::int64_t> StateFile::number(const char* sql) {
 
 StateFile::Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& path, const Secret& secret) {
   const bool log_was_there = std::filesystem::exists(path + "-wal");
+  // Nobody else's to read; SQLite gives what it puts beside it the same rights.
+  if (const int created = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); created >= 0) {
+    ::close(created);
+  }
   std::unique_ptr<StateFile> file(new StateFile(path));
   sqlite3* raw = nullptr;
   const int status =

@@ -152,6 +152,13 @@ TEST_F(SqliteStoreTest, StepsOfTheClock) {
   EXPECT_EQ(used("z"), 0);
 }
 
+TEST_F(SqliteStoreTest, TheFileIsPrivate) {
+  count({charge("a")});
+  for (const char* name : {"state.db", "state.db-wal", "state.db.lock"}) {
+    EXPECT_EQ(std::filesystem::status(file(name)).permissions(), std::filesystem::perms(0600)) << name;
+  }
+}
+
 TEST_F(SqliteStoreTest, TwoDaemonsDoNotShareAFile) {
   const auto second = SqliteStore::open(settings_, clock_, health_);
   ASSERT_FALSE(second);
