@@ -76,11 +76,11 @@ std::optional<Taking> read_taking(const redisReply& reply, std::size_t charges, 
       if (row.element[k]->type != REDIS_REPLY_INTEGER) return std::nullopt;
       v[k] = row.element[k]->integer;
     }
-    Reading& reading = result.readings.emplace_back(
-        Reading{.used = v[0], .cost = v[1], .fits = v[2] == 1, .room_at = std::nullopt, .warn = v[4] == 1});
+    Reading reading{.used = v[0], .cost = v[1], .fits = v[2] == 1, .room_at = std::nullopt, .warn = v[4] == 1};
     if (v[3] >= 0) reading.room_at = now + Duration(v[3] - server);
     if (v[5] < 0 || v[5] > 3) return std::nullopt;
     reading.sighting = static_cast<Sighting::State>(v[5]);
+    result.readings.emplace_back(reading);
     result.renamed.push_back(v[6] == 1);
   }
   return result;

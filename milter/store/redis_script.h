@@ -21,7 +21,7 @@ std::vector<std::string> words_of(const Charge& charge);
 
 // The answer to a take: the readings, in the caller's time, and which charges went to the counter's former name.
 struct Taking {
-  std::vector<Reading> readings;
+  std::vector<std::optional<Reading>> readings;  // none is empty
   std::vector<bool> renamed;
 };
 // Nothing where the reply is not of that shape.

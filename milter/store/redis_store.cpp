@@ -9,6 +9,7 @@
 
 #include "milter/files.h"
 #include "milter/store/redis_script.h"
+#include "policy/count/admission.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -159,19 +160,12 @@ void RedisStore::take(std::vector<Charge> charges, bool admit, Instant now, Take
 // What was reserved follows from the readings, as the script has decided.
 Readings RedisStore::readings_of(const redis::Taking& taking, const std::vector<Charge>& charges, bool admit,
                                  ReservationId id, const Request& request) {
-  Readings result;
+  Readings result{.readings = taking.readings};
   std::vector<Held> held;
-  const auto group_fits = [&](std::uint32_t group) {
-    for (std::size_t i = 0; i < charges.size(); ++i) {
-      if (charges[i].group == group && !taking.readings[i].fits) return false;
-    }
-    return true;
-  };
   for (std::size_t i = 0; i < charges.size(); ++i) {
     const Charge& c = charges[i];
-    result.readings.emplace_back(taking.readings[i]);
-    if (c.cost == 0 || !(c.even_if_full || (admit && group_fits(c.group)))) continue;
-    result.counted = result.counted || !c.reserve || taking.readings[i].warn;
+    if (!is_charged(charges, result.readings, admit, i)) continue;
+    result.counted = result.counted || !c.reserve || result.readings[i]->warn;
     if (!c.reserve) continue;
     const std::size_t first = 4 * i + (taking.renamed[i] ? 2 : 0);
     Held item{.counter = request.keys[first], .members = request.keys[first + 1], .words = redis::words_of(c)};

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "policy/count/admission.h"
+
 namespace replygate {
 namespace {
 
@@ -81,8 +83,6 @@ void LocalShare::ask(std::vector<Charge> charges, bool admit, Instant now, Taken
   });
 }
 
-// The use that all have made of a counter is kept as one count at the time at which it was seen, which is not too
-// early.
 void LocalShare::remember(const std::vector<Charge>& charges, const Readings& readings, Instant now) {
   for (std::size_t i = 0; i < charges.size(); ++i) {
     const Charge& c = charges[i];
@@ -123,14 +123,10 @@ Readings LocalShare::take_here(const std::vector<Charge>& charges, bool admit, I
     result.readings.emplace_back();
     if (!c.local) continue;
     Reading& reading = result.readings.back().emplace(*answer.readings[next]);
+    const bool charged = is_charged(here, answer.readings, admit, next);
     reading.used += beyond[next++];
     reading.local = true;
-    if (c.cost == 0 || is_sighting(c)) continue;
-    const bool fits = admit && std::ranges::all_of(here, [&, k = std::size_t{0}](const Charge& other) mutable {
-                        const bool full = !answer.readings[k++]->fits;
-                        return other.group != c.group || !full;
-                      });
-    if (!fits && !c.even_if_full) continue;
+    if (is_sighting(c) || !charged) continue;
     if (c.reserve) {
       reserved.push_back(c);
     } else {

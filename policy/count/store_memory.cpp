@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "policy/count/admission.h"
+
 namespace replygate {
 namespace {
 
@@ -51,13 +53,6 @@ struct MemoryStore::Decision {
   boost::container::small_vector<DistinctWindow::Member, 4> members;
   Readings result;
   Held held;
-
-  bool group_fits(std::uint32_t group) const {
-    for (std::size_t i = 0; i < charges.size(); ++i) {
-      if (charges[i].group == group && !result.readings[i]->fits) return false;
-    }
-    return true;
-  }
 };
 
 MemoryStore::MemoryStore(const Bounds& bounds, const Secret& secret, bool saved)
@@ -151,7 +146,7 @@ void MemoryStore::carry_over(const Charge& c, CounterKey& key, Instant now) {
 
 void MemoryStore::charge(Decision& d, std::size_t i) {
   const Charge& c = d.charges[i];
-  if (c.cost == 0 || !(c.even_if_full || (d.admit && d.group_fits(c.group)))) return;
+  if (!is_charged(d.charges, d.result.readings, d.admit, i)) return;
   KeyTable::Entry& e = entry_for(c, d.keys[i], d.now, d.result.evicted);
   if (c.reserve) {
     d.held.items.push_back({d.keys[i], e.counter.reserve(c, d.members[i], d.now)});
