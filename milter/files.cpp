@@ -53,6 +53,20 @@ std::string matching_paths(const std::string& pattern) {
 
 std::string last_error() { return std::generic_category().message(errno); }
 
+bool write_whole(const std::string& path, std::string_view text) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (file < 0) return false;
+  bool good = true;
+  while (good && !text.empty()) {
+    const ssize_t count = ::write(file, text.data(), text.size());
+    good = count > 0 || (count < 0 && errno == EINTR);
+    if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  good = good && ::fsync(file) == 0;
+  ::close(file);
+  return good;
+}
+
 }  // namespace
 
 std::optional<std::string> read_file(const std::string& path, std::string& why) {
@@ -96,5 +110,13 @@ std::optional<std::string> read_source(const DataSource& source, std::string& wh
 }
 
 Loaded load_policy_file(const std::string& path) { return load_policy(path, read_source); }
+
+tl::expected<void, std::string> replace_file(const std::string& path, std::string_view text) {
+  const std::string beside = path + ".new";
+  if (write_whole(beside, text) && ::rename(beside.c_str(), path.c_str()) == 0) return {};
+  std::string why = fmt::format("{}: {}", path, std::generic_category().message(errno));
+  ::unlink(beside.c_str());
+  return tl::unexpected(std::move(why));
+}
 
 }  // namespace replygate

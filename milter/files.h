@@ -2,6 +2,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tl/expected.hpp>
 
 #include "policy/load/load.h"
 
@@ -12,6 +14,10 @@ std::optional<std::string> read_file(const std::string& path, std::string& why);
 
 // Whatever a policy names outside of itself.
 std::optional<std::string> read_source(const DataSource& source, std::string& why);
+
+// Puts a new file of mode 0600 in the place of one, all or nothing, on disk when it returns. On failure the reason, for
+// people.
+tl::expected<void, std::string> replace_file(const std::string& path, std::string_view text);
 
 // Reads and compiles a policy from the file system.
 Loaded load_policy_file(const std::string& path);

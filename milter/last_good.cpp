@@ -1,14 +1,10 @@
 #include "milter/last_good.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <boost/json.hpp>
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <system_error>
 
 #include "milter/files.h"
 
@@ -37,20 +33,6 @@ std::optional<std::string> from_hex(std::string_view text) {
     octets += static_cast<char>(high * 16 + low);
   }
   return octets;
-}
-
-bool write_whole(const std::string& path, std::string_view text) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (file < 0) return false;
-  bool good = true;
-  while (good && !text.empty()) {
-    const ssize_t count = ::write(file, text.data(), text.size());
-    good = count > 0 || (count < 0 && errno == EINTR);
-    if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  good = good && ::fsync(file) == 0;
-  ::close(file);
-  return good;
 }
 
 std::optional<PolicyTexts> read_texts(const std::string& folder, const std::string& path) {
@@ -86,12 +68,7 @@ tl::expected<void, std::string> keep_last_good(const std::string& folder, const 
   json::object sources;
   for (const auto& [name, text] : texts) sources[name] = to_hex(text);
   const std::string whole = json::serialize(json::object{{"policy", path}, {"sources", std::move(sources)}});
-  const std::string file = file_in(folder);
-  const std::string beside = file + ".new";
-  if (write_whole(beside, whole) && ::rename(beside.c_str(), file.c_str()) == 0) return {};
-  const std::string why = fmt::format("{}: {}", file, std::generic_category().message(errno));
-  ::unlink(beside.c_str());
-  return tl::unexpected(why);
+  return replace_file(file_in(folder), whole);
 }
 
 std::optional<Loaded> load_last_good(const std::string& folder, const std::string& path) {

@@ -115,12 +115,106 @@ void add_explain(CLI::App& app, Action& action) {
   command->callback([options, &action] { action = [options] { return explain_command(*options); }; });
 }
 
+// Options that all commands about the running daemon have.
+template <typename Options>
+std::shared_ptr<Options> control_options(CLI::App* command) {
+  auto options = std::make_shared<Options>();
+  command->add_option("--socket", options->socket, "the daemon's control socket")->capture_default_str();
+  command->add_flag("--json", options->json, "print JSON");
+  return options;
+}
+
+template <typename Options>
+void act(CLI::App* command, Action& action, std::shared_ptr<Options> options, int (*carry_out)(const Options&)) {
+  command->callback([&action, options, carry_out] { action = [options, carry_out] { return carry_out(*options); }; });
+}
+
+void add_daemon_commands(CLI::App& app, Action& action) {
+  auto* status = app.add_subcommand("status", "what the daemon does, and whether all is well");
+  status->footer("Exits with 1 where something is in trouble.\n\nExample:\n  replygate status");
+  act(status, action, control_options<ControlOptions>(status), status_command);
+
+  auto* rules = app.add_subcommand("rules", "how often each rule answered, and when last");
+  rules->footer("Example:\n  replygate rules");
+  act(rules, action, control_options<ControlOptions>(rules), rules_command);
+
+  auto* reload = app.add_subcommand("reload", "have the daemon read its policy anew");
+  reload->footer(
+      "Exits with 78, and the diagnostics, where the policy is in error; the old one goes on then.\n\n"
+      "Example:\n  replygate check /etc/replygate/replygate.toml && replygate reload");
+  act(reload, action, control_options<ControlOptions>(reload), reload_command);
+
+  auto* drain = app.add_subcommand("drain", "turn new sessions away with 421, and let open ones end");
+  auto drain_options = control_options<DrainOptions>(drain);
+  drain->add_flag("--off", drain_options->off, "let new sessions in again");
+  drain->footer("Examples:\n  replygate drain\n  replygate drain --off");
+  act(drain, action, drain_options, drain_command);
+}
+
+void add_quota(CLI::App& app, Action& action) {
+  auto* quota = app.add_subcommand("quota", "the counters of one key");
+  quota->require_subcommand(1);
+  const auto add = [&](const char* name, const char* about, int (*carry_out)(const QuotaOptions&)) {
+    auto* command = quota->add_subcommand(name, about);
+    auto options = control_options<QuotaOptions>(command);
+    command->add_option("key", options->key, "as records show it: alice@example.org, 192.0.2.0/24, or 'a|b'")
+        ->required();
+    command->add_option("--rule", options->rule, "of this rule alone");
+    act(command, action, options, carry_out);
+    return std::pair(command, options);
+  };
+  add("show", "what is used, what is left, and when there is room again", quota_show_command)
+      .first->footer("Example:\n  replygate quota show alice@example.org");
+  add("reset", "forget what was used", quota_reset_command)
+      .first->footer("Example:\n  replygate quota reset alice@example.org --rule user-sending-quota");
+  auto [raise, options] = add("raise", "more room for a while", quota_raise_command);
+  raise->add_option("--times", options->times, "so many times the limits; 1 takes a raise back")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 1000.0));
+  raise->add_option("--until", options->until, "for how long, or RFC 3339")->capture_default_str();
+  raise->add_option("--reason", options->reason, "for the record");
+  raise->footer("Example:\n  replygate quota raise alice@example.org --times 3 --until 2h --reason 'ticket 4711'");
+}
+
+void add_watching(CLI::App& app, Action& action) {
+  auto* top = app.add_subcommand("top", "who sends most: senders, clients, rules");
+  auto top_options = control_options<TopOptions>(top);
+  top->add_option("-n,--count", top_options->count, "rows")->capture_default_str()->check(CLI::Range(1, 1000));
+  top->add_flag("--once", top_options->once, "print once, do not redraw");
+  top->footer("Of the last five to ten minutes.\n\nExamples:\n  replygate top\n  replygate top --once --json");
+  act(top, action, top_options, top_command);
+
+  auto* tail = app.add_subcommand("tail", "decisions as they are made");
+  auto tail_options = control_options<TailOptions>(tail);
+  tail->add_option("--address", tail_options->address, "of this sender, login or recipient");
+  tail->add_option("--rule", tail_options->rule, "by this rule");
+  tail->add_option("--code", tail_options->code, "with this reply code");
+  tail->add_option("--ip", tail_options->ip, "of this client or network");
+  tail->footer("Examples:\n  replygate tail --code 452\n  replygate tail --ip 192.0.2.0/24 --json");
+  act(tail, action, tail_options, tail_command);
+
+  auto* why = app.add_subcommand("why", "why was this refused, or let through?");
+  auto why_options = control_options<WhyOptions>(why);
+  why->add_option("word", why_options->word, "a reference, a queue id, an address, or a client's IP address")
+      ->required();
+  why->add_option("-n,--count", why_options->count, "records, newest first")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  why->footer(
+      "Exits with 1 where nothing is known.\n\nExamples:\n  replygate why 7Q2KMX4D\n"
+      "  replygate why alice@example.org -n 5");
+  act(why, action, why_options, why_command);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Decides which SMTP reply mail gets, by a policy.", "replygate");
   app.set_version_flag("--version", "replygate " REPLYGATE_VERSION);
   app.require_subcommand(1);
   Action action;
   add_run(app, action);
+  add_daemon_commands(app, action);
+  add_quota(app, action);
+  add_watching(app, action);
   add_check(app, action);
   add_test(app, action);
   add_try(app, action);

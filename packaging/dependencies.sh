@@ -6,7 +6,7 @@ declare -A packages=(
   [build]="cmake g++ ninja-build ccache pkg-config libmilter-dev libboost1.81-dev libboost-json1.81-dev
            libboost-container1.81-dev libtomlplusplus-dev libfmt-dev libexpected-dev libre2-dev libidn2-dev
            libsodium-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev libhowardhinnant-date-dev
-           libsqlite3-dev libhiredis-dev libssl-dev libcdb-dev liblmdb-dev libyaml-cpp-dev"
+           libsqlite3-dev libhiredis-dev libssl-dev libsystemd-dev libcdb-dev liblmdb-dev libyaml-cpp-dev"
   [mta]="redis-server openssl postfix postfix-cdb postfix-lmdb sasl2-bin libsasl2-modules libsasl2-modules-db m4 python3 util-linux procps"
   [tidy]="clang-tidy clang-format clang libclang-rt-14-dev"
   [package]="build-essential debhelper dpkg-dev fakeroot"

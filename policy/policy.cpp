@@ -157,6 +157,24 @@ std::string store_text(const StoreSettings& store) {
                             format_duration(store.reservation_timeout));
 }
 
+std::string services_text(const Settings& settings) {
+  const HistorySettings& history = settings.history;
+  const NotifySettings& notify = settings.notify;
+  std::string text = fmt::format("control    listen {}\n", settings.control.empty() ? "(default)" : settings.control);
+  if (!settings.metrics.empty()) text += fmt::format("metrics    listen {}\n", settings.metrics);
+  text +=
+      fmt::format("history    path {}, keep {}, max_records {}\n", history.path.empty() ? "(default)" : history.path,
+                  format_duration(history.keep), history.records);
+  if (notify.nobody()) return text;
+  std::vector<std::string_view> events;
+  for (const NotifySettings::Event event : notify.on) events.push_back(to_string(event));
+  text += fmt::format("notify     on {}, pause {}, most_per_hour {}", fmt::join(events, ", "),
+                      format_duration(notify.pause), notify.most_per_hour);
+  if (!notify.to.empty()) text += fmt::format(", to {} by {}", fmt::join(notify.to, ", "), notify.smtp);
+  if (!notify.webhook.empty()) text += fmt::format(", webhook {}", notify.webhook);
+  return text + '\n';
+}
+
 std::string bounds_text(const Settings& settings) {
   const DoorBounds& b = settings.bounds;
   std::string text =
@@ -172,6 +190,11 @@ std::string bounds_text(const Settings& settings) {
 }  // namespace
 
 std::string Place::text() const { return fmt::format("{}:{}", file, line); }
+
+std::string_view to_string(NotifySettings::Event event) {
+  constexpr std::array<std::string_view, 4> words = {"warning", "first-refusal", "eviction", "store"};
+  return words[static_cast<std::size_t>(event)];
+}
 
 std::string_view to_string(Engine engine) { return engine == Engine::asio ? "asio" : "libmilter"; }
 std::string_view to_string(Mode mode) { return mode == Mode::enforce ? "enforce" : "observe"; }
@@ -218,11 +241,12 @@ bool Rule::names_recipient_facts() const {
 
 bool Site::knows_domains() const { return !local_domains->empty() || !relay_domains->empty(); }
 
-Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::string id)
+Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::string id, Raises raises)
     : site_(std::move(site)),
       settings_(std::move(settings)),
       rules_(with_facts(std::move(rules))),
       id_(std::move(id)),
+      raises_(std::move(raises)),
       needs_(needs_of(rules_)) {
   std::array<std::vector<const Rule*>, kStages.size()> by_stage;
   for (const Rule& rule : rules_) {
@@ -231,6 +255,17 @@ Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::strin
     if (rule.counts(Unit::unknown_recipients)) counting_unknown_.push_back(&rule);
   }
   for (std::size_t i = 0; i < by_stage.size(); ++i) by_stage_[i] = RuleIndex(std::move(by_stage[i]));
+}
+
+std::shared_ptr<const Policy> Policy::with(Raises raises) const {
+  std::string id = id_.substr(0, id_.find('+'));
+  std::size_t digest = raises.size();
+  for (const Raise& r : raises) {
+    digest = digest * 31 + std::hash<std::string>()(fmt::format("{} {} {} {}", r.key, r.rule, r.percent,
+                                                                r.until.time_since_epoch().count()));
+  }
+  if (!raises.empty()) id += fmt::format("+{:04x}", digest & 0xffff);
+  return std::make_shared<const Policy>(site_, settings_, rules_, std::move(id), std::move(raises));
 }
 
 const std::vector<const Rule*>& Policy::rules_counting(Unit unit) const {
@@ -259,6 +294,7 @@ std::string Policy::text() const {
                       site_.relay_by_mta ? "mta" : "policy");
   text += store_text(settings_.store);
   text += mailbox_text(settings_.mailbox);
+  text += services_text(settings_);
   std::size_t number = 0;
   for (const Rule& rule : rules_) {
     if (rule.index == 0 || rules_[rule.index - 1].name != rule.name) ++number;

@@ -12,6 +12,7 @@
 
 #include "policy/catalogue/classes.h"
 #include "policy/count/limit.h"
+#include "policy/count/raise.h"
 #include "policy/count/sighting.h"
 #include "policy/data_source.h"
 #include "policy/facts.h"
@@ -162,6 +163,8 @@ struct DoorBounds {
   Duration packet_time = std::chrono::seconds(20);       // for a packet begun, and for a reply to be read
   Duration drain = std::chrono::seconds(10);             // at a stop
   std::int64_t threads = 0;                              // 0: one for two cores, at most 4
+
+  bool operator==(const DoorBounds&) const = default;
 };
 
 // Where counters live.
@@ -188,7 +191,36 @@ struct StoreSettings {
   std::int64_t connections = 2;
   std::int64_t wait_replicas = 0;  // that must have what was counted
   std::int64_t hosts = 0;          // that count in the same servers; 0: not said
+
+  bool operator==(const StoreSettings&) const = default;
 };
+
+// What the daemon keeps of its decisions, for `why` and the like.
+struct HistorySettings {
+  std::string path;  // a folder; "": `history` beside the last good policy, if there is such a place
+  Duration keep = std::chrono::hours(14 * 24);
+  std::int64_t records = 1'000'000;  // at most; 0: none is kept
+
+  bool operator==(const HistorySettings&) const = default;
+};
+
+// What the daemon tells an admin of, by mail or to a web server; neither: nobody.
+struct NotifySettings {
+  enum class Event : std::uint8_t { warning, first_refusal, eviction, store };
+
+  std::vector<std::string> to;
+  std::string from;  // "": replygate@ the default domain
+  std::string smtp = "inet:25@127.0.0.1";
+  std::string webhook;  // http:// or https://
+  std::vector<Event> on = {Event::warning, Event::first_refusal, Event::eviction, Event::store};
+  Duration pause = std::chrono::hours(1);  // for one event of one key
+  std::int64_t most_per_hour = 20;
+
+  bool nobody() const { return to.empty() && webhook.empty(); }
+  bool operator==(const NotifySettings&) const = default;
+};
+
+std::string_view to_string(NotifySettings::Event event);
 
 // Where mailbox_used comes from; neither source nor service: it is unknown.
 struct MailboxSource {
@@ -197,6 +229,7 @@ struct MailboxSource {
   Duration timeout = std::chrono::seconds(2);
 
   bool none() const { return !source && quota_status.empty(); }
+  bool operator==(const MailboxSource&) const = default;
 };
 
 // What the daemon needs to know besides the rules.
@@ -206,10 +239,14 @@ struct Settings {
   DoorBounds bounds;
   OnError on_error = OnError::tempfail;
   std::string policy_service;                       // "" : no second door
-  std::vector<std::string> log_sinks = {"stdout"};  // "stdout", "file:/path"
+  std::vector<std::string> log_sinks = {"stdout"};  // "stdout", "journal", "syslog", "file:/path"
   LogFormat log_format = LogFormat::json;
   MailboxSource mailbox;
   StoreSettings store;
+  std::string control;  // a Unix socket; "": in the daemon's run-time folder, if there is one
+  std::string metrics;  // over HTTP; "": nowhere
+  HistorySettings history;
+  NotifySettings notify;
 };
 
 // Who we are.
@@ -229,7 +266,7 @@ struct Site {
 
 class Policy {
  public:
-  Policy(Site site, Settings settings, std::vector<Rule> rules, std::string id);
+  Policy(Site site, Settings settings, std::vector<Rule> rules, std::string id, Raises raises = {});
   Policy(const Policy&) = delete;
   Policy& operator=(const Policy&) = delete;
   ~Policy() = default;
@@ -247,6 +284,11 @@ class Policy {
   // The rules that count what happens: units of counts_events().
   const std::vector<const Rule*>& rules_counting(Unit unit) const;
 
+  // What an admin has granted beyond the limits of the rules.
+  const Raises& raises() const { return raises_; }
+  // The same policy with these grants, and an id that tells them.
+  std::shared_ptr<const Policy> with(Raises raises) const;
+
   // Every rule with every default filled in, for people.
   std::string text() const;
 
@@ -256,6 +298,7 @@ class Policy {
   std::vector<Rule> rules_;
   std::array<RuleIndex, kStages.size()> by_stage_;
   std::string id_;
+  Raises raises_;
   Needs needs_;
   std::vector<const Rule*> counting_refusals_;
   std::vector<const Rule*> counting_unknown_;

@@ -271,7 +271,7 @@ void Session::hold(Judgement& judgement) {
 Answer Session::answer_for(const Verdict& verdict) {
   if (verdict.kind != Verdict::Kind::refuse || connection_.local_submission) return {};
   ++connection_.refusals;
-  return {.refusal = verdict.refusal->reply};
+  return {.refusal = verdict.refusal->reply, .disposition = {}, .rule = verdict.refusal->rule};
 }
 
 void Session::data(Instant now, Done done) {

@@ -46,6 +46,7 @@ struct RcptEvent {
 struct Answer {
   std::optional<Reply> refusal;
   Disposition disposition;
+  const Rule* rule = nullptr;  // that refuses; of the session's policy
 };
 
 // How full mailboxes are. Implementations are safe for any number of threads and do not block.

@@ -5,9 +5,9 @@
 
 #include "milter/cli/commands.h"
 #include "milter/cli/load_failure.h"
-#include "milter/cli/test_report.h"
 #include "milter/files.h"
 #include "policy/proof/relay.h"
+#include "policy/scenario/test_report.h"
 
 namespace replygate {
 namespace {
@@ -66,7 +66,7 @@ int check_command(const CheckOptions& options) {
   std::string relaying;
   if (loaded.ok()) {
     const TestReport tests = run_tests(loaded.policy, loaded.tests);
-    if (!options.json) print_failures(tests);
+    if (!options.json) fmt::print(stderr, "{}", failures_text(tests));
     for (const TestResult& result : tests.results) {
       if (result.differences.empty()) continue;
       Diagnostic d =

@@ -76,6 +76,51 @@ struct ImportOptions {
 };
 int import_command(const ImportOptions& options);
 
+// How to reach the running daemon, and what to print.
+struct ControlOptions {
+  std::string socket = "/run/replygate/control.sock";
+  bool json = false;
+};
+int status_command(const ControlOptions& options);
+int rules_command(const ControlOptions& options);
+int reload_command(const ControlOptions& options);
+
+struct DrainOptions : ControlOptions {
+  bool off = false;
+};
+int drain_command(const DrainOptions& options);
+
+struct QuotaOptions : ControlOptions {
+  std::string key;
+  std::string rule;  // "": all that have such a key
+  double times = 2;  // of raise
+  std::string until = "24h";
+  std::string reason;
+};
+int quota_show_command(const QuotaOptions& options);
+int quota_reset_command(const QuotaOptions& options);
+int quota_raise_command(const QuotaOptions& options);
+
+struct TopOptions : ControlOptions {
+  int count = 10;
+  bool once = false;
+};
+int top_command(const TopOptions& options);
+
+struct TailOptions : ControlOptions {
+  std::string address;
+  std::string rule;
+  int code = 0;
+  std::string ip;
+};
+int tail_command(const TailOptions& options);
+
+struct WhyOptions : ControlOptions {
+  std::string word;
+  int count = 20;
+};
+int why_command(const WhyOptions& options);
+
 struct RunOptions {
   std::string file;
 };

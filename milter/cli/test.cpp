@@ -11,21 +11,11 @@
 #include "milter/cli/catalogue_json.h"
 #include "milter/cli/commands.h"
 #include "milter/cli/load_failure.h"
-#include "milter/cli/test_report.h"
 #include "milter/files.h"
+#include "policy/scenario/test_report.h"
 
 namespace replygate {
 namespace {
-
-std::string differences_text(const TestResult& result) {
-  std::string text;
-  for (const Difference& d : result.differences) {
-    text += fmt::format("  - {:<12} {}\n  + {:<12} {}\n", d.what, d.expected, d.what, d.got.empty() ? "(none)" : d.got);
-  }
-  return text;
-}
-
-std::string place_of(const Scenario& scenario) { return fmt::format("{}:{}", scenario.file, scenario.line); }
 
 std::string xml(std::string_view text) {
   std::string result;
@@ -39,11 +29,6 @@ std::string xml(std::string_view text) {
     }
   }
   return result;
-}
-
-std::string text_of(const TestResult& result) {
-  return fmt::format("{} {}  ({})\n{}", result.differences.empty() ? "ok  " : "FAIL", result.scenario->name,
-                     place_of(*result.scenario), differences_text(result));
 }
 
 // A policy and what its tests said.
@@ -102,12 +87,6 @@ void print_suite(const Suite& suite) {
 }
 
 }  // namespace
-
-void print_failures(const TestReport& report) {
-  for (const TestResult& r : report.results) {
-    if (!r.differences.empty()) fmt::print(stderr, "{}", text_of(r));
-  }
-}
 
 int test_command(const TestOptions& options) {
   std::vector<Loaded> policies;  // that the suites refer to

@@ -22,6 +22,10 @@ class MilterDoor {
   // after a signal, else for an error. All signals must be blocked in the threads that exist.
   virtual void start(std::function<void(bool well)> ended) = 0;
 
+  // Calls `done`, on whatever thread, once all threads that serve have come by: unless one hangs. Between start() and
+  // stop().
+  virtual void probe(std::function<void()> done) = 0;
+
   // Lets what is open come to its end. Returns when no transaction is open, or after `patience`.
   virtual void drain(std::chrono::milliseconds patience) = 0;
 

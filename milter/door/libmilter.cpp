@@ -28,22 +28,21 @@ namespace {
 // They are never destroyed, since libmilter's threads are never joined.
 const DoorServices* services = nullptr;
 
-Traffic traffic;
-
 // What libmilter keeps for us from negotiation to close. Its callbacks come one at a time, on changing threads.
 struct Peer {
   explicit Peer(const DoorServices& s) : policy(s.policy_now()), session(policy, s.of_session(), {}) {}
   ~Peer() {
-    if (counted) traffic.end_transaction();
+    if (counted) services->traffic.end_transaction();
   }
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
   std::shared_ptr<const Policy> policy;
   Session session;
-  unsigned long steps = 0;  // the SMFIP_* in force
-  bool counted = false;     // as an open transaction
-  bool late = false;        // the transaction began while we are stopping
+  unsigned long steps = 0;                           // the SMFIP_* in force
+  bool counted = false;                              // as an open transaction
+  const bool shut_out = services->traffic.closed();  // the session began while none was wanted
+  bool late = false;                                 // the transaction began while none is wanted
   // What one thread has done the next one sees, whatever the library does between its callbacks.
   std::atomic<unsigned> turns{0};
 
@@ -51,7 +50,7 @@ struct Peer {
   void count() {
     if (session.in_transaction() == counted) return;
     counted = !counted;
-    counted ? traffic.begin_transaction() : traffic.end_transaction();
+    counted ? services->traffic.begin_transaction() : services->traffic.end_transaction();
   }
 };
 
@@ -110,10 +109,13 @@ sfsistat dispose(SMFICTX* context, const Peer& peer, const Disposition& disposit
 
 // Runs one event of a session and waits for its answer; the store keeps the deadline.
 template <typename Event>
-sfsistat answer_to(SMFICTX* context, Peer& peer, Event event) {
+sfsistat answer_to(SMFICTX* context, Peer& peer, Stage stage, Event event) {
+  Stopwatch stopwatch;
+  stopwatch.start();
   Waiter waiter;
   event(peer.session, waiter.done());
   const Answer answer = waiter.wait();
+  services->times.note(stage, answer.rule, stopwatch.took());
   peer.count();
   return answer.refusal ? give(context, *answer.refusal) : dispose(context, peer, answer.disposition);
 }
@@ -168,7 +170,7 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long actions, unsigned long ste
       ask_for_macros(context, needs);
     }
     smfi_setpriv(context, peer.release());
-    traffic.begin_session();
+    services->traffic.begin_session();
     return SMFIS_CONTINUE;
   } catch (const std::exception&) {
     return SMFIS_REJECT;  // the MTA does as its default action says
@@ -197,7 +199,7 @@ ClientAddress client_address(const _SOCK_ADDR* address) {
 sfsistat on_connect(SMFICTX* context, char* host, _SOCK_ADDR* address) {
   return guarded(context, [&](Peer& peer) {
     const ClientAddress client = client_address(address);
-    const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
+    const sfsistat status = answer_to(context, peer, Stage::connect, [&](Session& session, Session::Done done) {
       session.connect(connect_event(host == nullptr ? "" : host, client.ip, client.port, LibmilterMacros(context)),
                       services->clock.now(), std::move(done));
     });
@@ -209,7 +211,7 @@ sfsistat on_helo(SMFICTX* context, char* name) {
   return guarded(context, [&](Peer& peer) {
     const Instant now = services->clock.now();
     peer.session.abort(now);
-    const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
+    const sfsistat status = answer_to(context, peer, Stage::helo, [&](Session& session, Session::Done done) {
       session.helo(name == nullptr ? "" : name, now, std::move(done));
     });
     return unless_silent(peer, SMFIP_NR_HELO, status);
@@ -226,9 +228,9 @@ sfsistat refuse_while_draining(SMFICTX* context) { return give(context, default_
 
 sfsistat on_mail(SMFICTX* context, char** argv) {
   return guarded(context, [&](Peer& peer) {
-    peer.late = traffic.draining();
+    peer.late = peer.shut_out || services->traffic.draining();
     if (peer.late) return (peer.steps & SMFIP_NR_MAIL) != 0 ? SMFIS_NOREPLY : refuse_while_draining(context);
-    const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
+    const sfsistat status = answer_to(context, peer, Stage::mail, [&](Session& session, Session::Done done) {
       session.mail(mail_event(arguments(argv), LibmilterMacros(context)), services->clock.now(), std::move(done));
     });
     return unless_silent(peer, SMFIP_NR_MAIL, status);
@@ -242,7 +244,7 @@ sfsistat on_rcpt(SMFICTX* context, char** argv) {
     peer.session.queue_id(macros.get("i"));
     const auto list = arguments(argv);
     RcptEvent event = rcpt_event(list.empty() ? "" : list.front(), macros, (peer.steps & SMFIP_RCPT_REJ) != 0);
-    return answer_to(context, peer, [&](Session& session, Session::Done done) {
+    return answer_to(context, peer, Stage::rcpt, [&](Session& session, Session::Done done) {
       session.rcpt(std::move(event), services->clock.now(), std::move(done));
     });
   });
@@ -251,7 +253,7 @@ sfsistat on_rcpt(SMFICTX* context, char** argv) {
 sfsistat on_data(SMFICTX* context) {
   return guarded(context, [&](Peer& peer) {
     peer.session.queue_id(LibmilterMacros(context).get("i"));
-    return answer_to(context, peer, [&](Session& session, Session::Done done) {
+    return answer_to(context, peer, Stage::data, [&](Session& session, Session::Done done) {
       session.data(services->clock.now(), std::move(done));
     });
   });
@@ -266,7 +268,7 @@ sfsistat on_header(SMFICTX* context, char* name, char* value) {
 
 sfsistat on_end_of_header(SMFICTX* context) {
   return guarded(context, [&](Peer& peer) {
-    const sfsistat status = answer_to(context, peer, [&](Session& session, Session::Done done) {
+    const sfsistat status = answer_to(context, peer, Stage::header, [&](Session& session, Session::Done done) {
       session.end_of_headers(services->clock.now(), std::move(done));
     });
     return unless_silent(peer, SMFIP_NR_EOH, status);
@@ -283,7 +285,7 @@ sfsistat on_body(SMFICTX* context, unsigned char* octets, std::size_t length) {
 sfsistat on_end_of_message(SMFICTX* context) {
   return guarded(context, [&](Peer& peer) {
     peer.session.queue_id(LibmilterMacros(context).get("i"));
-    return answer_to(context, peer, [&](Session& session, Session::Done done) {
+    return answer_to(context, peer, Stage::message, [&](Session& session, Session::Done done) {
       session.end_of_message(services->clock.now(), std::move(done));
     });
   });
@@ -308,7 +310,7 @@ sfsistat on_close(SMFICTX* context) {
     say(fmt::format("internal error: {}", error.what()));
   }
   peer.reset();
-  traffic.end_session();
+  services->traffic.end_session();
   return SMFIS_CONTINUE;
 }
 
@@ -348,8 +350,13 @@ class LibmilterDoor final : public MilterDoor {
     });
   }
 
+  // The library makes a thread for whoever comes; none serves all.
+  void probe(std::function<void()> done) override { done(); }
+
   // The library would cut open sessions, so that new transactions need not be let in.
-  void drain(std::chrono::milliseconds patience) override { traffic.drain(std::chrono::milliseconds(0), patience); }
+  void drain(std::chrono::milliseconds patience) override {
+    services->traffic.drain(std::chrono::milliseconds(0), patience);
+  }
 
   // smfi_stop waits for the listener, which looks up only when somebody connects, or every five seconds.
   bool stop() override {
@@ -359,7 +366,7 @@ class LibmilterDoor final : public MilterDoor {
     } while (stopped.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready);
     touch(address_);
     thread_.join();
-    return traffic.sessions() == 0;
+    return services->traffic.sessions() == 0;
   }
 
  private:

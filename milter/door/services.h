@@ -4,6 +4,8 @@
 
 #include "milter/clock.h"
 #include "milter/current_policy.h"
+#include "milter/door/decision_times.h"
+#include "milter/door/traffic.h"
 #include "policy/gate.h"
 #include "policy/record.h"
 #include "policy/refs.h"
@@ -18,6 +20,8 @@ struct DoorServices {
   RecordSink& sink;
   References& references;
   const Clock& clock;
+  Traffic& traffic;
+  DecisionTimes& times;
   Mailboxes* mailboxes = nullptr;          // null: mailbox_used is unknown
   const CurrentPolicy* current = nullptr;  // null: the policy never changes
 

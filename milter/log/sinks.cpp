@@ -1,39 +1,58 @@
 #include "milter/log/sinks.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <system_error>
+#include "milter/log/journal.h"
+#include "milter/log/syslog.h"
+#include "milter/log/writer.h"
 
 namespace replygate {
+namespace {
+
+// A file or stdout, in the format of [log].
+class Lines final : public LogPlace {
+ public:
+  Lines(std::unique_ptr<Writer> writer, LogFormat format) : writer_(std::move(writer)), format_(format) {}
+
+  void hear(Rendering& rendering) override {
+    writer_->write(format_ == LogFormat::json ? rendering.json() : rendering.logfmt());
+  }
+  const std::string& name() const override { return writer_->name(); }
+  std::int64_t dropped() const override { return writer_->dropped(); }
+  void close() override { writer_->close(); }
+
+ private:
+  std::unique_ptr<Writer> writer_;
+  const LogFormat format_;
+};
+
+}  // namespace
 
 tl::expected<std::unique_ptr<LogSinks>, std::string> LogSinks::open(const Settings& settings) {
-  std::unique_ptr<LogSinks> sinks(new LogSinks(settings.log_format));
+  auto sinks = std::make_unique<LogSinks>();
   for (const std::string& place : settings.log_sinks) {
-    if (place == "stdout") {
-      sinks->writers_.push_back(std::make_unique<Writer>(STDOUT_FILENO, false, place));
-      continue;
+    if (place == "journal") {
+      sinks->places_.push_back(std::make_unique<Journal>());
+    } else if (place == "syslog") {
+      sinks->places_.push_back(std::make_unique<Syslog>());
+    } else if (place == "stdout") {
+      auto writer = std::make_unique<Writer>(STDOUT_FILENO, false, place);
+      sinks->places_.push_back(std::make_unique<Lines>(std::move(writer), settings.log_format));
+    } else {
+      auto writer = Writer::to_file(place.substr(place.find(':') + 1));
+      if (!writer) return tl::unexpected(writer.error());
+      sinks->places_.push_back(std::make_unique<Lines>(*std::move(writer), settings.log_format));
     }
-    const std::string path = place.substr(place.find(':') + 1);
-    const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0) {
-      return tl::unexpected(fmt::format("cannot open the log {}: {}", path, std::generic_category().message(errno)));
-    }
-    sinks->writers_.push_back(std::make_unique<Writer>(fd, true, path));
   }
   return sinks;
 }
 
-void LogSinks::close() {
-  for (const auto& writer : writers_) writer->close();
+void LogSinks::hear(Rendering& rendering) {
+  for (const auto& place : places_) place->hear(rendering);
 }
 
-void LogSinks::write(const Record& record) {
-  if (writers_.empty()) return;
-  const std::string entry = format_ == LogFormat::json ? to_json(record) : to_logfmt(record);
-  for (const auto& writer : writers_) writer->write(entry);
+void LogSinks::close() {
+  for (const auto& place : places_) place->close();
 }
 
 }  // namespace replygate

@@ -1,11 +1,13 @@
 #include "milter/log/writer.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
+#include <system_error>
 #include <utility>
 
 #include "milter/log/say.h"
@@ -13,65 +15,57 @@
 namespace replygate {
 namespace {
 
-constexpr std::size_t kMostBacklog = std::size_t{16} << 20;
-// Entries that come together are written together; this is how long the first one waits for more.
-constexpr std::chrono::milliseconds kLinger{5};
 constexpr std::chrono::seconds kPatience{2};
+constexpr std::chrono::seconds kLook{1};
+
+int open_log(const std::string& path) { return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640); }
+
+bool is_at(int fd, const std::string& path) {
+  struct stat open {};
+  struct stat there {};
+  return ::fstat(fd, &open) == 0 && ::stat(path.c_str(), &there) == 0 && open.st_dev == there.st_dev &&
+         open.st_ino == there.st_ino;
+}
 
 }  // namespace
 
 Writer::Writer(int fd, bool owns, std::string name)
-    : fd_(fd), owns_(owns), name_(std::move(name)), thread_([this] { run(); }) {}
+    : fd_(fd), owns_(owns), backlog_(std::move(name), [this](const Backlog::Entries& e) { return deliver(e); }) {}
 
-Writer::~Writer() {
-  if (thread_.joinable()) close();
+tl::expected<std::unique_ptr<Writer>, std::string> Writer::to_file(const std::string& path) {
+  const int fd = open_log(path);
+  if (fd < 0) {
+    return tl::unexpected(fmt::format("cannot open the log {}: {}", path, std::generic_category().message(errno)));
+  }
+  auto writer = std::make_unique<Writer>(fd, true, path);
+  writer->rotates_ = true;
+  return writer;
 }
+
+Writer::~Writer() { close(); }
 
 void Writer::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  changed_.notify_one();
-  thread_.join();
-  if (owns_) ::close(fd_);
+  backlog_.close();
+  if (owns_ && fd_ >= 0) ::close(fd_);
+  owns_ = false;
 }
 
-void Writer::write(std::string_view entry) {
-  bool first = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stop_ || backlog_.size() + entry.size() > kMostBacklog) {
-      ++dropped_;
-      return;
-    }
-    first = backlog_.empty();
-    backlog_ += entry;
-  }
-  if (first) changed_.notify_one();
+bool Writer::deliver(const Backlog::Entries& entries) {
+  if (rotates_) follow_rotation();
+  std::string text;
+  for (const std::string& entry : entries) text += entry;
+  return write_all(text);
 }
 
-std::uint64_t Writer::dropped() const {
-  const std::lock_guard lock(mutex_);
-  return dropped_;
-}
-
-void Writer::run() {
-  std::string batch;
-  std::uint64_t reported = 0;
-  std::unique_lock lock(mutex_);
-  while (!stop_ || !backlog_.empty()) {
-    changed_.wait(lock, [this] { return stop_ || !backlog_.empty(); });
-    changed_.wait_for(lock, kLinger, [this] { return stop_; });
-    batch.clear();
-    std::swap(batch, backlog_);
-    const std::uint64_t drops = std::exchange(reported, dropped_);
-    lock.unlock();
-    if (reported > drops) report_drops(reported - drops);
-    const bool written = write_all(batch);
-    lock.lock();
-    if (!written && stop_) return;
-  }
+void Writer::follow_rotation() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_ < kLook) return;
+  looked_ = now;
+  if (is_at(fd_, name())) return;
+  const int fresh = open_log(name());
+  if (fresh < 0) return;  // the old file goes on
+  ::close(fd_);
+  fd_ = fresh;
 }
 
 bool Writer::write_all(std::string_view text) {
@@ -84,19 +78,14 @@ bool Writer::write_all(std::string_view text) {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) {
-      say(fmt::format("cannot write to {}: error {}; {} octets of log are lost", name_, errno, text.size()));
+      say(fmt::format("cannot write to {}: error {}; {} octets of log are lost", name(), errno, text.size()));
       return false;
     }
     pollfd ready{.fd = fd_, .events = POLLOUT, .revents = 0};
     ::poll(&ready, 1, 100);
-    const std::lock_guard lock(mutex_);
-    if (stop_ && std::chrono::steady_clock::now() > give_up) return false;
+    if (backlog_.closing() && std::chrono::steady_clock::now() > give_up) return false;
   }
   return true;
-}
-
-void Writer::report_drops(std::uint64_t drops) {
-  say(fmt::format("{} is too slow: {} records were dropped", name_, drops));
 }
 
 }  // namespace replygate

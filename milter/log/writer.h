@@ -1,49 +1,47 @@
 #pragma once
 
-#include <condition_variable>
-#include <cstdint>
-#include <mutex>
+#include <atomic>
+#include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
+#include <tl/expected.hpp>
+
+#include "milter/log/backlog.h"
 
 namespace replygate {
 
-// Writes lines to a descriptor from a thread of its own. write() never waits for the descriptor: beyond 16 MiB of
-// backlog whole entries are dropped and counted. Entries stay in order and are never cut.
+// Writes lines to a descriptor, or to a file that somebody else may rotate: one that was moved away or removed is
+// opened anew within a second. write() never waits; entries stay in order and are never cut. Any thread.
 class Writer {
  public:
-  // Takes `fd` over if `owns`. Starts the thread.
+  // Takes `fd` over if `owns`.
   Writer(int fd, bool owns, std::string name);
+  // A file of mode 0640; on failure the reason, for people.
+  static tl::expected<std::unique_ptr<Writer>, std::string> to_file(const std::string& path);
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
   ~Writer();  // closes
 
-  // Writes what is left, for at most two seconds, and ends the thread; what is written later is dropped. Once.
+  // Writes what is left, for at most two seconds; what is written later is dropped.
   void close();
 
-  // Any thread. `entry` ends with LF.
-  void write(std::string_view entry);
-  std::uint64_t dropped() const;
+  void write(std::string_view entry) { backlog_.add(std::string(entry)); }  // ends with LF
+  std::int64_t dropped() const { return backlog_.dropped(); }
+  const std::string& name() const { return backlog_.name(); }
 
  private:
-  void run();
+  bool deliver(const Backlog::Entries& entries);
   bool write_all(std::string_view text);
-  void report_drops(std::uint64_t drops);
+  void follow_rotation();
 
-  // Constant after construction.
-  const int fd_;
-  const bool owns_;
-  const std::string name_;
+  // Of the backlog's thread, once it runs.
+  int fd_;
+  bool owns_;
+  std::atomic<bool> rotates_{false};
+  std::chrono::steady_clock::time_point looked_{};
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  // Guarded by mutex_.
-  std::string backlog_;
-  std::uint64_t dropped_ = 0;
-  bool stop_ = false;
-
-  std::thread thread_;
+  Backlog backlog_;
 };
 
 }  // namespace replygate

@@ -13,8 +13,6 @@
 namespace replygate {
 namespace {
 
-constexpr std::chrono::seconds kPause{1};
-
 std::string stamp_of_file(const std::string& path) {
   struct stat s {};
   if (::stat(path.c_str(), &s) != 0) return "absent";
@@ -34,6 +32,7 @@ Loaded ListWatch::load() {
     if (text) texts_[source.text()] = *text;
     return text;
   });
+  if (loaded.ok()) id_ = loaded.policy->id();
   for (const DataSource& source : loaded.watched) watched_.push_back({source, stamp_of(source)});
   return loaded;
 }
@@ -48,14 +47,14 @@ std::optional<std::string> ListWatch::read(const DataSource& source, std::string
   return known == texts_.end() ? std::nullopt : std::optional(known->second);
 }
 
-bool ListWatch::look(CurrentPolicy& current) {
+std::shared_ptr<const Policy> ListWatch::look() {
   bool changed = false;
   for (Watched& watched : watched_) {
     std::string stamp = stamp_of(watched.source);
     changed |= stamp != watched.stamp;
     watched.stamp = std::move(stamp);
   }
-  if (!changed) return false;
+  if (!changed) return nullptr;
   std::map<std::string, std::string> texts;
   const Loaded loaded = load_policy(path_, [&](const DataSource& source, std::string& why) {
     auto text = read(source, why);
@@ -65,38 +64,14 @@ bool ListWatch::look(CurrentPolicy& current) {
   if (!loaded.ok()) {
     for (const Diagnostic& d : loaded.diagnostics) std::fputs(render(d, loaded.sources).c_str(), stderr);
     say("a changed list makes the policy wrong; the lists stay as they were");
-    return false;
+    return nullptr;
   }
   if (!run_tests(loaded.policy, loaded.tests).passed()) {
     say("a changed list makes a test of the policy fail; the lists stay as they were");
-    return false;
+    return nullptr;
   }
   texts_ = std::move(texts);
-  if (loaded.policy->id() == current.get()->id()) return false;
-  current.set(loaded.policy);
-  say(fmt::format("a list has changed; policy {}", loaded.policy->id()));
-  return true;
-}
-
-void ListWatch::start(CurrentPolicy& current) {
-  if (watched_.empty()) return;
-  thread_ = std::thread([this, &current] {
-    std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, kPause, [this] { return stopping_; })) {
-      lock.unlock();
-      look(current);
-      lock.lock();
-    }
-  });
-}
-
-void ListWatch::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  return std::exchange(id_, loaded.policy->id()) == loaded.policy->id() ? nullptr : loaded.policy;
 }
 
 }  // namespace replygate

@@ -33,6 +33,9 @@ class SharedStore final : public Store {
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
     share_.settle(std::move(ids), settlement, now, std::move(done));
   }
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
+    share_.forget(std::move(counters), now, std::move(done));
+  }
 
  private:
   std::unique_ptr<RedisStore> redis_;

@@ -292,4 +292,10 @@ local function settle()
   return now
 end
 
-return ARGV[1] == 'take' and take() or settle()
+local function forget()
+  for _, key in ipairs(KEYS) do redis.call('DEL', key) end
+  return now
+end
+
+local commands = { take = take, settle = settle, forget = forget }
+return commands[ARGV[1]]()

@@ -192,6 +192,19 @@ void RedisStore::settle(std::vector<ReservationId> ids, Settlement settlement, I
   asio::post(io_, [request] { request->done(nullptr); });
 }
 
+void RedisStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
+  auto request = std::make_shared<Request>();
+  request->deadline = deadline_of(now);
+  request->arguments = {"forget", time_ == Time::caller ? std::to_string(now.time_since_epoch().count()) : "0"};
+  for (const std::string& counter : counters) {
+    request->keys.push_back(redis::key_of(settings_.prefix, counter));
+    request->keys.push_back(request->keys.back() + "#members");
+  }
+  request->done = [done = std::move(done)](const redisReply* reply) { done(reply != nullptr); };
+  if (available()) return ask(std::move(request));
+  request->done(nullptr);
+}
+
 // Null where nothing is to be settled.
 std::shared_ptr<RedisStore::Request> RedisStore::settling(const std::vector<ReservationId>& ids, Settlement settlement,
                                                           Instant now) {

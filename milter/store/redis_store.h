@@ -35,6 +35,8 @@ class RedisStore final : public Store {
   void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override;
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override;
 
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override;
+
   // Some server answers. False: readings will not be had.
   bool available() const { return ready_ > 0; }
 

@@ -133,6 +133,10 @@ void SqliteStore::settle(std::vector<ReservationId> ids, Settlement settlement, 
   wait_for_disk(std::move(done));
 }
 
+void SqliteStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
+  memory_->forget(std::move(counters), now, std::move(done));
+}
+
 void SqliteStore::wait_for_disk(std::function<void()> then) {
   if (in_trouble_) return then();
   {

@@ -34,6 +34,8 @@ class SqliteStore final : public Store {
   void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override;
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override;
 
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override;
+
   const MemoryStore& memory() const { return *memory_; }
 
  private:

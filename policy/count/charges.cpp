@@ -62,6 +62,27 @@ void name_counter(Ask& ask, const Rule& rule, std::string_view what, const Key& 
   if (!rule.was.empty()) ask.was = under(rule.was);
 }
 
+// Refusals that escalation counts are counted apart from limits in the same words.
+Ask escalation_ask(const Rule& rule, const Escalation& step, const Key& key, const Facts& facts) {
+  Ask ask = ask_for(rule, step.after, key, facts);
+  ask.purpose = Ask::Purpose::escalation;
+  for (std::string* counter : {&ask.counter, &ask.was}) {
+    if (!counter->empty()) counter->insert(0, kEscalate);
+  }
+  ask.cost = 0;
+  return ask;
+}
+
+void append_part(Key& key, std::string value, FactKind kind, const Site& site) {
+  if (!site.subaddress.empty() && may_have_tag(kind)) value = without_tag(std::move(value), site.subaddress);
+  value = to_lower(value);
+  if (!key.identity.empty()) key.shown += '|';
+  key.shown += value;
+  key.identity += std::to_string(value.size());
+  key.identity += ':';
+  key.identity += value;
+}
+
 std::int64_t cost_of(const Limit& limit, const Facts& facts) {
   return limit.unit == Unit::bytes && facts.transaction != nullptr ? facts.transaction->size : 1;
 }
@@ -116,7 +137,8 @@ class Walk {
       add_sightings(candidate, key);
     } else {
       for (const Limit& limit : limits_of(rule, key)) {
-        Ask ask = ask_for(rule, limit, key, facts_);
+        const Limit now = raised(limit, policy_.raises(), rule.name, key.shown, facts_.now);
+        Ask ask = ask_for(rule, now, key, facts_);
         if (question_.charged == nullptr || !question_.charged->contains(ask.counter)) add(candidate, std::move(ask));
       }
     }
@@ -149,13 +171,7 @@ class Walk {
 
   void add_escalations(Candidate& candidate, const Key& key) {
     for (const Escalation& step : candidate.rule->escalate) {
-      Ask ask = ask_for(*candidate.rule, step.after, key, facts_);
-      ask.purpose = Ask::Purpose::escalation;
-      for (std::string* counter : {&ask.counter, &ask.was}) {
-        if (!counter->empty()) counter->insert(0, kEscalate);
-      }
-      ask.cost = 0;
-      add(candidate, std::move(ask));
+      add(candidate, escalation_ask(*candidate.rule, step, key, facts_));
       ++candidate.escalations;
     }
   }
@@ -182,16 +198,35 @@ std::optional<Key> key_of(const Rule& rule, const Facts& facts, const Site& site
   for (const FactRef& fact : rule.per) {
     std::string value = pool != nullptr && names_client(fact.fact) ? pool->name : value_text(fact, facts);
     if (value.empty()) return std::nullopt;
-    const FactKind kind = info(fact.fact).kind;
-    if (!site.subaddress.empty() && may_have_tag(kind)) value = without_tag(std::move(value), site.subaddress);
-    value = to_lower(value);
-    if (!key.shown.empty()) key.shown += '|';
-    key.shown += value;
-    key.identity += std::to_string(value.size());
-    key.identity += ':';
-    key.identity += value;
+    append_part(key, std::move(value), info(fact.fact).kind, site);
   }
   return key;
+}
+
+std::optional<Key> key_from_text(const Rule& rule, std::string_view text, const Site& site) {
+  Key key;
+  for (const FactRef& fact : rule.per) {
+    const bool last = &fact == &rule.per.back();
+    const std::size_t end = text.find('|');
+    if ((end == std::string_view::npos) != last) return std::nullopt;
+    const std::string_view part = text.substr(0, end);
+    if (part.empty()) return std::nullopt;
+    append_part(key, std::string(part), info(fact.fact).kind, site);
+    text.remove_prefix(last ? text.size() : end + 1);
+  }
+  return text.empty() ? std::optional(std::move(key)) : std::nullopt;
+}
+
+std::vector<Ask> asks_of_key(const Policy& policy, const Rule& rule, const Key& key, Instant now) {
+  const Connection nobody;
+  const Facts facts{.connection = nobody, .now = now, .zone = &policy.site().zone};
+  std::vector<Ask> asks;
+  for (const Limit& limit : limits_of(rule, key)) {
+    if (!limit.in_store()) continue;
+    asks.push_back(ask_for(rule, raised(limit, policy.raises(), rule.name, key.shown, now), key, facts));
+  }
+  for (const Escalation& step : rule.escalate) asks.push_back(escalation_ask(rule, step, key, facts));
+  return asks;
 }
 
 const Limits& limits_of(const Rule& rule, const Key& key) {
@@ -211,7 +246,8 @@ Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& f
     what += span.begin;
     ask.until = span.end;
   }
-  if (limit.unit == Unit::distinct_recipients) ask.member = value_text({Fact::recipient, ""}, facts);
+  if (limit.unit == Unit::distinct_recipients && facts.recipient != nullptr)
+    ask.member = value_text({Fact::recipient, ""}, facts);
   name_counter(ask, rule, what, key);
   return ask;
 }

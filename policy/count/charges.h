@@ -77,11 +77,16 @@ struct Key {
 };
 std::optional<Key> key_of(const Rule& rule, const Facts& facts, const Site& site);
 
+// The same of a key as people write it, its parts joined by '|'. Nothing where the rule has another number of parts.
+std::optional<Key> key_from_text(const Rule& rule, std::string_view text, const Site& site);
+
 // The limits that apply to a key: its override, else those of the rule; empty: it is exempt.
 const Limits& limits_of(const Rule& rule, const Key& key);
 
 // How a limit counts for one key: one ask, at the present time.
 Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& facts);
+// Every counter that the rule keeps for the key: of limits, as they are raised at `now`, and of escalation.
+std::vector<Ask> asks_of_key(const Policy& policy, const Rule& rule, const Key& key, Instant now);
 // How a counter is charged. `group` as in Charge.
 Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve);
 

@@ -184,6 +184,16 @@ std::vector<Charge> LocalShare::to_tell() {
   return told;
 }
 
+void LocalShare::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
+  for (MemoryStore* store : {&seen_, &mine_, &own_}) store->forget(counters, now, [](bool) {});
+  {
+    const std::lock_guard lock(mutex_);
+    erase_if(untold_,
+             [&](const auto& item) { return std::ranges::find(counters, item.second.counter) != counters.end(); });
+  }
+  shared_.forget(std::move(counters), now, std::move(done));
+}
+
 std::size_t LocalShare::to_be_told() const {
   const std::lock_guard lock(mutex_);
   return untold_.size();

@@ -22,6 +22,7 @@ class LocalShare final : public Store {
 
   void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override;
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override;
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override;
 
   std::size_t to_be_told() const;  // counts that the shared store has not heard of
 

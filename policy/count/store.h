@@ -85,6 +85,11 @@ class Store {
   // Turns reservations into use, or returns them. Ids of 0 do nothing. What is kept behind its deadline counts even if
   // there is no room any more. `done` is called as that of take(); a failure is the store's own matter.
   virtual void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) = 0;
+
+  // Forgets what these counters have counted; what is reserved in them counts anew once it is kept. `done` is called as
+  // that of take(): false where the store cannot be reached.
+  using Forgotten = std::function<void(bool reached)>;
+  virtual void forget(std::vector<std::string> counters, Instant now, Forgotten done) = 0;
 };
 
 }  // namespace replygate

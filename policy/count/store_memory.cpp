@@ -91,6 +91,33 @@ void MemoryStore::settle(std::vector<ReservationId> ids, Settlement settlement, 
   done();
 }
 
+void MemoryStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
+  for (const std::string& counter : counters) {
+    const CounterKey key = key_of(counter);
+    for (const Held& held : return_held(key)) settle_held(held, Settlement::give_back, now);
+    Shard& shard = (*shards_)[shard_of(key)];
+    const std::lock_guard lock(shard.mutex);
+    KeyTable::Entry* e = shard.table.find(key);
+    if (e != nullptr && !e->counter.held()) drop(shard, *e);
+  }
+  done(true);
+}
+
+// The reservations in which the counter has a part, as if they were overdue.
+std::vector<MemoryStore::Held> MemoryStore::return_held(const CounterKey& key) {
+  std::vector<Held> found;
+  for (Shard& shard : *shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (auto& [id, held] : shard.held) {
+      const bool has_part = std::ranges::any_of(held.items, [&](const Item& item) { return item.key == key; });
+      if (!has_part || held.returned) continue;
+      found.push_back(held);
+      held.returned = true;
+    }
+  }
+  return found;
+}
+
 Readings MemoryStore::take_now(const std::vector<Charge>& charges, bool admit, Instant now) {
   give_back_overdue(now);
   Decision d{.charges = charges, .admit = admit, .now = now, .keys = {}, .members = {}, .result = {}, .held = {}};

@@ -39,6 +39,8 @@ class MemoryStore final : public Store {
   void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override;
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override;
 
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override;
+
   // Readings of take(), at once.
   Readings take_now(const std::vector<Charge>& charges, bool admit, Instant now);
   void settle_now(const std::vector<ReservationId>& ids, Settlement settlement, Instant now);
@@ -89,6 +91,7 @@ class MemoryStore final : public Store {
   void drop(Shard& shard, KeyTable::Entry& entry);
   void note_change(Shard& shard, KeyTable::Entry& entry);
   void give_back_overdue(Instant now);
+  std::vector<Held> return_held(const CounterKey& key);
   void settle_held(const Held& held, Settlement settlement, Instant now);
 
   const Secret secret_;

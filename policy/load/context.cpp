@@ -52,17 +52,9 @@ void Context::check_keys(const Node& table, std::string_view section, std::strin
   const auto known = keys_of(section);
   for (const Entry& entry : table.entries) {
     if (std::ranges::find(known, entry.key) != known.end()) continue;
-    if (report_if_planned(section, entry.key, entry.key_region)) continue;
     error(Rg::unknown_key, entry.key_region, fmt::format("{} has no key \"{}\"", shown, entry.key),
           suggestion(entry.key, known, "it has"));
   }
-}
-
-bool Context::report_if_planned(std::string_view section, std::string_view word, const Region& at) {
-  if (!is_planned(section, word)) return false;
-  error(Rg::unsupported, at, fmt::format("this version does not have \"{}\" yet", word),
-        "remove it, or wait for a later version");
-  return true;
 }
 
 Loaded Context::finish(std::shared_ptr<const Policy> policy) {

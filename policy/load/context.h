@@ -41,9 +41,6 @@ class Context {
 
   const Sources& sources() const { return sources_; }
 
-  // True, with a diagnostic, where a word of the language is not in this version; sections as is_planned() has them.
-  bool report_if_planned(std::string_view section, std::string_view word, const Region& at);
-
   // Sorts the diagnostics by place and gives everything up.
   Loaded finish(std::shared_ptr<const Policy> policy);
 

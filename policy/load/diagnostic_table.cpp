@@ -97,7 +97,8 @@ constexpr std::array kTable = {
     RgInfo{Rg::test_wrong, "test not understood", "A test says who sends what to whom, and what is expected."},
     RgInfo{Rg::store, "store settings that do not fit together",
            "A key of [store] that the chosen backend does not have, or a value that it cannot use."},
-    RgInfo{Rg::unsupported, "not in this version", "The language has this, the installed version does not yet."},
+    RgInfo{Rg::service, "service settings that cannot work",
+           "A key of [control], [metrics], [history] or [notify] has a value that the daemon cannot use."},
 };
 // clang-format on
 

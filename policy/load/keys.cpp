@@ -6,8 +6,9 @@
 namespace replygate {
 namespace {
 
-constexpr std::string_view kTop[] = {"version", "include", "milter", "policy_service", "site", "store", "log",
-                                     "keys",    "mailbox", "lists",  "replies",        "rule", "test"};
+constexpr std::string_view kTop[] = {"version", "include", "milter",  "policy_service", "site",    "store",
+                                     "log",     "keys",    "mailbox", "lists",          "replies", "rule",
+                                     "test",    "control", "metrics", "history",        "notify"};
 constexpr std::string_view kIncluded[] = {"lists", "replies", "rule", "test"};
 constexpr std::string_view kMilter[] = {"listen",        "engine",          "on_error",   "mode",
                                         "idle_timeout",  "packet_timeout",  "max_packet", "max_session_memory",
@@ -20,6 +21,10 @@ constexpr std::string_view kStore[] = {
 constexpr std::string_view kLog[] = {"decisions", "format"};
 constexpr std::string_view kKeys[] = {"ipv4_prefix", "ipv6_prefix", "subaddress", "timezone"};
 constexpr std::string_view kMailbox[] = {"file", "sqlite", "query", "quota_status", "timeout"};
+constexpr std::string_view kControl[] = {"listen"};
+constexpr std::string_view kMetrics[] = {"listen"};
+constexpr std::string_view kHistory[] = {"path", "keep", "max_records"};
+constexpr std::string_view kNotify[] = {"to", "from", "smtp", "webhook", "on", "pause", "most_per_hour"};
 constexpr std::string_view kReply[] = {"class", "code", "enhanced", "text"};
 constexpr std::string_view kRule[] = {"name",       "when",     "unless",  "per",           "limit",    "count",
                                       "burst",      "override", "warn_at", "reply",         "escalate", "greylist",
@@ -49,6 +54,10 @@ constexpr std::array kSections = {
     Section{"log", kLog},
     Section{"keys", kKeys},
     Section{"mailbox", kMailbox},
+    Section{"control", kControl},
+    Section{"metrics", kMetrics},
+    Section{"history", kHistory},
+    Section{"notify", kNotify},
     Section{"reply", kReply},
     Section{"rule", kRule},
     Section{"greylist", kGreylist},
@@ -62,18 +71,7 @@ constexpr std::array kSections = {
     Section{"counter", kCounter},
 };
 
-constexpr std::string_view kPlannedTop[] = {"notify"};
-
-constexpr std::array kPlanned = {
-    Section{"", kPlannedTop},
-};
-
 }  // namespace
-
-bool is_planned(std::string_view section, std::string_view word) {
-  const auto it = std::ranges::find(kPlanned, section, &Section::name);
-  return it != kPlanned.end() && std::ranges::find(it->keys, word) != it->keys.end();
-}
 
 std::span<const std::string_view> keys_of(std::string_view name) {
   const auto it = std::ranges::find(kSections, name, &Section::name);

@@ -11,9 +11,6 @@ struct Section {
   std::span<const std::string_view> keys;
 };
 
-// Whether the language has `word` in a section but this version does not.
-bool is_planned(std::string_view section, std::string_view word);
-
 // The keys of the section `name`; empty for sections whose keys are names that the admin chooses.
 std::span<const std::string_view> keys_of(std::string_view name);
 

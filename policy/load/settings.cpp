@@ -1,8 +1,11 @@
 #include "policy/load/settings.h"
 
+#include <algorithm>
+
 #include "policy/load/list_source.h"
 #include "policy/load/milter_settings.h"
 #include "policy/load/quantities.h"
+#include "policy/load/service_settings.h"
 #include "policy/load/store_settings.h"
 #include "policy/mail/domain.h"
 
@@ -68,6 +71,11 @@ Settings SettingsLoader::load() {
   if (const Node* table = section("log")) load_log(*table, settings);
   if (const Node* table = section("store")) settings.store = load_store_settings(context_, *table);
   if (const Node* table = section("mailbox")) load_mailbox(*table, settings);
+  ServiceLoader services(context_);
+  if (const Node* table = section("control")) services.control(*table, settings);
+  if (const Node* table = section("metrics")) services.metrics(*table, settings);
+  if (const Node* table = section("history")) services.history(*table, settings.history);
+  if (const Node* table = section("notify")) services.notify(*table, settings.notify);
   return settings;
 }
 
@@ -89,14 +97,12 @@ void SettingsLoader::load_log(const Node& table, Settings& settings) {
 void SettingsLoader::add_sink(const Node& node, Settings& settings) {
   if (!context_.expect(node, Node::Kind::string, "decisions")) return;
   const std::string& text = node.string;
-  if (text == "stdout" || (text.starts_with("file:/") && text.size() > 6)) {
+  constexpr std::string_view words[] = {"journal", "syslog", "stdout"};
+  if (std::ranges::find(words, text) != std::end(words) || (text.starts_with("file:/") && text.size() > 6)) {
     settings.log_sinks.push_back(text);
-  } else if (text == "journal" || text == "syslog") {
-    context_.error(Rg::unsupported, node.region, fmt::format("this version cannot write to \"{}\"", text),
-                   "write \"stdout\", which a service manager takes to its journal, or \"file:/path\"");
   } else {
     context_.error(Rg::not_a_choice, node.region, fmt::format("\"{}\" is no place for a log", text),
-                   "write \"stdout\" or \"file:/path\"");
+                   "write \"journal\", \"syslog\", \"stdout\" or \"file:/path\"");
   }
 }
 

@@ -84,13 +84,21 @@ std::optional<Instant> parse_time(std::string_view text) {
     second = digits(text, 17, 2);
     end = 19;
   }
+  Duration fraction{};
+  if (text.size() > end + 1 && end == 19 && text[end] == '.') {
+    auto unit = std::chrono::duration_cast<Duration>(std::chrono::seconds(1));
+    for (++end; end < text.size() && text[end] >= '0' && text[end] <= '9'; ++end) {
+      unit /= 10;
+      fraction += unit * (text[end] - '0');
+    }
+  }
   if (!second) return std::nullopt;
   const auto offset = offset_of(text.substr(end));
   const std::chrono::year_month_day date(std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
                                          std::chrono::day(static_cast<unsigned>(*day)));
   if (!offset || !date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
   return std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute - *offset) +
-         std::chrono::seconds(*second);
+         std::chrono::seconds(*second) + fraction;
 }
 
 }  // namespace replygate

@@ -74,7 +74,8 @@ struct Scenario {
 // gives more than 100,000, nor where the text is beyond 1,000 octets.
 std::optional<std::vector<std::string>> expand_ranges(std::string_view text);
 
-// RFC 3339, "2026-11-22T09:00:00Z" or with an offset; seconds may be left away. Nothing for anything else.
+// RFC 3339, "2026-11-22T09:00:00Z" or with an offset; seconds and their fraction may be left away. Nothing for anything
+// else.
 std::optional<Instant> parse_time(std::string_view text);
 
 }  // namespace replygate

@@ -149,6 +149,26 @@ TEST_P(StoreContract, ARenamedCounterWaitsForReservations) {
   EXPECT_EQ(take({renamed}).readings[0]->used, 3);
 }
 
+TEST_P(StoreContract, WhatIsForgottenIsNotCounted) {
+  Charge counted = charge("a", 5, 3);
+  counted.reserve = false;
+  take({counted});
+  Charge member = charge("m", 5);
+  member.measure = Distinct{hours(1)};
+  member.member = "x";
+  member.reserve = false;
+  take({member});
+  const ReservationId open = take({charge("a", 9, 2), charge("b", 9)}).reservation;
+  std::promise<bool> forgotten;
+  store_->forget({"a", "m", "never"}, now_, [&](bool reached) { forgotten.set_value(reached); });
+  EXPECT_TRUE(forgotten.get_future().get());
+  EXPECT_EQ(used("a"), 0);
+  EXPECT_EQ(take({member}, false).readings.at(0)->used, 0);
+  settle({open}, Settlement::keep);  // mail that is on its way counts once it is accepted
+  EXPECT_EQ(used("a"), 2);
+  EXPECT_EQ(used("b"), 1);
+}
+
 TEST_P(StoreContract, AGroupIsChargedAsAWhole) {
   take({charge("narrow", 1)});
   const Readings r = take({charge("wide", 10), charge("narrow", 1)});
@@ -313,6 +333,9 @@ std::unique_ptr<Store> on_disk() {
     void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
       store->settle(std::move(ids), settlement, now, std::move(done));
     }
+    void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
+      store->forget(std::move(counters), now, std::move(done));
+    }
     test::Folder folder;
     Clock clock;
     StoreHealth health;
@@ -334,6 +357,9 @@ std::unique_ptr<Store> on_redis() {
     }
     void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
       store->settle(std::move(ids), settlement, now, std::move(done));
+    }
+    void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
+      store->forget(std::move(counters), now, std::move(done));
     }
     Clock clock;
     StoreHealth health;

@@ -145,7 +145,7 @@ struct Side {
   Side(const std::string& name, const std::string& listen)
       : address("unix:" + listen),
         policy(policy_from(fmt::format("[milter]\nlisten = \"{}\"\nengine = \"{}\"\n{}", address, name, kRules))),
-        services{policy, gate, records, references, clock} {
+        services{policy, gate, records, references, clock, traffic, times} {
     auto opened = name == "asio" ? open_asio_door(services) : open_libmilter_door(services);
     EXPECT_TRUE(opened) << opened.error();
     door = *std::move(opened);
@@ -159,6 +159,8 @@ struct Side {
   References references{1};
   RecordsByClient records;
   Clock clock;
+  Traffic traffic;
+  DecisionTimes times;
   DoorServices services;
   std::unique_ptr<MilterDoor> door;
 };

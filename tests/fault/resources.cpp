@@ -54,6 +54,9 @@ class SlowStore final : public Store {
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
     store_.settle(std::move(ids), settlement, now, std::move(done));
   }
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
+    store_.forget(std::move(counters), now, std::move(done));
+  }
 
  private:
   void run() {
@@ -94,7 +97,9 @@ class NoRecords final : public RecordSink {
   NoRecords sink;
   References references(1);
   const Clock clock;
-  const DoorServices services{policy, gate, sink, references, clock};
+  Traffic traffic;
+  DecisionTimes times;
+  const DoorServices services{policy, gate, sink, references, clock, traffic, times};
   auto door = open_milter_door(services);
   if (!door) std::_Exit(2);
   (*door)->start([](bool) {});

@@ -83,11 +83,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Sink sink;
   References references(1);
   Traffic traffic;
-  const DoorServices services{policy(data[0] & 1U), gate, sink, references, clock};
+  DecisionTimes times;
+  const DoorServices services{policy(data[0] & 1U), gate, sink, references, clock, traffic, times};
   const std::size_t piece = data[1] == 0 ? size : data[1];
   std::string_view rest(reinterpret_cast<const char*>(data) + 2, size - 2);
   {
-    wire::Dialogue dialogue(services, traffic, [] { std::abort(); });
+    wire::Dialogue dialogue(services, [] { std::abort(); });
     std::string in;
     bool open = true;
     while (open && !rest.empty()) {

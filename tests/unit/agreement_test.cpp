@@ -134,7 +134,7 @@ std::string text_of(const Disposition& d) {
 // The daemon's side of one session, as an MTA would hear it.
 class Mta {
  public:
-  explicit Mta(const DoorServices& services) : dialogue_(services, traffic_, [] {}) {}
+  explicit Mta(const DoorServices& services) : dialogue_(services, [] {}) {}
 
   Said play(const Given& g, const std::vector<std::string>& recipients) {
     Said said{.replies = std::vector<std::string>(recipients.size()), .disposition = "false/"};
@@ -201,7 +201,6 @@ class Mta {
     return heard.empty() ? "" : heard.back().text();
   }
 
-  Traffic traffic_;
   wire::Dialogue dialogue_;
 };
 
@@ -249,7 +248,9 @@ TEST(Agreement, TryAndTheDaemonSayTheSame) {
   const int transactions = wanted == nullptr ? 100000 : std::atoi(wanted);
   World world(kPolicy);
   SimulatedClock clock;
-  const DoorServices services{world.policy, world.gate, world.records, world.references, clock};
+  Traffic traffic;
+  DecisionTimes times;
+  const DoorServices services{world.policy, world.gate, world.records, world.references, clock, traffic, times};
   Player player(world.policy);
   RandomMail mail;
   std::map<std::string, int> seen;

@@ -26,7 +26,8 @@ class DelegationTest : public ::testing::Test {
   SocketAddress address() const { return SocketAddress::parse("unix:" + path_).value(); }
 
   tl::expected<std::unique_ptr<DelegationDoor>, std::string> open() {
-    return DelegationDoor::open(address(), {world_.policy, world_.gate, world_.records, world_.references, clock_});
+    return DelegationDoor::open(
+        address(), {world_.policy, world_.gate, world_.records, world_.references, clock_, traffic_, times_});
   }
 
   std::string ask(Local::socket& socket, std::string_view recipient, std::string_view client = "203.0.113.5") {
@@ -71,6 +72,8 @@ unless = { recipient_domain = "$local_domains" }
 reply = "relay-denied"
 )"};
   Clock clock_;
+  Traffic traffic_;
+  DecisionTimes times_;
 };
 
 TEST_F(DelegationTest, AnswersManyRequestsOnOneConnection) {

@@ -27,6 +27,9 @@ class LateStore final : public Store {
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
     store_.settle(std::move(ids), settlement, now, std::move(done));
   }
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
+    store_.forget(std::move(counters), now, std::move(done));
+  }
   bool holds() const { return held_ != nullptr; }
   void answer() { std::exchange(held_, nullptr)(); }
 
@@ -40,8 +43,8 @@ class Mta {
  public:
   explicit Mta(World& world) : Mta(world, world.gate) {}
   Mta(World& world, Gate& gate)
-      : services_{world.policy, gate, world.records, world.references, clock_},
-        dialogue_(services_, traffic, [this] { answered = true; }) {}
+      : services_{world.policy, gate, world.records, world.references, clock_, traffic, times_},
+        dialogue_(services_, [this] { answered = true; }) {}
 
   std::vector<Heard> hear(std::string_view octets) {
     std::string out;
@@ -77,6 +80,7 @@ class Mta {
   bool answered = false;
 
  private:
+  DecisionTimes times_;
   Clock clock_;
   DoorServices services_;
   wire::Dialogue dialogue_;

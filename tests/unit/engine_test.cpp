@@ -9,6 +9,7 @@
 
 #include <boost/json.hpp>
 #include <condition_variable>
+#include <deque>
 #include <filesystem>
 #include <future>
 #include <mutex>
@@ -62,6 +63,9 @@ class OtherThreadStore final : public Store {
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
     store_.settle(std::move(ids), settlement, now, std::move(done));
   }
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
+    store_.forget(std::move(counters), now, std::move(done));
+  }
   void let(bool answer) {
     {
       const std::lock_guard lock(mutex_);
@@ -107,7 +111,7 @@ class EngineTest : public ::testing::Test {
 
   tl::expected<std::unique_ptr<MilterDoor>, std::string> open(Gate& gate) {
     if (policy_ == nullptr) use("");
-    return open_asio_door({policy_, gate, records_, references_, clock_});
+    return open_asio_door({policy_, gate, records_, references_, clock_, traffic_.emplace_back(), times_});
   }
 
   std::unique_ptr<MilterDoor> serve() { return serve(gate_); }
@@ -147,6 +151,8 @@ class EngineTest : public ::testing::Test {
   References references_{1};
   LockedRecords records_;
   Clock clock_;
+  std::deque<Traffic> traffic_;  // of each door
+  DecisionTimes times_;
 };
 
 TEST_F(EngineTest, CarriesMail) {

@@ -22,6 +22,9 @@ class Shared final : public Store {
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
     store.settle(std::move(ids), settlement, now, std::move(done));
   }
+  void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
+    store.forget(std::move(counters), now, std::move(done));
+  }
   MemoryStore store;
   bool away = false;
 };

@@ -27,6 +27,7 @@ TEST(Scenario, TimesAreRfc3339) {
   const Instant nine = std::chrono::sys_days(std::chrono::year(2026) / 11 / 22) + std::chrono::hours(9);
   EXPECT_EQ(parse_time("2026-11-22T09:00:00Z"), nine);
   EXPECT_EQ(parse_time("2026-11-22T09:00Z"), nine);
+  EXPECT_EQ(parse_time("2026-11-22T09:00:00.250Z"), nine + std::chrono::milliseconds(250));
   EXPECT_EQ(parse_time("2026-11-22T10:30:00+01:30"), nine);
   EXPECT_EQ(parse_time("2026-11-22 04:00:00-05:00"), nine);
   for (const std::string_view wrong :

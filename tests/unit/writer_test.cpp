@@ -61,7 +61,7 @@ TEST(Writer, ClosedItDropsWhatComes) {
   writer.close();
   writer.write("two\n");
   EXPECT_EQ(pipe.take(), "one\n");
-  EXPECT_EQ(writer.dropped(), 1U);
+  EXPECT_EQ(writer.dropped(), 1);
 }
 
 TEST(Writer, ASlowReaderCostsEntriesAndNoTime) {
@@ -70,7 +70,7 @@ TEST(Writer, ASlowReaderCostsEntriesAndNoTime) {
     Writer writer(pipe.in(), true, "pipe");
     const std::string entry(std::size_t{1} << 20, 'x');
     for (int i = 0; i < 40; ++i) writer.write(entry);
-    EXPECT_GT(writer.dropped(), 0U);
+    EXPECT_GT(writer.dropped(), 0);
   }
   EXPECT_FALSE(pipe.take().empty());
 }

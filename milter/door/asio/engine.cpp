@@ -41,7 +41,7 @@ void raise_descriptor_limit(const DoorBounds& bounds) {
 
 class AsioDoor final : public MilterDoor {
  public:
-  explicit AsioDoor(const DoorServices& services) : services_(services), shared_{services_, {}, {}} {
+  explicit AsioDoor(const DoorServices& services) : services_(services), shared_{services_, services_.traffic, {}} {
     const std::int64_t threads = thread_count(shared_.bounds());
     for (std::int64_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(shared_));
   }
@@ -64,6 +64,9 @@ class AsioDoor final : public MilterDoor {
     for (const auto& worker : workers_) worker->start();
   }
 
+  // Each thread of the engine comes by, one after the other.
+  void probe(std::function<void()> done) override { probe_from(0, std::move(done)); }
+
   // Where a successor takes new connections meanwhile, open sessions may go on for half of the time; else nobody does
   // until we have ended, so that only open transactions are waited for.
   void drain(std::chrono::milliseconds patience) override {
@@ -79,6 +82,12 @@ class AsioDoor final : public MilterDoor {
   }
 
  private:
+  void probe_from(std::size_t worker, std::function<void()> done) {
+    if (worker == workers_.size()) return done();
+    asio::post(workers_[worker]->context(),
+               [this, worker, done = std::move(done)]() mutable { probe_from(worker + 1, std::move(done)); });
+  }
+
   // On the thread that the listeners belong to.
   void stop_listening() {
     if (!started_ || listeners_.empty()) return;

@@ -73,6 +73,7 @@ void Listener::on_accept(Error error, StreamSocket socket) {
 void Listener::serve(StreamSocket socket) {
   if (paused_) {
     paused_ = false;
+    shared_.traffic.starve(false);
     say(fmt::format("{}: accepting connections again", address_.text()));
   }
   set_options(socket, tcp_);
@@ -83,7 +84,7 @@ void Listener::serve(StreamSocket socket) {
 bool Listener::full() { return shared_.traffic.sessions() >= shared_.bounds().connections; }
 
 void Listener::pause(std::string_view why) {
-  paused_ = true;
+  if (!std::exchange(paused_, true)) shared_.traffic.starve(true);
   reserve_.release();
   starving_.say(fmt::format("{}: accepting pauses with {} connections open: {}", address_.text(),
                             shared_.traffic.sessions(), why));

@@ -15,11 +15,9 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 MtaConnection::MtaConnection(Worker& worker, StreamSocket socket, bool tcp)
-    : worker_(worker),
-      socket_(std::move(socket)),
-      tcp_(tcp),
-      dialogue_(worker.shared().services, worker.shared().traffic,
-                [this] { asio::post(worker_.context(), [self = shared_from_this()] { self->on_answer(); }); }) {}
+    : worker_(worker), socket_(std::move(socket)), tcp_(tcp), dialogue_(worker.shared().services, [this] {
+        asio::post(worker_.context(), [self = shared_from_this()] { self->on_answer(); });
+      }) {}
 
 MtaConnection::~MtaConnection() { worker_.shared().traffic.end_session(); }
 

@@ -22,7 +22,7 @@ class MtaConnection;
 // What all threads of the engine share. Outlives them.
 struct EngineShared {
   const DoorServices& services;
-  Traffic traffic;
+  Traffic& traffic;
   Throttle troubles;
 
   const DoorBounds& bounds() const { return services.policy->settings().bounds; }

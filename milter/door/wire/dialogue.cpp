@@ -25,10 +25,24 @@ std::uint32_t no_reply_flag(Command command) {
   }
 }
 
+// Of events that are judged.
+std::optional<Stage> stage_of(Command command) {
+  switch (command) {
+    case Command::connect: return Stage::connect;
+    case Command::helo: return Stage::helo;
+    case Command::mail: return Stage::mail;
+    case Command::rcpt: return Stage::rcpt;
+    case Command::data: return Stage::data;
+    case Command::end_of_headers: return Stage::header;
+    case Command::end_of_message: return Stage::message;
+    default: return std::nullopt;
+  }
+}
+
 }  // namespace
 
-Dialogue::Dialogue(const DoorServices& services, Traffic& traffic, std::function<void()> answered)
-    : services_(services), traffic_(traffic), answered_(std::move(answered)) {}
+Dialogue::Dialogue(const DoorServices& services, std::function<void()> answered)
+    : services_(services), answered_(std::move(answered)) {}
 
 Dialogue::~Dialogue() { end_session(); }
 
@@ -105,6 +119,7 @@ Dialogue::Next Dialogue::connect(std::string_view data, std::string& out) {
   if (place_ != Place::negotiated) return fail("a second session");
   const auto arguments = parse_connect(data);
   if (!arguments) return fail("malformed CONNECT");
+  shut_out_ = services_.traffic.closed();
   session_ = std::make_unique<Session>(policy_, services_.of_session(), Session::Door{});
   return ask(
       Place::session,
@@ -125,7 +140,7 @@ Dialogue::Next Dialogue::helo(std::string_view data, std::string& out) {
 }
 
 std::optional<replygate::Reply> Dialogue::reason_to_turn_away() const {
-  if (traffic_.draining()) return default_reply("service-unavailable");
+  if (shut_out_ || services_.traffic.draining()) return default_reply("service-unavailable");
   if (full()) return default_reply("storage-full");
   return std::nullopt;
 }
@@ -235,6 +250,7 @@ Dialogue::Next Dialogue::end_session() {
 template <typename Event>
 Dialogue::Next Dialogue::ask(Place then, Event event, std::string& out) {
   then_ = then;
+  stopwatch_.start();
   phase_.store(Phase::asking, std::memory_order_relaxed);
   event([this](Answer answer) {
     answer_ = std::move(answer);
@@ -248,6 +264,7 @@ Dialogue::Next Dialogue::resume(std::string& out) { return give(out); }
 
 Dialogue::Next Dialogue::give(std::string& out) {
   count_transaction();
+  note_time();
   const Answer answer = std::move(answer_);
   answer_ = {};
   if (!answer.refusal) {
@@ -290,10 +307,14 @@ Dialogue::Next Dialogue::fail(std::string_view problem) {
   return Next::close;
 }
 
+void Dialogue::note_time() const {
+  if (const auto stage = stage_of(asked_)) services_.times.note(*stage, answer_.rule, stopwatch_.took());
+}
+
 void Dialogue::count_transaction() {
   if (session_->in_transaction() == counted_) return;
   counted_ = !counted_;
-  counted_ ? traffic_.begin_transaction() : traffic_.end_transaction();
+  counted_ ? services_.traffic.begin_transaction() : services_.traffic.end_transaction();
 }
 
 }  // namespace replygate::wire

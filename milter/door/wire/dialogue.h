@@ -31,7 +31,7 @@ class Dialogue {
   };
 
   // `answered` may be called on any thread, after take() has returned or before. The dialogue must live until then.
-  Dialogue(const DoorServices& services, Traffic& traffic, std::function<void()> answered);
+  Dialogue(const DoorServices& services, std::function<void()> answered);
   ~Dialogue();  // not while waiting; an open transaction ends as aborted
   Dialogue(const Dialogue&) = delete;
   Dialogue& operator=(const Dialogue&) = delete;
@@ -79,9 +79,9 @@ class Dialogue {
   std::size_t most_memory() const;
   bool full() const;
   void count_transaction();
+  void note_time() const;
 
   const DoorServices& services_;
-  Traffic& traffic_;
   const std::function<void()> answered_;
 
   std::shared_ptr<const Policy> policy_;  // from the negotiation on
@@ -91,12 +91,14 @@ class Dialogue {
   Place place_ = Place::start;
   std::unique_ptr<replygate::Reply> turned_away_;  // the transaction was not begun
   bool counted_ = false;                           // as an open transaction
+  bool shut_out_ = false;                          // the session began while none is wanted
   std::string_view problem_;
 
   // The event under way.
   Command asked_ = Command::negotiate;
   Place then_ = Place::start;
   Answer answer_;
+  Stopwatch stopwatch_;
   std::atomic<Phase> phase_ = Phase::asking;
 };
 

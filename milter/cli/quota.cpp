@@ -1,0 +1,76 @@
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cmath>
+
+#include "milter/cli/commands.h"
+#include "milter/cli/control_client.h"
+#include "milter/cli/table.h"
+#include "milter/log/say.h"
+#include "policy/mail/quantity.h"
+#include "policy/record_fields.h"
+#include "policy/scenario/scenario.h"
+
+namespace replygate {
+namespace {
+
+namespace json = boost::json;
+
+int print_limits(const json::object& result) {
+  Table table({"rule", "limit", " used", " left", "room again", ""});
+  for (const json::value& value : array_at(result, "limits")) {
+    const json::object& r = value.as_object();
+    table.add({text_at(r, "rule"), text_at(r, "limit"), fmt::format("{:.0f}", number_at(r, "used")),
+               fmt::format("{:.0f}", number_at(r, "left")), text_at(r, "room_at"),
+               flag_at(r, "raised")       ? "raised"
+               : flag_at(r, "escalation") ? "escalation"
+                                          : ""});
+  }
+  fmt::print("{}", table.text(terminal_width()));
+  return kFine;
+}
+
+// "2h" from now, or RFC 3339.
+std::optional<Instant> end_of(const std::string& text) {
+  const Instant now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  if (const auto duration = parse_duration(text)) return now + *duration;
+  return parse_time(text);
+}
+
+}  // namespace
+
+int quota_show_command(const QuotaOptions& options) {
+  return ask_daemon(options, {{"command", "quota-show"}, {"key", options.key}, {"rule", options.rule}}, print_limits);
+}
+
+int quota_reset_command(const QuotaOptions& options) {
+  return ask_daemon(options, {{"command", "quota-reset"}, {"key", options.key}, {"rule", options.rule}},
+                    [](const json::object& result) {
+                      fmt::print("{:.0f} counters of {} were reset\n", number_at(result, "reset"),
+                                 text_at(result, "key"));
+                      return kFine;
+                    });
+}
+
+int quota_raise_command(const QuotaOptions& options) {
+  const auto until = end_of(options.until);
+  if (!until) {
+    say(fmt::format("\"{}\" is no time; write \"2h\" or \"2026-11-22T18:00:00Z\"", options.until));
+    return kUsage;
+  }
+  const auto percent = static_cast<std::int64_t>(std::lround(options.times * 100));
+  return ask_daemon(options,
+                    {{"command", "quota-raise"},
+                     {"key", options.key},
+                     {"rule", options.rule},
+                     {"percent", percent},
+                     {"until", detail::format_time(*until)},
+                     {"reason", options.reason}},
+                    [](const json::object& result) {
+                      fmt::print("limits of {} are {:.0f}% until {}\n", text_at(result, "key"),
+                                 number_at(result, "percent"), text_at(result, "until"));
+                      return kFine;
+                    });
+}
+
+}  // namespace replygate

@@ -1,0 +1,118 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <thread>
+
+#include "milter/cli/commands.h"
+#include "milter/cli/control_client.h"
+#include "milter/cli/table.h"
+#include "milter/log/say.h"
+
+namespace replygate {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::chrono::seconds kPause{2};
+
+std::string ranking(std::string_view name, const json::array& rows) {
+  Table table({std::string(name), " recipients", " refused"});
+  for (const json::value& value : rows) {
+    const json::object& row = value.as_object();
+    table.add({text_at(row, "key"), fmt::format("{:.0f}", number_at(row, "recipients")),
+               fmt::format("{:.0f}", number_at(row, "refused"))});
+  }
+  return table.text(terminal_width());
+}
+
+int print_top(const json::object& result) {
+  fmt::print("{}\n{}\n{}", ranking("sender", array_at(result, "senders")),
+             ranking("client", array_at(result, "clients")), ranking("rule", array_at(result, "rules")));
+  std::fflush(stdout);
+  return kFine;
+}
+
+struct Colors {
+  const char* refused = "";
+  const char* would = "";
+  const char* off = "";
+};
+
+Colors colors() { return wants_color() ? Colors{"\x1b[31m", "\x1b[33m", "\x1b[0m"} : Colors(); }
+
+void print_decision(const json::object& record, const json::object& judged, const std::string& ref) {
+  const Colors c = colors();
+  const bool refused = text_at(judged, "action") != "pass";
+  const json::array& observed = array_at(judged, "observed");
+  const json::object& finding = refused ? judged : observed.empty() ? judged : observed.front().as_object();
+  const json::object& reply = object_at(finding, "reply");
+  const char* color = refused ? c.refused : observed.empty() ? "" : c.would;
+  std::string answer = refused ? "refused" : observed.empty() ? text_at(record, "outcome") : "would refuse";
+  if (!reply.empty()) {
+    answer +=
+        fmt::format(" {:.0f} {} ({})", number_at(reply, "code"), text_at(reply, "enhanced"), text_at(finding, "rule"));
+  }
+  const std::string user = text_at(record, "user");
+  fmt::print("{} {}{}{} {} [{}] <{}>{} -> <{}>\n", text_at(record, "time"), color, answer, c.off, ref,
+             text_at(record, "client_ip"), text_at(record, "sender"), user.empty() ? "" : " (" + user + ")",
+             text_at(judged, "recipient"));
+}
+
+void print_line(const std::string& line, bool as_json) {
+  boost::system::error_code error;
+  const json::value value = json::parse(line, error);
+  if (as_json || error || !value.is_object()) {
+    fmt::print("{}\n", line);
+  } else if (const json::object& record = value.as_object(); record.contains("left_out")) {
+    say(fmt::format("{:.0f} records came too fast and were left out", number_at(record, "left_out")));
+  } else {
+    const json::object& message = object_at(record, "message");
+    const json::array& recipients = array_at(record, "recipients");
+    if (recipients.empty() || text_at(message, "action") == "refuse") {
+      print_decision(record, message, text_at(record, "ref"));
+    }
+    for (const json::value& judged : recipients) {
+      print_decision(record, judged.as_object(), text_at(judged.as_object(), "ref"));
+    }
+  }
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int top_command(const TopOptions& options) {
+  const json::object request{{"command", "top"}, {"count", options.count}};
+  const bool once = options.once || options.json || ::isatty(STDOUT_FILENO) == 0;
+  for (;;) {
+    const int status = ask_daemon(options, request, [&](const json::object& result) {
+      if (!once) fmt::print("\x1b[H\x1b[2J");
+      return print_top(result);
+    });
+    if (once || status != kFine) return status;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+int tail_command(const TailOptions& options) {
+  const auto client = ControlClient::connect(options.socket);
+  if (!client) {
+    say(client.error());
+    return kUnavailable;
+  }
+  const auto answer = (*client)->ask({{"command", "tail"},
+                                      {"address", options.address},
+                                      {"rule", options.rule},
+                                      {"code", options.code},
+                                      {"ip", options.ip}});
+  const std::string error = answer ? text_at(*answer, "error") : answer.error();
+  if (!error.empty()) {
+    say(error);
+    return answer ? kUsage : kUnavailable;
+  }
+  while (const auto line = (*client)->next_line()) print_line(*line, options.json);
+  say("the daemon has ended");
+  return kUnavailable;
+}
+
+}  // namespace replygate

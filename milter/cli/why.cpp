@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "milter/cli/commands.h"
+#include "milter/cli/control_client.h"
+#include "milter/log/say.h"
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+namespace json = boost::json;
+
+void print_limits(const json::object& judged) {
+  for (const json::value& value : array_at(judged, "limits")) {
+    const json::object& l = value.as_object();
+    const std::string room = text_at(l, "room_at");
+    fmt::print("  {}    {} of {} used {:.0f} of {:.0f} {} / {}{}\n", flag_at(l, "fits") ? "room" : "full",
+               text_at(l, "rule"), text_at(l, "key"), number_at(l, "used"), number_at(l, "limit"), text_at(l, "unit"),
+               text_at(l, "window"), room.empty() ? "" : ", room again at " + room);
+  }
+  for (const json::value& value : array_at(judged, "greylist")) {
+    const json::object& g = value.as_object();
+    const std::string room = text_at(g, "room_at");
+    fmt::print("  grey    {}: {} is {}{}\n", text_at(g, "rule"), text_at(g, "key"), text_at(g, "state"),
+               room.empty() ? "" : ", passes at " + room);
+  }
+}
+
+void print_finding(std::string_view head, const json::object& f) {
+  const json::object& reply = object_at(f, "reply");
+  fmt::print("  {:<7} {:.0f} {} {}\n", head, number_at(reply, "code"), text_at(reply, "enhanced"),
+             text_at(reply, "text"));
+  fmt::print("          {}, {} bounce: {}\n", text_at(f, "classification"), text_at(f, "bounce"), text_at(f, "detail"));
+  if (!text_at(f, "rule").empty()) {
+    fmt::print("  rule    {} ({}), cause: {}\n", text_at(f, "rule"), text_at(f, "place"), text_at(f, "cause"));
+  }
+}
+
+// What was said of a recipient, or of the message.
+void print_verdict(const json::object& judged) {
+  const std::string action = text_at(judged, "action");
+  if (action == "pass") {
+    const std::string rule = text_at(judged, "rule");
+    fmt::print("  answer  let through{}\n", rule.empty() ? "" : " by " + rule + " (" + text_at(judged, "place") + ")");
+  } else {
+    print_finding(action == "refuse" ? "answer" : "the MTA", judged);
+  }
+  for (const json::value& value : array_at(judged, "observed")) print_finding("would", value.as_object());
+  for (const json::value& value : array_at(judged, "unknown")) {
+    fmt::print("  unknown {} could not be judged\n", std::string_view(value.as_string()));
+  }
+  print_limits(judged);
+}
+
+bool is_about(const json::object& recipient, std::string_view word) {
+  return equal_ignoring_case(text_at(recipient, "recipient"), word) || text_at(recipient, "ref") == word;
+}
+
+void print_record(const json::object& r, std::string_view word) {
+  fmt::print("{}  {}  ref {}  queue id {}\n", text_at(r, "time"), text_at(r, "outcome"), text_at(r, "ref"),
+             text_at(r, "queue_id").empty() ? "none" : text_at(r, "queue_id"));
+  fmt::print("  client  {}[{}], helo {}{}\n", text_at(r, "client_name"), text_at(r, "client_ip"), text_at(r, "helo"),
+             text_at(r, "user").empty() ? "" : ", user " + text_at(r, "user"));
+  fmt::print("  from    <{}>\n", text_at(r, "sender"));
+  if (const json::object& message = object_at(r, "message"); !message.empty()) print_verdict(message);
+  const json::array& recipients = array_at(r, "recipients");
+  const bool some =
+      std::ranges::any_of(recipients, [&](const json::value& v) { return is_about(v.as_object(), word); });
+  for (const json::value& value : recipients) {
+    const json::object& recipient = value.as_object();
+    if (some && !is_about(recipient, word)) continue;
+    fmt::print("  to      <{}>  ref {}\n", text_at(recipient, "recipient"), text_at(recipient, "ref"));
+    print_verdict(recipient);
+  }
+  fmt::print("  policy  {}\n\n", text_at(r, "policy"));
+}
+
+}  // namespace
+
+int why_command(const WhyOptions& options) {
+  return ask_daemon(
+      options, {{"command", "why"}, {"word", options.word}, {"count", options.count}}, [&](const json::object& result) {
+        const json::array& records = array_at(result, "records");
+        for (const json::value& record : records) print_record(record.as_object(), options.word);
+        if (!records.empty()) return kFine;
+        say(fmt::format("nothing is known of \"{}\"; the history may have ended before it", options.word));
+        return kFound;
+      });
+}
+
+}  // namespace replygate

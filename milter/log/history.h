@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "milter/log/backlog.h"
+#include "milter/log/history_segment.h"
+#include "milter/log/rendering.h"
+
+namespace replygate {
+
+// The last records, in a folder of SQLite files, to be found by what people have in hand. Bounded: the oldest file goes
+// as a whole when there are too many records, or when its last one is too old. hear() never waits. Any thread.
+class History final : public RecordListener {
+ public:
+  // Makes the folder if it must. On failure the reason, for people.
+  static tl::expected<std::unique_ptr<History>, std::string> open(const std::string& folder,
+                                                                  const HistorySettings& settings);
+  ~History() override { close(); }
+
+  void hear(Rendering& rendering) override;
+  // What is left is written. Once.
+  void close() { backlog_.close(); }
+  std::int64_t dropped() const { return backlog_.dropped(); }
+
+  // Records as JSON lines, newest first, `most` at most: of a reference, a session, a queue id, an address (sender,
+  // user or recipient) or a client's IP address. Letter case is ignored.
+  std::vector<std::string> find(std::string_view word, std::size_t most) const;
+
+ private:
+  History(std::string folder, const HistorySettings& settings);
+
+  bool deliver(const Backlog::Entries& entries);
+  tl::expected<void, std::string> begin_segment(Instant now);
+  void forget(Instant now);
+  std::vector<std::uint64_t> segments() const;  // ascending
+  std::string path_of(std::uint64_t number) const;
+
+  const std::string folder_;
+  const HistorySettings settings_;
+  const std::int64_t records_of_segment_;
+  std::unique_ptr<HistorySegment> segment_;  // of the backlog's thread
+  Backlog backlog_;
+};
+
+}  // namespace replygate

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "milter/lookup/sqlite.h"
+#include "policy/time.h"
+
+namespace replygate {
+
+// One SQLite file of the history: records, and the words by which they are found, as 64-bit hashes. One thread.
+class HistorySegment {
+ public:
+  struct Entry {
+    Instant time;
+    std::vector<std::int64_t> words;
+    std::string_view json;
+  };
+
+  // Opens or makes it; mode 0600. On failure the reason, for people.
+  static tl::expected<std::unique_ptr<HistorySegment>, std::string> open(const std::string& path);
+
+  // All or none.
+  tl::expected<void, std::string> add(const std::vector<Entry>& entries);
+  std::int64_t records() const { return records_; }
+  Instant first() const { return first_; }
+
+  // Reads a file that may be written at the same time; newest first. A file that cannot be read has nothing.
+  static std::vector<std::string> find(const std::string& path, std::int64_t word, std::size_t most);
+  static Instant last_change(const std::string& path);
+
+  static std::int64_t hash(std::string_view word);  // letter case is ignored
+
+ private:
+  explicit HistorySegment(sqlite::Database db) : db_(std::move(db)) {}
+  tl::expected<void, std::string> execute(const char* sql);
+  tl::expected<void, std::string> insert(const Entry& entry);
+  std::string trouble() const;
+
+  sqlite::Database db_;
+  sqlite::Statement add_record_;
+  sqlite::Statement add_word_;
+  std::int64_t records_ = 0;
+  Instant first_{};
+};
+
+}  // namespace replygate

@@ -1,0 +1,133 @@
+#include "milter/serve/control_commands.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "milter/cli/commands.h"
+#include "milter/log/say.h"
+#include "milter/serve/control_quota.h"
+#include "milter/serve/notifier.h"
+#include "milter/serve/report_status.h"
+#include "policy/record_fields.h"
+
+namespace replygate {
+namespace {
+
+namespace json = boost::json;
+
+using Done = std::function<void(ControlAnswer)>;
+
+constexpr std::int64_t kMostRows = 1000;
+
+std::string text_of(const json::object& request, std::string_view key) {
+  const json::value* value = request.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
+}
+
+std::int64_t number_of(const json::object& request, std::string_view key, std::int64_t standard, std::int64_t most) {
+  const json::value* value = request.if_contains(key);
+  if (value == nullptr || !value->is_int64()) return standard;
+  return std::clamp<std::int64_t>(value->as_int64(), 1, most);
+}
+
+json::array rows_of(const std::vector<Ranking::Row>& rows) {
+  json::array list;
+  for (const Ranking::Row& row : rows) {
+    list.push_back(json::object{{"key", json_text(row.key)}, {"recipients", row.recipients}, {"refused", row.refused}});
+  }
+  return list;
+}
+
+void status(Desk& desk, const json::object&, const Done& done) { done({.result = report_status(desk)}); }
+
+void rules(Desk& desk, const json::object&, const Done& done) { done({.result = {{"rules", report_rules(desk)}}}); }
+
+void reload(Desk& desk, const json::object&, const Done& done) {
+  const PolicyKeeper::Outcome outcome = desk.keeper.reload();
+  json::array waiting;
+  for (const std::string& section : outcome.waiting) waiting.push_back(json::string(section));
+  ControlAnswer answer{.result = {{"policy", outcome.id}, {"messages", outcome.message}, {"waiting", waiting}}};
+  if (outcome.taken) {
+    say(fmt::format("policy {} taken from {}", outcome.id, desk.keeper.file()));
+  } else {
+    say(fmt::format("{} was not taken; policy {} goes on", desk.keeper.file(), outcome.id));
+    answer.status = kPolicyError;
+    answer.error = fmt::format("the policy is in error; policy {} goes on", outcome.id);
+  }
+  done(std::move(answer));
+}
+
+void top(Desk& desk, const json::object& request, const Done& done) {
+  const auto count = static_cast<std::size_t>(number_of(request, "count", 10, kMostRows));
+  const Rankings::Tables tables = desk.rankings.first(count, desk.clock.now());
+  done({.result = {{"senders", rows_of(tables.senders)},
+                   {"clients", rows_of(tables.clients)},
+                   {"rules", rows_of(tables.rules)}}});
+}
+
+void why(Desk& desk, const json::object& request, const Done& done) {
+  if (desk.history == nullptr) {
+    return done({.status = kUnavailable, .error = "no history is kept; [history] in the policy says where"});
+  }
+  const std::string word = text_of(request, "word");
+  if (word.empty()) return done({.status = kUsage, .error = "why needs a reference, a queue id or an address"});
+  const auto most = static_cast<std::size_t>(number_of(request, "count", 20, kMostRows));
+  json::array records;
+  for (const std::string& line : desk.history->find(word, most)) {
+    json::error_code error;
+    json::value record = json::parse(line, error);
+    if (!error) records.push_back(std::move(record));
+  }
+  done({.result = {{"records", std::move(records)}}});
+}
+
+void drain(Desk& desk, const json::object& request, const Done& done) {
+  const json::value* off = request.if_contains("off");
+  const bool open = off != nullptr && off->is_bool() && off->as_bool();
+  desk.traffic.close(!open);
+  say(open ? "new sessions are let in again" : "draining: new sessions are turned away with 421");
+  done(
+      {.result = {
+           {"draining", !open}, {"sessions", desk.traffic.sessions()}, {"transactions", desk.traffic.transactions()}}});
+}
+
+struct Handler {
+  std::string_view name;
+  void (*carry_out)(Desk& desk, const json::object& request, const Done& done);
+};
+
+constexpr Handler kCommands[] = {{"status", status},
+                                 {"rules", rules},
+                                 {"reload", reload},
+                                 {"top", top},
+                                 {"why", why},
+                                 {"drain", drain},
+                                 {"quota-show", quota_show},
+                                 {"quota-reset", quota_reset},
+                                 {"quota-raise", quota_raise}};
+
+}  // namespace
+
+std::string ControlAnswer::line() const {
+  json::object object{{"v", kControlVersion}, {"ok", error.empty()}, {"status", status}};
+  if (!error.empty()) object["error"] = error;
+  if (!result.empty()) object["result"] = result;
+  return json::serialize(object) + '\n';
+}
+
+void answer_request(Desk& desk, const json::object& request, const Done& done) try {
+  const json::value* version = request.if_contains("v");
+  if (version == nullptr || *version != kControlVersion) {
+    return done({.status = kUsage, .error = fmt::format("this daemon speaks version {} of requests", kControlVersion)});
+  }
+  const std::string name = text_of(request, "command");
+  const auto it = std::ranges::find(kCommands, name, &Handler::name);
+  if (it == std::end(kCommands)) return done({.status = kUsage, .error = "there is no such command"});
+  it->carry_out(desk, request, done);
+} catch (const std::exception& error) {
+  done({.status = kInternal, .error = error.what()});
+}
+
+}  // namespace replygate

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "milter/clock.h"
+#include "milter/door/decision_times.h"
+#include "milter/door/traffic.h"
+#include "milter/log/history.h"
+#include "milter/log/sinks.h"
+#include "milter/serve/policy_keeper.h"
+#include "milter/serve/ranking.h"
+#include "milter/serve/statistics.h"
+#include "milter/serve/tail.h"
+#include "milter/store/health.h"
+#include "policy/count/store.h"
+
+namespace replygate {
+
+class Notifier;
+
+// What an admin may see and change of the running daemon. Outlives whoever looks; each part is safe for any thread.
+struct Desk {
+  const Settings& settings;  // of the start
+  PolicyKeeper& keeper;
+  Store& store;
+  StoreHealth& health;
+  const Clock& clock;
+  Traffic& traffic;
+  DecisionTimes& times;
+  Statistics& statistics;
+  Rankings& rankings;
+  Tail& tail;
+  LogSinks& sinks;
+  History* history = nullptr;    // null: none is kept
+  Notifier* notifier = nullptr;  // null: nobody is told
+  Instant started{};
+};
+
+}  // namespace replygate

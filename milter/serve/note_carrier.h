@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "policy/policy.h"
+
+namespace replygate {
+
+// One thing that an admin should know of.
+struct Note {
+  std::string event;
+  std::string subject;  // one line of printable ASCII
+  std::string text;     // lines of it
+};
+
+// Brings notes to people. carry() takes ten seconds at most; stop(), from any thread, ends it at once. One thread.
+class NoteCarrier {
+ public:
+  NoteCarrier() = default;
+  NoteCarrier(const NoteCarrier&) = delete;
+  NoteCarrier& operator=(const NoteCarrier&) = delete;
+  virtual ~NoteCarrier() = default;
+
+  virtual tl::expected<void, std::string> carry(const Note& note) = 0;  // on failure the reason, for people
+  virtual void stop() = 0;
+};
+
+// By mail and to a web server, as [notify] says. `from`: the sender where it names none.
+std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings, const std::string& from);
+
+}  // namespace replygate

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "milter/log/rendering.h"
+#include "milter/serve/note_carrier.h"
+#include "milter/store/health.h"
+
+namespace replygate {
+
+// Tells admins of what [notify] names: by mail, to a web server, or both; each with a deadline, and thrice at most. An
+// event of a key is told once in a pause, and no more than so many in an hour; what is left out is counted and told
+// with the next one. hear() never waits. Any thread.
+class Notifier final : public RecordListener {
+ public:
+  struct Figures {
+    std::int64_t sent = 0;
+    std::int64_t failed = 0;
+    std::int64_t left_out = 0;
+  };
+  using Clock = std::chrono::steady_clock;
+
+  // `carriers` bring notes to people; `health` outlives it.
+  Notifier(const NotifySettings& settings, std::vector<std::unique_ptr<NoteCarrier>> carriers,
+           const StoreHealth& health);
+  ~Notifier() override { stop(); }
+
+  void hear(Rendering& rendering) override;
+  void start();
+  void stop();
+
+  Figures figures() const;
+  boost::json::object report() const;
+
+  // Whether a note may go now; counts it. For tests, too.
+  bool admit(NotifySettings::Event event, const std::string& key, Clock::time_point now);
+
+ private:
+  void hear(const Record& record, const Verdict& verdict);
+  void tell(NotifySettings::Event event, const std::string& key, std::string subject, std::string text);
+  bool wants(NotifySettings::Event event) const;
+  void run();
+  void carry(const Note& note);
+  void look_at_store();
+
+  const NotifySettings settings_;
+  const std::vector<std::unique_ptr<NoteCarrier>> carriers_;
+  const StoreHealth& health_;
+  std::string store_trouble_;  // of the thread
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  // Guarded by mutex_.
+  std::deque<Note> queue_;
+  std::map<std::string, Clock::time_point> told_;  // by event and key
+  std::deque<Clock::time_point> last_hour_;
+  Figures figures_;
+  std::int64_t untold_ = 0;  // left out since the last note
+  bool stopping_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace replygate

@@ -1,0 +1,171 @@
+#include "milter/serve/policy_keeper.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "milter/cli/commands.h"
+#include "milter/last_good.h"
+#include "milter/log/say.h"
+#include "milter/serve/raises.h"
+#include "policy/scenario/test_report.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::chrono::seconds kPause{1};
+
+// What the daemon has set up at its start, and cannot exchange while it serves.
+std::vector<std::string> takes_restart(const Settings& running, const Settings& wanted) {
+  std::vector<std::string> sections;
+  const auto differ = [&](bool different, std::string_view section) {
+    if (different) sections.emplace_back(section);
+  };
+  differ(running.listen != wanted.listen || running.engine != wanted.engine || running.bounds != wanted.bounds,
+         "[milter]");
+  differ(running.policy_service != wanted.policy_service, "[policy_service]");
+  differ(running.store != wanted.store, "[store]");
+  differ(running.log_sinks != wanted.log_sinks || running.log_format != wanted.log_format, "[log]");
+  differ(running.mailbox != wanted.mailbox, "[mailbox]");
+  differ(running.control != wanted.control, "[control]");
+  differ(running.metrics != wanted.metrics, "[metrics]");
+  differ(running.history != wanted.history, "[history]");
+  differ(running.notify != wanted.notify, "[notify]");
+  return sections;
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+PolicyKeeper::PolicyKeeper(std::string file, std::string folder, const Clock& clock)
+    : file_(std::move(file)), folder_(std::move(folder)), clock_(clock) {}
+
+PolicyKeeper::Candidate PolicyKeeper::read() const {
+  Candidate candidate{std::make_unique<ListWatch>(file_), nullptr, "", false};
+  const Loaded loaded = candidate.lists->load();
+  for (const Diagnostic& d : loaded.diagnostics) candidate.message += render(d, loaded.sources);
+  if (!loaded.ok()) {
+    candidate.unreadable = loaded.diagnostics.front().code == Rg::unreadable_file;
+    return candidate;
+  }
+  const TestReport tests = run_tests(loaded.policy, loaded.tests);
+  if (tests.passed()) {
+    candidate.policy = loaded.policy;
+  } else {
+    candidate.message += "tests of the policy fail\n" + failures_text(tests);
+  }
+  return candidate;
+}
+
+tl::expected<std::shared_ptr<const Policy>, int> PolicyKeeper::load_first() {
+  Candidate candidate = read();
+  std::fputs(candidate.message.c_str(), stderr);
+  const std::lock_guard changing(changing_);
+  std::shared_ptr<const Policy> policy = candidate.policy;
+  if (policy != nullptr) {
+    if (auto kept = keep_last_good(folder_, file_, candidate.lists->texts()); !kept) say(kept.error());
+    lists_ = std::move(candidate.lists);
+  } else if (const auto last_good = load_last_good(folder_, file_)) {
+    policy = last_good->policy;
+    say(fmt::format("{}: the policy is in error; the last good one serves, with its lists as they were, policy {}",
+                    file_, policy->id()));
+  } else {
+    say(fmt::format("{}: the policy is in error; nothing is started", file_));
+    return tl::unexpected(static_cast<int>(candidate.unreadable ? kNoInput : kPolicyError));
+  }
+  if (auto raises = read_raises(folder_, clock_.now())) {
+    raises_ = *std::move(raises);
+  } else {
+    say(raises.error());
+  }
+  if (!raises_.empty()) policy = policy->with(raises_);
+  first_ = policy;
+  current_ = std::make_unique<CurrentPolicy>(policy);
+  const std::lock_guard lock(mutex_);
+  state_.since = clock_.now();
+  state_.last_good = candidate.policy == nullptr;
+  if (state_.last_good) state_.trouble = first_line(candidate.message);
+  return policy;
+}
+
+void PolicyKeeper::take(std::shared_ptr<const Policy> policy) {
+  current_->set(raises_.empty() ? std::move(policy) : policy->with(raises_));
+  const std::lock_guard lock(mutex_);
+  state_.since = clock_.now();
+}
+
+PolicyKeeper::Outcome PolicyKeeper::reload() {
+  const std::lock_guard changing(changing_);
+  Candidate candidate = read();
+  if (candidate.policy == nullptr) {
+    const std::lock_guard lock(mutex_);
+    ++state_.failures;
+    state_.trouble = first_line(candidate.message);
+    return {.taken = false, .id = current_->get()->id(), .message = std::move(candidate.message), .waiting = {}};
+  }
+  if (auto kept = keep_last_good(folder_, file_, candidate.lists->texts()); !kept) say(kept.error());
+  auto waiting = takes_restart(first_->settings(), candidate.policy->settings());
+  lists_ = std::move(candidate.lists);
+  take(candidate.policy);
+  const std::lock_guard lock(mutex_);
+  ++state_.reloads;
+  state_.last_good = false;
+  state_.trouble.clear();
+  state_.waiting = waiting;
+  return {.taken = true,
+          .id = current_->get()->id(),
+          .message = std::move(candidate.message),
+          .waiting = std::move(waiting)};
+}
+
+tl::expected<void, std::string> PolicyKeeper::raise(Raise raise) {
+  const std::lock_guard changing(changing_);
+  Raises raises;
+  const Instant now = clock_.now();
+  for (const Raise& r : raises_) {
+    if (r.until > now && (r.key != raise.key || r.rule != raise.rule)) raises.push_back(r);
+  }
+  if (raise.percent > 100) raises.push_back(std::move(raise));
+  if (auto written = write_raises(folder_, raises); !written) return written;
+  raises_ = std::move(raises);
+  current_->set(current_->get()->with(raises_));
+  return {};
+}
+
+void PolicyKeeper::look_at_lists() {
+  const std::lock_guard changing(changing_);
+  if (lists_ == nullptr) return;
+  auto policy = lists_->look();
+  if (policy == nullptr) return;
+  take(std::move(policy));
+  say(fmt::format("a list has changed; policy {}", current_->get()->id()));
+}
+
+void PolicyKeeper::start() {
+  thread_ = std::thread([this] {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, kPause, [this] { return stopping_; })) {
+      lock.unlock();
+      look_at_lists();
+      lock.lock();
+    }
+  });
+}
+
+void PolicyKeeper::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+PolicyKeeper::State PolicyKeeper::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+}  // namespace replygate

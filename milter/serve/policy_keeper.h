@@ -1,0 +1,91 @@
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "milter/clock.h"
+#include "milter/current_policy.h"
+#include "milter/lookup/list_watch.h"
+
+namespace replygate {
+
+// Which policy serves, and how it comes to be another one: by a reload, by a list that changes, by a raised limit. An
+// exchange is atomic; sessions end with the policy that they began with. Any thread; changes come one at a time.
+class PolicyKeeper {
+ public:
+  struct State {
+    Instant since{};         // the present policy serves
+    bool last_good = false;  // it is not the one in the file, which has mistakes
+    std::string trouble;     // why the file was not taken last time; "": it was
+    std::int64_t reloads = 0;
+    std::int64_t failures = 0;
+    std::vector<std::string> waiting;  // sections that differ in the file and take a restart
+  };
+  // What a reload has led to.
+  struct Outcome {
+    bool taken = false;
+    std::string id;       // of the policy that serves now
+    std::string message;  // diagnostics and failed tests, for people; "" for none
+    std::vector<std::string> waiting;
+  };
+
+  // `folder`: where the last good policy and raised limits are kept.
+  PolicyKeeper(std::string file, std::string folder, const Clock& clock);
+  ~PolicyKeeper() { stop(); }
+  PolicyKeeper(const PolicyKeeper&) = delete;
+  PolicyKeeper& operator=(const PolicyKeeper&) = delete;
+
+  // The policy in the file, or else the last good one; stderr says what is wrong. On failure the exit status.
+  tl::expected<std::shared_ptr<const Policy>, int> load_first();
+  CurrentPolicy& current() { return *current_; }  // after load_first()
+
+  // Looks at lists every second from now on, on a thread of its own.
+  void start();
+  void stop();
+
+  // Reads the file and all that it names anew. One that is in error, or whose tests fail, changes nothing.
+  Outcome reload();
+  // Grants more room, or with a percent of 100 no more than the policy says. On failure the reason, for people.
+  tl::expected<void, std::string> raise(Raise raise);
+
+  State state() const;
+  const std::string& file() const { return file_; }
+
+ private:
+  // A policy that may serve, or what is wrong with it.
+  struct Candidate {
+    std::unique_ptr<ListWatch> lists;
+    std::shared_ptr<const Policy> policy;  // null where something is wrong
+    std::string message;
+    bool unreadable = false;
+  };
+
+  Candidate read() const;
+  void take(std::shared_ptr<const Policy> policy);
+  void look_at_lists();
+
+  const std::string file_;
+  const std::string folder_;
+  const Clock& clock_;
+  std::unique_ptr<CurrentPolicy> current_;
+  std::shared_ptr<const Policy> first_;  // whose settings the daemon was set up with
+
+  std::mutex changing_;
+  // Guarded by changing_.
+  std::unique_ptr<ListWatch> lists_;  // null while the last good policy serves
+  Raises raises_;
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  State state_;
+  bool stopping_ = false;
+  std::condition_variable wake_;
+  std::thread thread_;
+};
+
+}  // namespace replygate

@@ -1,0 +1,79 @@
+#include "milter/serve/ranking.h"
+
+#include <algorithm>
+
+#include "policy/record_summary.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::size_t kMostKeys = 4096;
+constexpr std::chrono::minutes kSpan{5};
+
+}  // namespace
+
+void Ranking::add(std::string_view key, std::int64_t recipients, std::int64_t refused, Instant now) {
+  const std::int64_t span = now.time_since_epoch() / kSpan;
+  if (span != span_) {
+    before_ = span == span_ + 1 ? std::move(present_) : Uses();
+    present_ = Uses();
+    span_ = span;
+  }
+  const std::string text(key);
+  if (present_.size() >= kMostKeys && !present_.contains(text)) {
+    erase_if(present_, [](const auto& item) { return item.second.recipients <= 1; });
+    if (present_.size() >= kMostKeys) return;
+  }
+  Use& use = present_[text];
+  use.recipients += recipients;
+  use.refused += refused;
+}
+
+std::vector<Ranking::Row> Ranking::first(std::size_t count, Instant now) const {
+  Uses sums;
+  const std::int64_t age = now.time_since_epoch() / kSpan - span_;
+  if (age <= 1) sums = present_;
+  if (age == 0) {
+    for (const auto& [key, use] : before_) {
+      sums[key].recipients += use.recipients;
+      sums[key].refused += use.refused;
+    }
+  }
+  std::vector<Row> rows;
+  for (const auto& [key, use] : sums) rows.push_back({key, use.recipients, use.refused});
+  std::ranges::sort(rows, [](const Row& a, const Row& b) {
+    return std::tie(b.recipients, b.refused, a.key) < std::tie(a.recipients, a.refused, b.key);
+  });
+  rows.resize(std::min(rows.size(), count));
+  return rows;
+}
+
+void Rankings::hear(Rendering& rendering) {
+  const Record& r = rendering.record();
+  const std::lock_guard lock(mutex_);
+  const auto rule = [&](const Verdict& verdict, bool refused) {
+    if (verdict.refusal) rules_.add(verdict.refusal->rule->name, 1, refused ? 1 : 0, r.time);
+    for (const Finding& finding : verdict.observed) rules_.add(finding.rule->name, 1, 0, r.time);
+  };
+  const bool all = refusal_of(r, nullptr) != nullptr;
+  rule(r.message, all);
+  std::int64_t refused = 0;
+  for (const JudgedRecipient& judged : r.recipients) {
+    const bool this_one = refusal_of(r, &judged) != nullptr;
+    rule(judged.verdict, this_one);
+    refused += all || this_one ? 1 : 0;
+  }
+  const auto recipients = static_cast<std::int64_t>(std::max<std::size_t>(r.recipients.size(), 1));
+  if (r.recipients.empty() && all) refused = 1;
+  const Transaction& t = r.transaction;
+  const std::string_view address = t.sender.full.empty() ? std::string_view("<>") : t.sender.full;
+  senders_.add(t.user.empty() ? address : std::string_view(t.user), recipients, refused, r.time);
+  clients_.add(r.connection.ip_text.empty() ? "local" : r.connection.ip_text, recipients, refused, r.time);
+}
+
+Rankings::Tables Rankings::first(std::size_t count, Instant now) const {
+  const std::lock_guard lock(mutex_);
+  return {senders_.first(count, now), clients_.first(count, now), rules_.first(count, now)};
+}
+
+}  // namespace replygate

@@ -1,0 +1,141 @@
+#include "milter/serve/report_status.h"
+
+#include <unistd.h>
+
+#include <boost/json.hpp>
+
+#include "milter/serve/notifier.h"
+#include "policy/record_fields.h"
+
+namespace replygate {
+namespace {
+
+namespace json = boost::json;
+
+double microseconds(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1000; }
+
+std::string_view backend_of(const StoreSettings& store) {
+  using Backend = StoreSettings::Backend;
+  return store.backend == Backend::memory ? "memory" : store.backend == Backend::sqlite ? "sqlite" : "redis";
+}
+
+json::object policy_of(const Desk& desk) {
+  const PolicyKeeper::State state = desk.keeper.state();
+  const auto policy = desk.keeper.current().get();
+  json::array waiting;
+  for (const std::string& section : state.waiting) waiting.push_back(json::string(section));
+  return {{"id", policy->id()},
+          {"file", json_text(desk.keeper.file())},
+          {"since", detail::format_time(state.since)},
+          {"rules", policy->named_rules()},
+          {"last_good", state.last_good},
+          {"trouble", json_text(state.trouble)},
+          {"waiting", std::move(waiting)},
+          {"reloads", state.reloads},
+          {"failed_reloads", state.failures}};
+}
+
+json::object milter_of(const Desk& desk) {
+  json::array listen;
+  for (const std::string& address : desk.settings.listen) listen.push_back(json::string(address));
+  return {{"listen", std::move(listen)},
+          {"engine", to_string(desk.settings.engine)},
+          {"sessions", desk.traffic.sessions()},
+          {"transactions", desk.traffic.transactions()},
+          {"sessions_since_start", desk.traffic.sessions_since_start()},
+          {"starving", desk.traffic.starving()}};
+}
+
+json::object store_of(const Desk& desk) {
+  const StoreHealth::State health = desk.health.state();
+  std::int64_t failures = 0;
+  for (const auto& [cause, count] : health.failures) failures += count;
+  return {{"backend", backend_of(desk.settings.store)},
+          {"trouble", json_text(health.trouble)},
+          {"failures", failures},
+          {"evictions", desk.statistics.figures().evictions}};
+}
+
+json::array log_of(const Desk& desk) {
+  json::array places;
+  for (const auto& place : desk.sinks.places()) {
+    places.push_back(json::object{{"place", json_text(place->name())}, {"dropped", place->dropped()}});
+  }
+  if (desk.history != nullptr) {
+    places.push_back(json::object{{"place", "history"}, {"dropped", desk.history->dropped()}});
+  }
+  return places;
+}
+
+json::object waits_of(const Desk& desk) {
+  json::object waits;
+  for (const Stage stage : kStages) {
+    const Latency& latency = desk.times.at(stage);
+    if (latency.count() == 0) continue;
+    waits[to_string(stage)] = json::object{{"count", latency.count()},
+                                           {"p50_us", microseconds(latency.quantile(0.5))},
+                                           {"p99_us", microseconds(latency.quantile(0.99))}};
+  }
+  return waits;
+}
+
+}  // namespace
+
+json::string json_text(std::string_view octets) {
+  std::string text;
+  detail::append_json_text(text, octets);
+  return json::parse(text).as_string();
+}
+
+std::string trouble_of(const Desk& desk) {
+  const PolicyKeeper::State policy = desk.keeper.state();
+  if (desk.traffic.draining()) return "stopping";
+  if (desk.traffic.closed()) return "draining: new sessions are turned away";
+  if (desk.traffic.starving()) return "no more connections can be accepted";
+  if (policy.last_good) return "the last good policy serves: " + policy.trouble;
+  if (const StoreHealth::State store = desk.health.state(); !store.trouble.empty()) return "store: " + store.trouble;
+  return "";
+}
+
+json::object report_status(const Desk& desk) {
+  const std::string trouble = trouble_of(desk);
+  json::object status{{"version", REPLYGATE_VERSION},
+                      {"pid", static_cast<std::int64_t>(::getpid())},
+                      {"started", detail::format_time(desk.started)},
+                      {"now", detail::format_time(desk.clock.now())},
+                      {"trouble", json_text(trouble)},
+                      {"policy", policy_of(desk)},
+                      {"milter", milter_of(desk)},
+                      {"store", store_of(desk)},
+                      {"log", log_of(desk)},
+                      {"waits", waits_of(desk)}};
+  if (desk.notifier != nullptr) status["notify"] = desk.notifier->report();
+  return status;
+}
+
+json::array report_rules(const Desk& desk) {
+  const auto policy = desk.keeper.current().get();
+  const Statistics::Figures figures = desk.statistics.figures();
+  json::array rules;
+  const std::string* last = nullptr;
+  for (const Rule& rule : policy->rules()) {
+    if (last != nullptr && *last == rule.name) continue;
+    last = &rule.name;
+    const auto it = figures.rules.find(rule.name);
+    const Statistics::RuleUse use = it == figures.rules.end() ? Statistics::RuleUse() : it->second;
+    json::object row{{"rule", json_text(rule.name)},
+                     {"place", json_text(rule.place.text())},
+                     {"mode", to_string(rule.mode)},
+                     {"hits", use.hits},
+                     {"observed", use.observed},
+                     {"warnings", use.warnings},
+                     {"unknown", use.unknown},
+                     {"fullest", Statistics::fullest(use, desk.clock.now())},
+                     {"p99_us", microseconds(desk.times.p99(rule.name))}};
+    if (use.last != Instant()) row["last"] = detail::format_time(use.last);
+    rules.push_back(std::move(row));
+  }
+  return rules;
+}
+
+}  // namespace replygate

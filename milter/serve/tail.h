@@ -1,0 +1,43 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "milter/log/rendering.h"
+
+namespace replygate {
+
+// Hands records to those who watch at the moment. Any thread.
+class Tail final : public RecordListener {
+ public:
+  // What a watcher wants to see: what is not set lets all pass.
+  struct Filter {
+    std::string address;            // sender, user or recipient
+    std::string rule;               // that answered, or would have
+    int code = 0;                   // that the client got, or would have
+    std::optional<IpNetwork> from;  // of the client
+  };
+  using Watcher = std::function<void(const std::string& json)>;  // a line with LF; must not block
+
+  // The watcher is called on the threads that record, until unwatch() has returned.
+  std::uint64_t watch(Filter filter, Watcher watcher);
+  void unwatch(std::uint64_t id);
+
+  void hear(Rendering& rendering) override;
+
+ private:
+  static bool matches(const Filter& filter, const Record& record);
+
+  std::atomic<int> watchers_{0};
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::map<std::uint64_t, std::pair<Filter, Watcher>> watching_;
+  std::uint64_t last_id_ = 0;
+};
+
+}  // namespace replygate

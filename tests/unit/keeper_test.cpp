@@ -1,0 +1,140 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "milter/serve/raises.h"
+#include "tests/support/office.h"
+
+namespace replygate {
+namespace {
+
+using std::chrono::hours;
+using test::Office;
+
+constexpr std::string_view kPolicy =
+    "[[rule]]\nname = \"r\"\nper = \"sender\"\nlimit = \"2 recipients / 1h\"\nreply = 452\n";
+
+TEST(PolicyKeeper, AReloadExchangesThePolicyForNewSessions) {
+  Office office(kPolicy);
+  const std::string id = office.keeper.current().get()->id();
+  const auto session = office.session();
+  office.write_policy("[[rule]]\nname = \"r\"\nreply = 554\n");
+  const PolicyKeeper::Outcome outcome = office.keeper.reload();
+  EXPECT_TRUE(outcome.taken);
+  EXPECT_NE(outcome.id, id);
+  EXPECT_EQ(office.send("a@b.example", {"c@example.org"}), std::vector<int>{554});
+  // Who has begun goes on with the old one.
+  int code = 250;
+  session->connect({.ip = IpAddress::parse("192.0.2.1")}, office.clock.now(), [](const Answer&) {});
+  session->mail({.sender = "<x@y.example>"}, office.clock.now(), [](const Answer&) {});
+  session->rcpt({.recipient = "<c@example.org>"}, office.clock.now(),
+                [&](const Answer& answer) { code = answer.refusal ? answer.refusal->code() : 250; });
+  EXPECT_EQ(code, 250);
+  EXPECT_EQ(office.keeper.state().reloads, 1);
+}
+
+TEST(PolicyKeeper, APolicyInErrorChangesNothingAndSaysWhy) {
+  Office office(kPolicy);
+  const std::string id = office.keeper.current().get()->id();
+  office.write_policy("[[rule]]\nname = \"r\"\nrepyl = 554\n");
+  const PolicyKeeper::Outcome outcome = office.keeper.reload();
+  EXPECT_FALSE(outcome.taken);
+  EXPECT_EQ(outcome.id, id);
+  EXPECT_NE(outcome.message.find("policy.toml:4:1"), std::string::npos) << outcome.message;
+  EXPECT_EQ(office.keeper.state().failures, 1);
+  EXPECT_NE(office.keeper.state().trouble.find("error[RG"), std::string::npos);
+  office.write_policy(kPolicy);
+  EXPECT_TRUE(office.keeper.reload().taken);
+  EXPECT_EQ(office.keeper.state().trouble, "");
+}
+
+TEST(PolicyKeeper, APolicyWhoseTestsFailIsNotTaken) {
+  Office office(kPolicy);
+  office.write_policy(std::string(kPolicy) +
+                      "[[test]]\nname = \"t\"\ngiven = { client = \"192.0.2.1\", from = \"a@b.example\" }\n"
+                      "rcpt = \"c@example.org\"\nexpect = { code = 554 }\n");
+  const PolicyKeeper::Outcome outcome = office.keeper.reload();
+  EXPECT_FALSE(outcome.taken);
+  EXPECT_NE(outcome.message.find("FAIL t"), std::string::npos) << outcome.message;
+}
+
+TEST(PolicyKeeper, NamesWhatTakesARestart) {
+  Office office(kPolicy);
+  office.write_policy("[metrics]\nlisten = \"inet:9791@127.0.0.1\"\n[store]\nmax_keys = 1000\n" + std::string(kPolicy));
+  EXPECT_EQ(office.keeper.reload().waiting, (std::vector<std::string>{"[store]", "[metrics]"}));
+  EXPECT_EQ(office.keeper.reload().waiting.size(), 2U);  // still
+  office.write_policy(kPolicy);
+  EXPECT_TRUE(office.keeper.reload().waiting.empty());
+}
+
+TEST(PolicyKeeper, StartsWithTheLastGoodPolicyAndSaysSo) {
+  Office office(kPolicy);
+  office.write_policy("nonsense");
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  testing::internal::CaptureStderr();
+  const auto loaded = second.load_first();
+  testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(second.state().last_good);
+  EXPECT_NE(second.state().trouble, "");
+  office.write_policy(kPolicy);
+  EXPECT_TRUE(second.reload().taken);
+  EXPECT_FALSE(second.state().last_good);
+}
+
+TEST(PolicyKeeper, AThreadLooksAtLists) {
+  const test::Folder lists;
+  lists.write("blocked", "a@bad.example\n");
+  Office office(fmt::format(
+      "[lists]\nb = {{ file = \"{}\" }}\n[[rule]]\nname = \"r\"\nwhen = {{ sender = \"$b\" }}\nreply = 554\n",
+      lists.file("blocked")));
+  const auto before = office.keeper.current().get();
+  office.keeper.start();
+  lists.write("blocked", "b@bad.example\n");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (office.keeper.current().get() == before && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  office.keeper.stop();
+  EXPECT_EQ(office.send("b@bad.example", {"c@example.org"}), std::vector<int>{554});
+}
+
+TEST(PolicyKeeper, ARaiseHoldsForItsKeyUntilItsEnd) {
+  Office office(kPolicy);
+  const std::vector<std::string> to = {"1@example.org", "2@example.org", "3@example.org", "4@example.org",
+                                       "5@example.org"};
+  const std::string id = office.keeper.current().get()->id();
+  ASSERT_TRUE(office.keeper.raise({.key = "a@b.example", .percent = 200, .until = office.clock.now() + hours(2)}));
+  EXPECT_NE(office.keeper.current().get()->id(), id);
+  EXPECT_EQ(office.send("a@b.example", to), (std::vector<int>{250, 250, 250, 250, 452}));
+  EXPECT_EQ(office.send("x@b.example", to), (std::vector<int>{250, 250, 452, 452, 452}));
+  office.clock.pass(hours(3));
+  EXPECT_EQ(office.send("a@b.example", to), (std::vector<int>{250, 250, 452, 452, 452}));
+}
+
+TEST(PolicyKeeper, ARaiseOutlivesAReloadAndARestartAndCanBeTakenBack) {
+  Office office(kPolicy);
+  const Raise raise{
+      .key = "a@b.example", .rule = "r", .percent = 150, .until = office.clock.now() + hours(2), .reason = "why not"};
+  ASSERT_TRUE(office.keeper.raise(raise));
+  EXPECT_TRUE(office.keeper.reload().taken);
+  EXPECT_EQ(office.keeper.current().get()->raises(), Raises{raise});
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  ASSERT_TRUE(second.load_first());
+  EXPECT_EQ(second.current().get()->raises(), Raises{raise});
+  ASSERT_TRUE(second.raise({.key = "a@b.example", .rule = "r", .percent = 100}));
+  EXPECT_TRUE(second.current().get()->raises().empty());
+  EXPECT_EQ(read_raises(office.folder.path().string(), office.clock.now()), Raises());
+}
+
+TEST(Raises, AFileThatMakesNoSenseIsReported) {
+  const test::Folder folder;
+  folder.write("raises.json", "[{}]");
+  const auto raises = read_raises(folder.path().string(), Instant());
+  ASSERT_FALSE(raises);
+  EXPECT_NE(raises.error().find("raises.json"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace replygate

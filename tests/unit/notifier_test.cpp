@@ -1,0 +1,161 @@
+#include "milter/serve/notifier.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio.hpp>
+#include <future>
+
+#include "tests/support/office.h"
+
+namespace replygate {
+namespace {
+
+using Event = NotifySettings::Event;
+using test::Office;
+
+constexpr std::string_view kPolicy =
+    "[[rule]]\nname = \"quota\"\nper = \"sender\"\nlimit = \"4 recipients / 1h\"\nwarn_at = \"50%\"\nreply = "
+    "\"quota-exceeded\"\n";
+
+// Keeps notes, or loses the first so many.
+class Box final : public NoteCarrier {
+ public:
+  explicit Box(std::promise<void>& full, std::size_t wanted) : full_(full), wanted_(wanted) {}
+  tl::expected<void, std::string> carry(const Note& note) override {
+    notes.push_back(note);
+    if (notes.size() == wanted_) full_.set_value();
+    return {};
+  }
+  void stop() override {}
+  std::vector<Note> notes;
+
+ private:
+  std::promise<void>& full_;
+  std::size_t wanted_;
+};
+
+TEST(Notifier, TellsOfWarningsAndFirstRefusalsOnce) {
+  Office office(kPolicy);
+  std::promise<void> full;
+  std::vector<std::unique_ptr<NoteCarrier>> carriers;
+  carriers.push_back(std::make_unique<Box>(full, 2));
+  Box& box = static_cast<Box&>(*carriers.front());
+  Notifier notifier(NotifySettings{}, std::move(carriers), office.health);
+  office.recorder.add(notifier);
+  notifier.start();
+  for (int i = 0; i < 3; ++i) office.send("a@b.example", {"1@example.org", "2@example.org", "3@example.org"});
+  full.get_future().wait();
+  notifier.stop();
+  ASSERT_EQ(box.notes.size(), 2U);
+  EXPECT_EQ(box.notes[0].event, "warning");
+  EXPECT_EQ(box.notes[0].subject, "replygate: a@b.example nears a limit of quota");
+  EXPECT_EQ(box.notes[1].event, "first-refusal");
+  EXPECT_NE(box.notes[1].text.find("It is told: 452 4.7.1"), std::string::npos) << box.notes[1].text;
+  EXPECT_EQ(notifier.figures().sent, 2);
+}
+
+TEST(Notifier, TellsOfStoreTroubleAndItsEnd) {
+  StoreHealth health;
+  std::promise<void> full;
+  std::vector<std::unique_ptr<NoteCarrier>> carriers;
+  carriers.push_back(std::make_unique<Box>(full, 1));
+  const Box& box = static_cast<Box&>(*carriers.front());
+  testing::internal::CaptureStderr();
+  health.failed("disk full", "nothing");
+  Notifier notifier(NotifySettings{.on = {Event::store}}, std::move(carriers), health);
+  notifier.start();
+  full.get_future().wait();
+  notifier.stop();
+  testing::internal::GetCapturedStderr();
+  EXPECT_EQ(box.notes.at(0).text, "disk full\n");
+}
+
+TEST(Notifier, PausesForAKeyAndIsBoundedInAnHour) {
+  const StoreHealth health;
+  Notifier notifier(NotifySettings{.pause = std::chrono::minutes(10), .most_per_hour = 3}, {}, health);
+  const Notifier::Clock::time_point start{std::chrono::hours(100)};
+  EXPECT_TRUE(notifier.admit(Event::warning, "a", start));
+  EXPECT_FALSE(notifier.admit(Event::warning, "a", start + std::chrono::minutes(9)));
+  EXPECT_TRUE(notifier.admit(Event::first_refusal, "a", start));
+  EXPECT_TRUE(notifier.admit(Event::warning, "a", start + std::chrono::minutes(10)));
+  EXPECT_FALSE(notifier.admit(Event::warning, "b", start + std::chrono::minutes(11)));
+  EXPECT_EQ(notifier.figures().left_out, 1);
+  EXPECT_TRUE(notifier.admit(Event::warning, "b", start + std::chrono::minutes(61)));
+}
+
+// A server on a port of its own that says its lines, one for each that it hears, and keeps what it heard.
+class Server {
+ public:
+  explicit Server(std::vector<std::string> lines, std::string end)
+      : acceptor_(io_, {boost::asio::ip::make_address("127.0.0.1"), 0}) {
+    heard_ = std::async(std::launch::async, [this, lines = std::move(lines), end = std::move(end)] {
+      boost::asio::ip::tcp::socket socket(io_);
+      acceptor_.accept(socket);
+      std::string all;
+      boost::system::error_code error;
+      for (const std::string& line : lines) {
+        boost::asio::write(socket, boost::asio::buffer(line), error);
+        std::string in;
+        const std::string until = line.starts_with("354") ? "\r\n.\r\n" : end;
+        boost::asio::read_until(socket, boost::asio::dynamic_buffer(in), until, error);
+        all += in;
+      }
+      return all;
+    });
+  }
+  std::string port() const { return std::to_string(acceptor_.local_endpoint().port()); }
+  std::string heard() { return heard_.get(); }
+
+ private:
+  boost::asio::io_context io_;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  std::future<std::string> heard_;
+};
+
+TEST(NoteCarrier, SendsMail) {
+  Server server({"220 mx.example.org\r\n", "250-mx\r\n250 SIZE\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n",
+                 "250 queued\r\n", "221 bye\r\n"},
+                "\r\n");
+  const auto carriers =
+      note_carriers(NotifySettings{.to = {"admin@example.org"}, .smtp = "inet:" + server.port() + "@127.0.0.1"},
+                    "replygate@example.org");
+  const auto carried = carriers.at(0)->carry({"warning", "replygate: a subject", "one\n.two\n"});
+  EXPECT_TRUE(carried) << carried.error();
+  const std::string heard = server.heard();
+  EXPECT_NE(heard.find("MAIL FROM:<replygate@example.org>\r\nRCPT TO:<admin@example.org>\r\nDATA\r\n"),
+            std::string::npos)
+      << heard;
+  EXPECT_NE(heard.find("Subject: replygate: a subject\r\n"), std::string::npos);
+  EXPECT_NE(heard.find("\r\n\r\none\r\n..two\r\n.\r\n"), std::string::npos) << heard;
+}
+
+TEST(NoteCarrier, NamesWhatTheServerSaid) {
+  Server server({"220 mx.example.org\r\n", "250 mx\r\n", "550 5.1.8 no such sender\r\n"}, "\r\n");
+  const auto carriers =
+      note_carriers(NotifySettings{.to = {"admin@example.org"}, .smtp = "inet:" + server.port() + "@127.0.0.1"},
+                    "replygate@example.org");
+  const auto carried = carriers.at(0)->carry({"warning", "subject", "text\n"});
+  ASSERT_FALSE(carried);
+  EXPECT_NE(carried.error().find("\"MAIL FROM:<replygate@example.org>\" was answered 550 5.1.8"), std::string::npos)
+      << carried.error();
+}
+
+TEST(NoteCarrier, PostsJson) {
+  Server server({"HTTP/1.1 204 No Content\r\n\r\n"}, "}");
+  const auto carriers = note_carriers(NotifySettings{.webhook = "http://127.0.0.1:" + server.port() + "/hook?x=1"}, "");
+  const auto carried = carriers.at(0)->carry({"warning", "subject", "a \"text\"\n"});
+  EXPECT_TRUE(carried) << carried.error();
+  const std::string heard = server.heard();
+  EXPECT_TRUE(heard.starts_with("POST /hook?x=1 HTTP/1.1\r\n")) << heard;
+  EXPECT_NE(heard.find("\"text\":\"a \\\"text\\\"\\n\"}"), std::string::npos) << heard;
+}
+
+TEST(NoteCarrier, SaysWhomItCouldNotReach) {
+  const auto carriers = note_carriers(NotifySettings{.webhook = "http://127.0.0.1:1/"}, "");
+  const auto carried = carriers.at(0)->carry({"warning", "subject", "text"});
+  ASSERT_FALSE(carried);
+  EXPECT_EQ(carried.error(), "webhook 127.0.0.1: connecting: Connection refused");
+}
+
+}  // namespace
+}  // namespace replygate
