@@ -206,6 +206,29 @@ void add_watching(CLI::App& app, Action& action) {
   act(why, action, why_options, why_command);
 }
 
+void add_host(CLI::App& app, Action& action) {
+  auto* doctor = app.add_subcommand("doctor", "what is wrong on this host, and how to mend it");
+  auto d = std::make_shared<DoctorOptions>();
+  doctor->add_option("-c,--config", d->file, "the policy")->capture_default_str();
+  doctor->add_option("--socket", d->socket, "the daemon's control socket")->capture_default_str();
+  doctor->add_option("--postfix", d->postfix, "the folder of main.cf, if it is not the standard one");
+  doctor->add_option("--sendmail", d->sendmail, "the folder of sendmail.mc, if it is not the standard one");
+  doctor->add_flag("--json", d->json, "print JSON");
+  doctor->footer("Exits with 1 where something is wrong.\n\nExample:\n  replygate doctor");
+  doctor->callback([d, &action] { action = [d] { return doctor_command(*d); }; });
+
+  auto* setup = app.add_subcommand("setup", "have the MTA ask replygate: the change as a diff, or done");
+  auto s = std::make_shared<SetupOptions>();
+  setup->add_option("mta", s->mta, "postfix or sendmail")->required()->check(CLI::IsMember({"postfix", "sendmail"}));
+  setup->add_option("-c,--config", s->file, "the policy")->capture_default_str();
+  setup->add_option("--folder", s->folder, "of main.cf or sendmail.mc, if it is not the standard one");
+  setup->add_flag("--apply", s->apply, "make the change");
+  setup->footer(
+      "Exits with 1 where there is something to change.\n\nExamples:\n  replygate setup postfix\n"
+      "  replygate setup postfix --apply");
+  setup->callback([s, &action] { action = [s] { return setup_command(*s); }; });
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Decides which SMTP reply mail gets, by a policy.", "replygate");
   app.set_version_flag("--version", "replygate " REPLYGATE_VERSION);
@@ -215,6 +238,7 @@ int run(int argc, char** argv) {
   add_daemon_commands(app, action);
   add_quota(app, action);
   add_watching(app, action);
+  add_host(app, action);
   add_check(app, action);
   add_test(app, action);
   add_try(app, action);

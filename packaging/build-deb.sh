@@ -11,8 +11,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/replygate" "$target"
 git archive HEAD | tar -x -C "$work/replygate"
 cp -r packaging/debian "$work/replygate/debian"
-cp packaging/systemd/replygate.service "$work/replygate/debian/replygate.service"
-cp packaging/systemd/replygate.sysusers "$work/replygate/debian/replygate.sysusers"
+cp packaging/systemd/replygate.* packaging/replygate.logrotate "$work/replygate/debian/"
 cd "$work/replygate"
 dpkg-buildpackage -b -us -uc >"$work/log" 2>&1 || { tail -n 40 "$work/log"; exit 1; }
 cp "$work"/replygate_*.deb "$target/"

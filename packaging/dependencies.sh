@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a purpose needs, from Debian's packages: dependencies.sh build|test|demo|package …
+# Installs what a purpose needs, from Debian's packages: dependencies.sh build|mta|tidy|package|rpm …
 set -euo pipefail
 
 declare -A packages=(
@@ -10,6 +10,7 @@ declare -A packages=(
   [mta]="redis-server openssl postfix postfix-cdb postfix-lmdb sasl2-bin libsasl2-modules libsasl2-modules-db m4 python3 util-linux procps"
   [tidy]="clang-tidy clang-format clang libclang-rt-14-dev"
   [package]="build-essential debhelper dpkg-dev fakeroot"
+  [rpm]="rpm"
 )
 
 wanted=""

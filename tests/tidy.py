@@ -62,6 +62,20 @@ def check_record_keys():
             problems.append(f"conf/LOG.md: no word of the key {key}")
 
 
+def check_metrics():
+    """Each metric is in conf/LOG.md, and conf/LOG.md and the dashboard name no others."""
+    code = (root / "milter/serve/metrics.cpp").read_text(encoding="utf-8")
+    made = set(re.findall(r'(?:family|gauge|counter)\(\s*"([a-z_]+)"', code))
+    page = (root / "conf/LOG.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`replygate_([a-z_]+)`", page))
+    shown = set(re.findall(r"replygate_([a-z_]+)", (root / "conf/grafana-dashboard.json").read_text(encoding="utf-8")))
+    for name in made ^ told:
+        problems.append(f"conf/LOG.md and milter/serve/metrics.cpp differ: replygate_{name}")
+    for name in shown - made:
+        if name.removesuffix("_bucket") not in made:
+            problems.append(f"conf/grafana-dashboard.json: there is no replygate_{name}")
+
+
 def check_layers():
     world = re.compile(r'#include [<"](libmilter|boost/asio|boost/beast|sqlite3|hiredis|sys/socket|systemd|milter/)')
     clock = re.compile(r"(system_clock|steady_clock)::now")
@@ -105,6 +119,7 @@ check_cmake()
 check_policy_keys()
 check_record_keys()
 check_layers()
+check_metrics()
 check_house()
 check_scripts()
 print("\n".join(problems), end="\n" if problems else "")

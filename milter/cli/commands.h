@@ -121,6 +121,23 @@ struct WhyOptions : ControlOptions {
 };
 int why_command(const WhyOptions& options);
 
+struct DoctorOptions {
+  std::string file = "/etc/replygate/replygate.toml";
+  std::string socket = "/run/replygate/control.sock";
+  std::string postfix;   // folder of main.cf; "": the standard one
+  std::string sendmail;  // folder of sendmail.mc; "": the standard one
+  bool json = false;
+};
+int doctor_command(const DoctorOptions& options);
+
+struct SetupOptions {
+  std::string mta;  // postfix, sendmail
+  std::string file = "/etc/replygate/replygate.toml";
+  std::string folder;  // of the MTA's settings; "": the standard one
+  bool apply = false;
+};
+int setup_command(const SetupOptions& options);
+
 struct RunOptions {
   std::string file;
 };

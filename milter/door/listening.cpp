@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <boost/asio.hpp>
@@ -61,6 +62,20 @@ StreamEndpoint endpoint_of(const SocketAddress& address) {
     return asio::local::stream_protocol::endpoint(address.path);
   }
   return asio::ip::tcp::endpoint(asio::ip::make_address(address.host), address.port);
+}
+
+SocketAddress handed_over(const SocketAddress& address) {
+  if (address.family == SocketAddress::Family::descriptor) return address;
+  const StreamEndpoint wanted = endpoint_of(address);
+  const int passed = sd_listen_fds(0);
+  for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + passed; ++fd) {
+    StreamEndpoint bound;
+    auto size = static_cast<socklen_t>(bound.capacity());
+    if (::getsockname(fd, bound.data(), &size) != 0) continue;
+    bound.resize(size);
+    if (bound == wanted) return {.family = SocketAddress::Family::descriptor, .descriptor = fd};
+  }
+  return address;
 }
 
 tl::expected<StreamAcceptor, std::string> listen_on(asio::io_context& context, const SocketAddress& address) try {

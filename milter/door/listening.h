@@ -17,6 +17,9 @@ using StreamAcceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::
 // Of a path or an address; a descriptor has none.
 StreamEndpoint endpoint_of(const SocketAddress& address);
 
+// The passed socket (LISTEN_FDS) that is bound to the address, as its descriptor; the address itself where none is.
+SocketAddress handed_over(const SocketAddress& address);
+
 // Binds and listens, or takes over a descriptor that listens; else says why not. The stale socket of a Unix path is
 // replaced, that of a running process is not; its mode is 0660. Not while other threads create files.
 tl::expected<StreamAcceptor, std::string> listen_on(boost::asio::io_context& context, const SocketAddress& address);

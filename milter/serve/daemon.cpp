@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "milter/cli/commands.h"
+#include "milter/door/listening.h"
 #include "milter/last_good.h"
 #include "milter/log/say.h"
 #include "milter/lookup/mailboxes.h"
@@ -92,7 +93,9 @@ tl::expected<void, std::string> Daemon::open_records() {
 
 tl::expected<void, std::string> Daemon::open_store() {
   // Who takes over handed sockets waits for the counters, too; who does not is a second daemon by mistake.
-  const bool takes_over = std::ranges::all_of(settings_.listen, [](const auto& at) { return at.starts_with("fd:"); });
+  const bool takes_over = std::ranges::all_of(settings_.listen, [](const std::string& at) {
+    return handed_over(SocketAddress::parse(at).value()).family == SocketAddress::Family::descriptor;
+  });
   const Duration patience = takes_over ? settings_.bounds.drain + kStopPatience : Duration{};
   auto store = replygate::open_store(settings_.store, clock_, health_, patience);
   if (!store) return tl::unexpected(store.error());

@@ -50,7 +50,7 @@ class AsioDoor final : public MilterDoor {
   tl::expected<void, std::string> listen() {
     raise_descriptor_limit(shared_.bounds());
     for (const std::string& text : services_.policy->settings().listen) {
-      const SocketAddress address = SocketAddress::parse(text).value();
+      const SocketAddress address = handed_over(SocketAddress::parse(text).value());
       auto acceptor = listen_on(workers_.front()->context(), address);
       if (!acceptor) return tl::unexpected(std::move(acceptor.error()));
       listeners_.push_back(std::make_unique<Listener>(*std::move(acceptor), address, workers_, shared_));

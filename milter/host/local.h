@@ -1,0 +1,14 @@
+#pragma once
+
+#include "milter/host/symptom.h"
+#include "policy/policy.h"
+
+namespace replygate {
+
+// What does not depend on the MTA: who can reach the sockets, the store, the clock, the daemon itself.
+Symptoms check_sockets(const Policy& policy);  // Unix sockets: folders and permissions, as the MTA's user sees them
+Symptoms check_store(const Policy& policy);
+Symptoms check_clock();
+Symptoms check_daemon(const std::string& control_socket, const Policy& policy);
+
+}  // namespace replygate

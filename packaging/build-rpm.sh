@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Builds the RPM package from the committed tree: packaging/build-rpm.sh [FOLDER]; it is left in FOLDER (dist/). On Debian
+# the names of build dependencies are not those of the spec, and are not looked at.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=$(realpath -m "${1:-dist}")
+
+packaging/dependencies.sh build rpm
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+version=$(sed -n 's/^Version: *//p' packaging/rpm/replygate.spec)
+mkdir -p "$work"/{SOURCES,SPECS,BUILD,RPMS} "$target"
+git archive --prefix="replygate-$version/" HEAD | gzip -n >"$work/SOURCES/replygate-$version.tar.gz"
+rpmbuild --define "_topdir $work" --nodeps -bb packaging/rpm/replygate.spec >"$work/log" 2>&1 ||
+  { tail -n 40 "$work/log"; exit 1; }
+cp "$work"/RPMS/*/*.rpm "$target/"
+ls "$target"/replygate-*.rpm
