@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a purpose needs, from Debian's packages: dependencies.sh build|mta|tidy|package|rpm …
+# Installs what a purpose needs, from Debian's packages: dependencies.sh build|mta|tidy|package|rpm|container …
 set -euo pipefail
 
 declare -A packages=(
@@ -11,6 +11,7 @@ declare -A packages=(
   [tidy]="clang-tidy clang-format clang libclang-rt-14-dev"
   [package]="build-essential debhelper dpkg-dev fakeroot"
   [rpm]="rpm"
+  [container]="debootstrap systemd-container"
 )
 
 wanted=""
