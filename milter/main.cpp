@@ -19,6 +19,7 @@ void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
   options->file = "/etc/replygate/replygate.toml";
   command->add_option("-c,--config", options->file, "the policy")->capture_default_str();
+  command->add_flag("--as-root", options->as_root, "do not refuse to run as root, for tests in a container");
   command->footer("Example:\n  replygate run -c /etc/replygate/replygate.toml");
   command->callback([options, &action] { action = [options] { return run_command(*options); }; });
 }

@@ -52,10 +52,10 @@ class JsonWriter final : public FieldWriter {
   std::string ends_;  // brackets that are open
 };
 
-// Octets of a text that are kept.
+// Octets of a printable text that are kept.
 constexpr std::size_t kLongestText = 1000;
 
-// `text` as a JSON string: octets that are no UTF-8 are written \xNN; at most kLongestText octets are kept.
+// `text` as a JSON string: octets that are no UTF-8 are written \xNN; of a long one the beginning is kept.
 void append_json_text(std::string& out, std::string_view text);
 
 // A whole text, however long, as a JSON string. It is UTF-8.

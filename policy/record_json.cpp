@@ -14,6 +14,10 @@ namespace {
 
 using boost::locale::utf::utf_traits;
 
+// Octets that a text with others than printable ASCII may take as it is written, so that a record stays short.
+constexpr std::size_t kLongestEscaped = 500;
+constexpr std::size_t kEscape = 6;  // of a control character: \u0000
+
 bool plain(std::string_view text) {
   return text.size() <= kLongestText &&
          std::ranges::all_of(text, [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });
@@ -23,11 +27,13 @@ std::string safe_text(std::string_view text) {
   std::string result;
   const char* at = text.data();
   const char* const end = at + text.size();
-  while (at != end && result.size() < kLongestText) {
+  for (std::size_t written = 0; at != end && written < kLongestEscaped;) {
     const char* const begin = at;
+    written += static_cast<unsigned char>(*begin) < ' ' ? kEscape : 1;
     const auto point = utf_traits<char>::decode(at, end);
     if (point == boost::locale::utf::illegal || point == boost::locale::utf::incomplete) {
       result += fmt::format("\\x{:02x}", static_cast<unsigned char>(*begin));
+      written += kEscape;
       at = begin + 1;
     } else {
       result.append(begin, at);

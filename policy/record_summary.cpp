@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace replygate {
 namespace {
 
@@ -22,13 +24,12 @@ std::string plain(std::string_view text) {
   return result;
 }
 
-// The text of a reply, as it is: it has no control characters.
+// Its text, which has no control characters, in quotes that it cannot end.
 std::string reply_in_one_line(const Reply& reply) {
-  std::string text = fmt::format("{} {} {}", reply.code(), reply.enhanced().text(), reply.text());
-  for (char& c : text) {
-    if (c < ' ' || c > '~') c = ' ';
-  }
-  return text.size() > 2 * kLongestText ? text.substr(0, 2 * kLongestText) + "..." : text;
+  std::string text = reply.text();
+  if (text.size() > 2 * kLongestText) text = text.substr(0, 2 * kLongestText) + "...";
+  std::ranges::replace(text, '"', '\'');
+  return fmt::format("{} {} \"{}\"", reply.code(), reply.enhanced().text(), text);
 }
 
 std::string client_of(const Record& record) {

@@ -131,7 +131,7 @@ class Cli(unittest.TestCase):
         self.assertEqual(run("explain", "999").returncode, 1)
         self.assertEqual(run("explain", "nonsense").returncode, 1)
         self.assertEqual(run("check", "/no/such/file").returncode, 66)
-        self.assertEqual(run("run", "-c", "/no/such/file").returncode, 66)
+        self.assertEqual(run("run", "--as-root", "-c", "/no/such/file").returncode, 66)
         self.assertEqual(run("--help").returncode, 0)
         self.assertIn("replygate ", run("--version").stdout)
 
@@ -200,7 +200,7 @@ class Cli(unittest.TestCase):
         said = run("check", file)
         self.assertEqual(said.returncode, 78)
         self.assertIn("error[RG1801]", said.stderr)
-        self.assertEqual(run("run", "-c", file).returncode, 78)
+        self.assertEqual(run("run", "--as-root", "-c", file).returncode, 78)
 
     def test_tests_beside_the_policy(self):
         file = self.policy(CLOSED)

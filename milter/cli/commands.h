@@ -140,6 +140,7 @@ int setup_command(const SetupOptions& options);
 
 struct RunOptions {
   std::string file;
+  bool as_root = false;  // do not refuse to
 };
 int run_command(const RunOptions& options);
 

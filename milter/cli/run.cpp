@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <csignal>
 
 #include "milter/cli/commands.h"
@@ -23,6 +25,10 @@ sigset_t block_signals() {
 }  // namespace
 
 int run_command(const RunOptions& options) {
+  if (::geteuid() == 0 && !options.as_root) {
+    say("root has more rights than a daemon needs; run it as an ordinary user, as the unit replygate.service does");
+    return kUsage;
+  }
   const sigset_t signals = block_signals();
   const Clock clock;
   PolicyKeeper keeper(options.file, state_folder(), clock);

@@ -146,7 +146,10 @@ bool History::deliver(const Backlog::Entries& packed) {
     }
   }
   const auto added = segment_->add(entries);
-  if (added) return true;
+  if (added) {
+    written_ += static_cast<std::int64_t>(entries.size());
+    return true;
+  }
   say(fmt::format("history: {}; {} records are lost to `why`", added.error(), entries.size()));
   segment_.reset();
   return false;

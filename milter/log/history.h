@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,7 @@ class History final : public RecordListener {
   // What is left is written. Once.
   void close() { backlog_.close(); }
   std::int64_t dropped() const { return backlog_.dropped(); }
+  std::int64_t written() const { return written_; }  // since it was opened
 
   // Records as JSON lines, newest first, `most` at most: of a reference, a session, a queue id, an address (sender,
   // user or recipient) or a client's IP address. Letter case is ignored.
@@ -43,6 +45,7 @@ class History final : public RecordListener {
   const std::string folder_;
   const HistorySettings settings_;
   const std::int64_t records_of_segment_;
+  std::atomic<std::int64_t> written_{0};
   std::unique_ptr<HistorySegment> segment_;  // of the backlog's thread
   Backlog backlog_;
 };

@@ -83,7 +83,7 @@ def filters(options, folder):
     def replygate(engine):
         policy = folder / f"{engine}.toml"
         policy.write_text(POLICY.format(dir=folder, engine=engine))
-        return [options.replygate, "run", "-c", str(policy)], folder / f"{engine}.sock"
+        return [options.replygate, "run", "--as-root", "-c", str(policy)], folder / f"{engine}.sock"
 
     return {
         "bare protocol": ([options.raw, f"unix:{folder}/raw.sock"], folder / "raw.sock"),

@@ -48,7 +48,7 @@ std::string content(const std::string& path) {
     const rlimit limit{*options.descriptors, *options.descriptors};
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
-  ::execl(options.binary.c_str(), "replygate", "run", "-c", policy.c_str(), nullptr);
+  ::execl(options.binary.c_str(), "replygate", "run", "--as-root", "-c", policy.c_str(), nullptr);
   std::_Exit(127);
 }
 

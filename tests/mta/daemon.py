@@ -66,7 +66,7 @@ class Daemon:
     def start(self):
         with open(self.folder / "errors", "ab") as errors:
             self.process = subprocess.Popen(
-                [BINARY, "run", "-c", str(self.policy_file)], stderr=errors, stdout=errors
+                [BINARY, "run", "--as-root", "-c", str(self.policy_file)], stderr=errors, stdout=errors
             )
         wait_until(lambda: self.process.poll() is not None or listens(self.port), "replygate to listen")
         if self.process.poll() is not None:

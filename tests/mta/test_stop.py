@@ -63,7 +63,7 @@ class Stop(unittest.TestCase):
             text = daemon.policy_file.read_text()
             for change, said in (("", "another replygate keeps its counters there"), ("2", "in use by another process")):
                 second.write_text(text.replace("state.db", "state.db" + change))
-                run = subprocess.run([BINARY, "run", "-c", second], capture_output=True, text=True)
+                run = subprocess.run([BINARY, "run", "--as-root", "-c", second], capture_output=True, text=True)
                 self.assertEqual(run.returncode, 69)
                 self.assertIn(said, run.stderr)
 
