@@ -4,6 +4,7 @@
 #   tests/fault/run.sh              short forms, a few minutes
 #   tests/fault/run.sh full         the whole tests, about half an hour
 #   tests/fault/run.sh full G5 G21  these alone, release build
+#   tests/fault/run.sh full G4 G6 G24 G25 G26 G27 G29 G30  what an admin trusts the service for
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 form=()
@@ -19,9 +20,27 @@ build() {
   cmake --build --preset "$1" -j "$(nproc)" --target replygate fault_goals differential_test >/dev/null
 }
 
+# Goals that are programs of their own; the first two need root.
+scripts() {
+  export REPLYGATE=$PWD/build/release/replygate PATH=$PATH:/usr/sbin:/sbin
+  for id in "$@"; do
+    case $id in
+      G4) python3 tests/fault/g4_killed.py "${form[@]}" ;;
+      G24) python3 tests/fault/g24_smtp.py "${form[@]}" ;;
+      G26 | G30) python3 tests/fault/g30_hardening.py "$REPLYGATE" packaging/systemd/replygate.service ;;
+      G27) cmake --preset fuzz >/dev/null && cmake --build --preset fuzz -j "$(nproc)" >/dev/null && tests/fuzz/run.sh "$([ "${#form[@]}" = 0 ] && echo 20 || echo 60)" ;;
+    esac
+  done
+}
+
 build release
-build/release/tests/fault_goals build/release/replygate "${form[@]}" "$@"
-[ $# = 0 ] || exit 0
+if [ $# != 0 ]; then
+  build/release/tests/fault_goals build/release/replygate "${form[@]}" "$@"
+  scripts "$@"
+  exit 0
+fi
+build/release/tests/fault_goals build/release/replygate "${form[@]}"
+scripts G4 G24 G30
 REPLYGATE_DIALOGUES=$dialogues build/release/tests/differential_test 2>/dev/null | grep dialogues
 echo "under ASan and UBSan:"
 build asan
