@@ -12,7 +12,11 @@ trap 'rm -rf "$work"' EXIT
 version=$(sed -n 's/^Version: *//p' packaging/rpm/replygate.spec)
 mkdir -p "$work"/{SOURCES,SPECS,BUILD,RPMS} "$target"
 git archive --prefix="replygate-$version/" HEAD | gzip -n >"$work/SOURCES/replygate-$version.tar.gz"
-rpmbuild --define "_topdir $work" --nodeps -bb packaging/rpm/replygate.spec >"$work/log" 2>&1 ||
+rpmbuild --define "_topdir $work" --define "packager The replygate maintainers <maintainers@replygate.invalid>" --nodeps -bb packaging/rpm/replygate.spec >"$work/log" 2>&1 ||
   { tail -n 40 "$work/log"; exit 1; }
+# Where it is there, it must be content.
+if command -v rpmlint >/dev/null; then
+  rpmlint -r packaging/rpm/rpmlintrc "$work"/RPMS/*/*.rpm packaging/rpm/replygate.spec >"$work/lint" 2>&1 || { cat "$work/lint"; exit 1; }
+fi
 cp "$work"/RPMS/*/*.rpm "$target/"
 ls "$target"/replygate-*.rpm

@@ -10,7 +10,7 @@ declare -A packages=(
   [mta]="redis-server openssl postfix postfix-cdb postfix-lmdb sasl2-bin libsasl2-modules libsasl2-modules-db m4 python3 util-linux procps"
   [tidy]="clang-tidy clang-format clang libclang-rt-14-dev"
   [package]="build-essential debhelper dpkg-dev fakeroot"
-  [rpm]="rpm"
+  [rpm]="rpm rpmlint"
   [container]="debootstrap systemd-container"
 )
 
