@@ -4,18 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "milter/exit_status.h"
+
 // The subcommands. Each writes results to stdout and messages to stderr and returns the exit status of the process.
 namespace replygate {
-
-enum ExitStatus : int {
-  kFine = 0,
-  kFound = 1,  // a difference or a refusal was found
-  kUsage = 64,
-  kNoInput = 66,
-  kUnavailable = 69,  // the daemon or a store cannot be reached, a socket cannot be opened
-  kInternal = 70,
-  kPolicyError = 78,
-};
 
 struct CodesOptions {
   bool json = false;

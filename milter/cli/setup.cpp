@@ -12,21 +12,12 @@
 #include "milter/host/program.h"
 #include "milter/host/sendmail.h"
 #include "milter/log/say.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
 
 constexpr std::string_view kDry = "nothing is changed; --apply does it";
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    lines.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return lines;
-}
 
 // As diff -u shows it: what both begin and end with is left out, but for three lines.
 std::string difference(const std::string& file, const std::string& before, const std::string& after) {

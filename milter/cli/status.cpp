@@ -2,9 +2,10 @@
 
 #include <boost/json.hpp>
 
+#include "milter/cli/ask_daemon.h"
 #include "milter/cli/commands.h"
-#include "milter/cli/control_client.h"
 #include "milter/cli/table.h"
+#include "milter/json_members.h"
 #include "milter/log/say.h"
 
 namespace replygate {

@@ -4,10 +4,12 @@
 #include <boost/json.hpp>
 #include <thread>
 
+#include "milter/cli/ask_daemon.h"
 #include "milter/cli/commands.h"
-#include "milter/cli/control_client.h"
 #include "milter/cli/table.h"
+#include "milter/json_members.h"
 #include "milter/log/say.h"
+#include "milter/serve/control_client.h"
 
 namespace replygate {
 namespace {

@@ -2,8 +2,9 @@
 
 #include <boost/json.hpp>
 
+#include "milter/cli/ask_daemon.h"
 #include "milter/cli/commands.h"
-#include "milter/cli/control_client.h"
+#include "milter/json_members.h"
 #include "milter/log/say.h"
 #include "policy/mail/text.h"
 

@@ -11,8 +11,9 @@
 #include <boost/asio.hpp>
 #include <filesystem>
 
-#include "milter/cli/control_client.h"
 #include "milter/door/listening.h"
+#include "milter/json_members.h"
+#include "milter/serve/control_client.h"
 #include "policy/load/socket.h"
 
 namespace replygate {

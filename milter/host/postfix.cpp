@@ -14,16 +14,6 @@ namespace {
 
 using Level = Symptom::Level;
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    lines.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return lines;
-}
-
 // Words parted by commas and blanks; what stands in braces is one.
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words(1);

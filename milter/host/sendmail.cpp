@@ -8,6 +8,7 @@
 
 #include "milter/files.h"
 #include "milter/host/policy_needs.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -24,11 +25,8 @@ struct Filter {
 // Lines that m4 reads: no comments.
 std::string effective(const std::string& text) {
   std::string result;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string line = text.substr(at, end - at);
+  for (const std::string& line : lines_of(text)) {
     if (!line.starts_with("dnl") && !line.starts_with('#')) result += line + '\n';
-    at = end + 1;
   }
   return result;
 }

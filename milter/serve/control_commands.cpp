@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
-#include "milter/cli/commands.h"
+#include "milter/exit_status.h"
+#include "milter/json_members.h"
 #include "milter/log/say.h"
 #include "milter/serve/control_quota.h"
 #include "milter/serve/notifier.h"
@@ -20,11 +21,6 @@ namespace json = boost::json;
 using Done = std::function<void(ControlAnswer)>;
 
 constexpr std::int64_t kMostRows = 1000;
-
-std::string text_of(const json::object& request, std::string_view key) {
-  const json::value* value = request.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
-}
 
 std::int64_t number_of(const json::object& request, std::string_view key, std::int64_t standard, std::int64_t most) {
   const json::value* value = request.if_contains(key);
@@ -71,7 +67,7 @@ void why(Desk& desk, const json::object& request, const Done& done) {
   if (desk.history == nullptr) {
     return done({.status = kUnavailable, .error = "no history is kept; [history] in the policy says where"});
   }
-  const std::string word = text_of(request, "word");
+  const std::string word = text_at(request, "word");
   if (word.empty()) return done({.status = kUsage, .error = "why needs a reference, a queue id or an address"});
   const auto most = static_cast<std::size_t>(number_of(request, "count", 20, kMostRows));
   json::array records;
@@ -122,7 +118,7 @@ void answer_request(Desk& desk, const json::object& request, const Done& done) t
   if (version == nullptr || *version != kControlVersion) {
     return done({.status = kUsage, .error = fmt::format("this daemon speaks version {} of requests", kControlVersion)});
   }
-  const std::string name = text_of(request, "command");
+  const std::string name = text_at(request, "command");
   const auto it = std::ranges::find(kCommands, name, &Handler::name);
   if (it == std::end(kCommands)) return done({.status = kUsage, .error = "there is no such command"});
   it->carry_out(desk, request, done);

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
-#include "milter/cli/commands.h"
+#include "milter/exit_status.h"
+#include "milter/json_members.h"
 #include "milter/log/say.h"
 #include "milter/serve/report_status.h"
 #include "policy/count/charges.h"
@@ -16,11 +17,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string text_of(const json::object& request, std::string_view key) {
-  const json::value* value = request.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
-}
-
 // The counters that the policy keeps for the key of a request, and what keeps their rules alive.
 struct Counters {
   std::shared_ptr<const Policy> policy;
@@ -29,8 +25,8 @@ struct Counters {
 };
 
 Counters counters_of(const Desk& desk, const json::object& request) {
-  Counters found{.policy = desk.keeper.current().get(), .key = to_lower(text_of(request, "key")), .asks = {}};
-  const std::string wanted = text_of(request, "rule");
+  Counters found{.policy = desk.keeper.current().get(), .key = to_lower(text_at(request, "key")), .asks = {}};
+  const std::string wanted = text_at(request, "rule");
   for (const Rule& rule : found.policy->rules()) {
     if (!rule.has_limits() || rule.greylist || (!wanted.empty() && rule.name != wanted)) continue;
     const auto key = key_from_text(rule, found.key, found.policy->site());
@@ -104,16 +100,16 @@ void quota_raise(Desk& desk, const json::object& request, const ControlDone& don
   const Counters counters = counters_of(desk, request);
   if (counters.asks.empty()) return done(nothing_counts(counters.key));
   const json::value* percent = request.if_contains("percent");
-  const auto until = parse_time(text_of(request, "until"));
+  const auto until = parse_time(text_at(request, "until"));
   if (percent == nullptr || !percent->is_int64() || percent->as_int64() < 100 || percent->as_int64() > 100'000 ||
       !until) {
     return done({.status = kUsage, .error = "raise takes a percent from 100 to 100000, and until when"});
   }
   const Raise raise{.key = counters.key,
-                    .rule = text_of(request, "rule"),
+                    .rule = text_at(request, "rule"),
                     .percent = percent->as_int64(),
                     .until = *until,
-                    .reason = text_of(request, "reason")};
+                    .reason = text_at(request, "reason")};
   if (auto taken = desk.keeper.raise(raise); !taken) {
     return done({.status = kUnavailable, .error = fmt::format("{}; nothing is raised", taken.error())});
   }

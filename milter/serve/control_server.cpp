@@ -10,7 +10,8 @@
 #include <deque>
 #include <set>
 
-#include "milter/cli/commands.h"
+#include "milter/exit_status.h"
+#include "milter/json_members.h"
 #include "milter/log/throttle.h"
 #include "milter/serve/control_commands.h"
 #include "milter/serve/stream_service.h"
@@ -38,11 +39,6 @@ bool may_command(int socket) {
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) return false;
   const auto end = groups.begin() + static_cast<std::ptrdiff_t>(size / sizeof(gid_t));
   return std::find(groups.begin(), end, ::getegid()) != end;
-}
-
-std::string text_of(const json::object& request, std::string_view key) {
-  const json::value* value = request.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
 }
 
 }  // namespace
@@ -117,7 +113,7 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
     const json::value value = json::parse(line, error);
     if (error || !value.is_object()) return say_last({.status = kUsage, .error = "a request is a JSON object"});
     const json::object& request = value.as_object();
-    if (text_of(request, "command") == "tail") return watch(request);
+    if (text_at(request, "command") == "tail") return watch(request);
     asio::post(server_.workers_, [self = shared_from_this(), request] {
       answer_request(self->server_.desk_, request, [self](ControlAnswer answer) {
         asio::post(self->server_.service_.io(), [self, line = answer.line()]() mutable {
@@ -129,11 +125,11 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
   }
 
   void watch(const json::object& request) {
-    Tail::Filter filter{.address = text_of(request, "address"), .rule = text_of(request, "rule")};
+    Tail::Filter filter{.address = text_at(request, "address"), .rule = text_at(request, "rule")};
     if (const json::value* code = request.if_contains("code"); code != nullptr && code->is_int64()) {
       filter.code = static_cast<int>(code->as_int64());
     }
-    if (const std::string from = text_of(request, "ip"); !from.empty()) {
+    if (const std::string from = text_at(request, "ip"); !from.empty()) {
       filter.from = IpNetwork::parse(from);
       if (!filter.from) return say_last({.status = kUsage, .error = "ip is an address or a network"});
     }

@@ -10,8 +10,8 @@
 #include <filesystem>
 #include <thread>
 
-#include "milter/cli/commands.h"
 #include "milter/door/listening.h"
+#include "milter/exit_status.h"
 #include "milter/last_good.h"
 #include "milter/log/say.h"
 #include "milter/lookup/mailboxes.h"

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "milter/cli/commands.h"
+#include "milter/exit_status.h"
 #include "milter/last_good.h"
 #include "milter/log/say.h"
 #include "milter/serve/raises.h"

@@ -22,6 +22,9 @@ bool equal_ignoring_case(std::string_view a, std::string_view b);
 // `text` cut at each `separator`; the pieces are trimmed, empty ones kept.
 std::vector<std::string_view> split(std::string_view text, char separator);
 
+// The lines of a text, without LF; nothing behind the last one.
+std::vector<std::string> lines_of(std::string_view text);
+
 // "a, b or c".
 std::string join_or(std::span<const std::string_view> words);
 

@@ -10,7 +10,8 @@
 #include <sstream>
 #include <thread>
 
-#include "milter/cli/control_client.h"
+#include "milter/json_members.h"
+#include "milter/serve/control_client.h"
 #include "tests/fault/daemon.h"
 #include "tests/fault/goals.h"
 #include "tests/fault/peers.h"

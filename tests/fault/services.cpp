@@ -9,7 +9,7 @@
 #include <random>
 #include <thread>
 
-#include "milter/cli/control_client.h"
+#include "milter/serve/control_client.h"
 #include "tests/fault/daemon.h"
 #include "tests/fault/goals.h"
 #include "tests/fault/peers.h"

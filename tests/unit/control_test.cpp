@@ -3,8 +3,10 @@
 #include <boost/json.hpp>
 #include <future>
 
-#include "milter/cli/control_client.h"
 #include "milter/cli/table.h"
+#include "milter/exit_status.h"
+#include "milter/json_members.h"
+#include "milter/serve/control_client.h"
 #include "milter/serve/control_commands.h"
 #include "milter/serve/control_server.h"
 #include "policy/record_fields.h"

@@ -25,5 +25,11 @@ TEST(Text, NearestFindsTypingErrorsAlone) {
   EXPECT_EQ(nearest("zzzzzz", words), "");
 }
 
+TEST(LinesOf, NeedNoLastLineFeed) {
+  EXPECT_EQ(lines_of(""), std::vector<std::string>());
+  EXPECT_EQ(lines_of("a\n\nb"), (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_EQ(lines_of("a\nb\n"), (std::vector<std::string>{"a", "b"}));
+}
+
 }  // namespace
 }  // namespace replygate

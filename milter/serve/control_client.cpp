@@ -1,10 +1,9 @@
-#include "milter/cli/control_client.h"
+#include "milter/serve/control_client.h"
 
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
 
-#include "milter/log/say.h"
 #include "milter/serve/control_commands.h"
 
 namespace replygate {
@@ -62,61 +61,6 @@ std::optional<std::string> ControlClient::next_line() {
   std::string text = in_.substr(0, size - 1);
   in_.erase(0, size);
   return text;
-}
-
-int ask_daemon(const ControlOptions& options, json::object request,
-               const std::function<int(const json::object& result)>& print) {
-  const auto client = ControlClient::connect(options.socket);
-  if (!client) {
-    say(client.error());
-    return kUnavailable;
-  }
-  const auto answer = (*client)->ask(std::move(request));
-  if (!answer) {
-    say(answer.error());
-    return kUnavailable;
-  }
-  if (const std::string error = text_at(*answer, "error"); !error.empty()) {
-    if (const std::string messages = text_at(object_at(*answer, "result"), "messages"); !messages.empty()) {
-      fmt::print(stderr, "{}", messages);
-    }
-    say(error);
-    const int status = static_cast<int>(number_at(*answer, "status"));
-    return status == kFine ? kInternal : status;
-  }
-  const json::object& result = object_at(*answer, "result");
-  if (!options.json) return print(result);
-  fmt::print("{}\n", json::serialize(result));
-  return kFine;
-}
-
-std::string text_at(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
-}
-
-double number_at(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  Error error;
-  const double number = value == nullptr ? 0 : value->to_number<double>(error);
-  return error ? 0 : number;
-}
-
-bool flag_at(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_bool() && value->as_bool();
-}
-
-const json::object& object_at(const json::object& object, std::string_view key) {
-  static const json::object none;
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_object() ? value->as_object() : none;
-}
-
-const json::array& array_at(const json::object& object, std::string_view key) {
-  static const json::array none;
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_array() ? value->as_array() : none;
 }
 
 }  // namespace replygate

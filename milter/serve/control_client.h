@@ -2,11 +2,10 @@
 
 #include <boost/asio.hpp>
 #include <boost/json/object.hpp>
-#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
-
-#include "milter/cli/commands.h"
 
 namespace replygate {
 
@@ -30,17 +29,5 @@ class ControlClient {
   boost::asio::local::stream_protocol::socket socket_;
   std::string in_;
 };
-
-// Asks the daemon, and on success prints `result`: as JSON where that is wanted, else by `print`, whose status it
-// gives. Messages go to stderr.
-int ask_daemon(const ControlOptions& options, boost::json::object request,
-               const std::function<int(const boost::json::object& result)>& print);
-
-// Members of answers; "" and 0 where they are not there.
-std::string text_at(const boost::json::object& object, std::string_view key);
-double number_at(const boost::json::object& object, std::string_view key);
-bool flag_at(const boost::json::object& object, std::string_view key);
-const boost::json::object& object_at(const boost::json::object& object, std::string_view key);
-const boost::json::array& array_at(const boost::json::object& object, std::string_view key);
 
 }  // namespace replygate
