@@ -85,8 +85,9 @@ tl::expected<void, std::string> Daemon::open_records() {
     }
   }
   if (settings_.notify.nobody()) return {};
-  const std::string from = "replygate@" + first_->site().default_domain;
-  notifier_ = std::make_unique<Notifier>(settings_.notify, note_carriers(settings_.notify, from), health_);
+  NotifySettings notify = settings_.notify;
+  if (notify.from.empty()) notify.from = fmt::format("replygate@{}", first_->site().default_domain);
+  notifier_ = std::make_unique<Notifier>(notify, note_carriers(notify), health_);
   recorder_.add(*notifier_);
   return {};
 }

@@ -76,8 +76,8 @@ void connect(asio::io_context& io, StreamSocket& socket, const SocketAddress& se
 
 class Mail final : public NoteCarrier {
  public:
-  Mail(const NotifySettings& settings, std::string from)
-      : to_(settings.to), from_(std::move(from)), server_(SocketAddress::parse_server(settings.smtp).value()) {}
+  explicit Mail(const NotifySettings& settings)
+      : to_(settings.to), from_(settings.from), server_(SocketAddress::parse_server(settings.smtp).value()) {}
 
   tl::expected<void, std::string> carry(const Note& note) override try {
     StreamSocket socket(steps_.io());
@@ -224,10 +224,10 @@ class Webhook final : public NoteCarrier {
 
 }  // namespace
 
-std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings, const std::string& from) {
+std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings) {
   std::vector<std::unique_ptr<NoteCarrier>> carriers;
   if (!settings.to.empty()) {
-    carriers.push_back(std::make_unique<Mail>(settings, settings.from.empty() ? from : settings.from));
+    carriers.push_back(std::make_unique<Mail>(settings));
   }
   if (!settings.webhook.empty()) carriers.push_back(std::make_unique<Webhook>(settings.webhook));
   return carriers;

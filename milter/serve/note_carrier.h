@@ -28,7 +28,7 @@ class NoteCarrier {
   virtual void stop() = 0;
 };
 
-// By mail and to a web server, as [notify] says. `from`: the sender where it names none.
-std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings, const std::string& from);
+// By mail and to a web server, as [notify] says; its sender is given.
+std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings);
 
 }  // namespace replygate

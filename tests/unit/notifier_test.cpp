@@ -116,9 +116,8 @@ TEST(NoteCarrier, SendsMail) {
   Server server({"220 mx.example.org\r\n", "250-mx\r\n250 SIZE\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n",
                  "250 queued\r\n", "221 bye\r\n"},
                 "\r\n");
-  const auto carriers =
-      note_carriers(NotifySettings{.to = {"admin@example.org"}, .smtp = "inet:" + server.port() + "@127.0.0.1"},
-                    "replygate@example.org");
+  const auto carriers = note_carriers(NotifySettings{
+      .to = {"admin@example.org"}, .from = "replygate@example.org", .smtp = "inet:" + server.port() + "@127.0.0.1"});
   const auto carried = carriers.at(0)->carry({"warning", "replygate: a subject", "one\n.two\n"});
   EXPECT_TRUE(carried) << carried.error();
   const std::string heard = server.heard();
@@ -131,9 +130,8 @@ TEST(NoteCarrier, SendsMail) {
 
 TEST(NoteCarrier, NamesWhatTheServerSaid) {
   Server server({"220 mx.example.org\r\n", "250 mx\r\n", "550 5.1.8 no such sender\r\n"}, "\r\n");
-  const auto carriers =
-      note_carriers(NotifySettings{.to = {"admin@example.org"}, .smtp = "inet:" + server.port() + "@127.0.0.1"},
-                    "replygate@example.org");
+  const auto carriers = note_carriers(NotifySettings{
+      .to = {"admin@example.org"}, .from = "replygate@example.org", .smtp = "inet:" + server.port() + "@127.0.0.1"});
   const auto carried = carriers.at(0)->carry({"warning", "subject", "text\n"});
   ASSERT_FALSE(carried);
   EXPECT_NE(carried.error().find("\"MAIL FROM:<replygate@example.org>\" was answered 550 5.1.8"), std::string::npos)
@@ -142,7 +140,7 @@ TEST(NoteCarrier, NamesWhatTheServerSaid) {
 
 TEST(NoteCarrier, PostsJson) {
   Server server({"HTTP/1.1 204 No Content\r\n\r\n"}, "}");
-  const auto carriers = note_carriers(NotifySettings{.webhook = "http://127.0.0.1:" + server.port() + "/hook?x=1"}, "");
+  const auto carriers = note_carriers(NotifySettings{.webhook = "http://127.0.0.1:" + server.port() + "/hook?x=1"});
   const auto carried = carriers.at(0)->carry({"warning", "subject", "a \"text\"\n"});
   EXPECT_TRUE(carried) << carried.error();
   const std::string heard = server.heard();
@@ -151,7 +149,7 @@ TEST(NoteCarrier, PostsJson) {
 }
 
 TEST(NoteCarrier, SaysWhomItCouldNotReach) {
-  const auto carriers = note_carriers(NotifySettings{.webhook = "http://127.0.0.1:1/"}, "");
+  const auto carriers = note_carriers(NotifySettings{.webhook = "http://127.0.0.1:1/"});
   const auto carried = carriers.at(0)->carry({"warning", "subject", "text"});
   ASSERT_FALSE(carried);
   EXPECT_EQ(carried.error(), "webhook 127.0.0.1: connecting: Connection refused");
