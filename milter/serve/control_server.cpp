@@ -46,7 +46,8 @@ bool may_command(int socket) {
 class ControlServer::Server {
  public:
   Server(Desk& desk, const std::string& address)
-      : desk_(desk), service_(SocketAddress::parse(address).value(), [this](StreamSocket s) { serve(std::move(s)); }) {}
+      : desk_(desk),
+        service_(SocketAddress::parse(address).value(), [this](StreamSocket s) { return serve(std::move(s)); }) {}
   ~Server() { stop(); }
 
   tl::expected<void, std::string> listen() { return service_.listen(); }
@@ -56,7 +57,7 @@ class ControlServer::Server {
  private:
   class Connection;
 
-  void serve(StreamSocket socket);
+  bool serve(StreamSocket socket);
 
   Desk& desk_;
   Throttle troubles_;
@@ -198,11 +199,15 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
   bool last_ = false;
 };
 
-void ControlServer::Server::serve(StreamSocket socket) {
-  if (connections_.size() >= kMostConnections) return troubles_.say("control: too many connections; one was closed");
+bool ControlServer::Server::serve(StreamSocket socket) {
+  if (connections_.size() >= kMostConnections) {
+    troubles_.say("control: too many connections; one was closed");
+    return false;
+  }
   const auto connection = std::make_shared<Connection>(std::move(socket), *this);
   connections_.insert(connection);
   connection->start();
+  return true;
 }
 
 void ControlServer::Server::stop() {

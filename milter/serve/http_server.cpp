@@ -78,7 +78,8 @@ HttpResponse answer_http(const HttpRequest& request, const Desk& desk, bool by_p
 class HttpServer::Server {
  public:
   Server(const Desk& desk, const std::string& address)
-      : desk_(desk), service_(SocketAddress::parse(address).value(), [this](StreamSocket s) { serve(std::move(s)); }) {}
+      : desk_(desk),
+        service_(SocketAddress::parse(address).value(), [this](StreamSocket s) { return serve(std::move(s)); }) {}
   ~Server() { stop(); }
 
   tl::expected<void, std::string> listen() { return service_.listen(); }
@@ -88,7 +89,7 @@ class HttpServer::Server {
  private:
   class Connection;
 
-  void serve(StreamSocket socket);
+  bool serve(StreamSocket socket);
   bool by_path() const { return service_.address().family == SocketAddress::Family::unix_path; }
 
   const Desk& desk_;
@@ -167,11 +168,12 @@ class HttpServer::Server::Connection : public std::enable_shared_from_this<Conne
   int requests_ = 0;
 };
 
-void HttpServer::Server::serve(StreamSocket socket) {
-  if (connections_.size() >= kMostConnections) return;
+bool HttpServer::Server::serve(StreamSocket socket) {
+  if (connections_.size() >= kMostConnections) return false;
   const auto connection = std::make_shared<Connection>(std::move(socket), *this);
   connections_.insert(connection);
   connection->start();
+  return true;
 }
 
 void HttpServer::Server::stop() {

@@ -8,7 +8,8 @@ namespace {
 namespace asio = boost::asio;
 using Error = boost::system::error_code;
 
-constexpr std::chrono::milliseconds kPause{200};
+constexpr std::chrono::milliseconds kPause{200};     // behind an error: mostly it is for want of descriptors
+constexpr std::chrono::milliseconds kTurnedAway{2};  // behind a client without room: a flood of them costs little
 
 }  // namespace
 
@@ -24,18 +25,18 @@ void StreamService::start() {
   thread_ = std::thread([this] { io_.run(); });
 }
 
-// Mostly for want of descriptors an attempt fails; the next one comes after a pause.
 void StreamService::accept() {
   acceptor_->async_accept([this](Error error, StreamSocket socket) {
     if (error == asio::error::operation_aborted) return;
-    if (!error) {
-      serve_(std::move(socket));
-      return accept();
-    }
-    pause_.expires_after(kPause);
-    pause_.async_wait([this](Error cancelled) {
-      if (!cancelled) accept();
-    });
+    if (error) return accept_after(kPause);
+    serve_(std::move(socket)) ? accept() : accept_after(kTurnedAway);
+  });
+}
+
+void StreamService::accept_after(std::chrono::milliseconds pause) {
+  pause_.expires_after(pause);
+  pause_.async_wait([this](Error cancelled) {
+    if (!cancelled) accept();
   });
 }
 

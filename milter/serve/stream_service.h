@@ -14,7 +14,8 @@ namespace replygate {
 // A socket that listens, and one thread on which all that comes of it runs.
 class StreamService {
  public:
-  using Serve = std::function<void(StreamSocket)>;
+  // False where there is no room for the client, which is closed then.
+  using Serve = std::function<bool(StreamSocket)>;
 
   // `serve` is called on the thread for each client.
   StreamService(SocketAddress address, Serve serve) : address_(std::move(address)), serve_(std::move(serve)) {}
@@ -34,6 +35,7 @@ class StreamService {
 
  private:
   void accept();
+  void accept_after(std::chrono::milliseconds pause);
 
   const SocketAddress address_;
   const Serve serve_;
