@@ -57,7 +57,7 @@ std::size_t terminal_width() {
 }
 
 bool wants_color() {
-  const char* no = std::getenv("NO_COLOR");
+  const char* no = ::secure_getenv("NO_COLOR");
   return ::isatty(STDOUT_FILENO) != 0 && (no == nullptr || *no == '\0');
 }
 

@@ -51,7 +51,7 @@ class Latency {
   }
 
  private:
-  static constexpr std::size_t kPlaces = 26 * 4;
+  static constexpr std::size_t kPlaces = std::size_t{26} * 4;
 
   // Octave and the two digits behind the first one.
   static std::size_t place_of(std::uint64_t microseconds) {

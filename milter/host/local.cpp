@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio.hpp>
 #include <filesystem>
 
@@ -31,11 +32,15 @@ struct Person {
   std::vector<gid_t> groups;
 
   static std::optional<Person> named(const std::string& name) {
-    const passwd* entry = ::getpwnam(name.c_str());
-    if (entry == nullptr) return std::nullopt;
-    Person person{name, entry->pw_uid, std::vector<gid_t>(256)};
+    passwd entry{};
+    passwd* found = nullptr;
+    std::array<char, 16'384> texts{};
+    if (::getpwnam_r(name.c_str(), &entry, texts.data(), texts.size(), &found) != 0 || found == nullptr) {
+      return std::nullopt;
+    }
+    Person person{name, entry.pw_uid, std::vector<gid_t>(256)};
     int count = static_cast<int>(person.groups.size());
-    ::getgrouplist(name.c_str(), entry->pw_gid, person.groups.data(), &count);
+    ::getgrouplist(name.c_str(), entry.pw_gid, person.groups.data(), &count);
     person.groups.resize(static_cast<std::size_t>(std::max(count, 0)));
     return person;
   }

@@ -15,7 +15,7 @@ namespace {
 // As a daemon's environment often lacks them.
 std::string path_of(const std::string& name) {
   std::string folders = "/usr/sbin:/sbin:/usr/bin:/bin";
-  if (const char* path = std::getenv("PATH")) folders = std::string(path) + ':' + folders;
+  if (const char* path = ::secure_getenv("PATH")) folders = std::string(path) + ':' + folders;
   for (std::size_t at = 0; at <= folders.size();) {
     const std::size_t end = std::min(folders.find(':', at), folders.size());
     const std::string file = folders.substr(at, end - at) + '/' + name;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -107,7 +108,10 @@ class Control(unittest.TestCase):
                 self.assertEqual(send(client, "t@sender.test", "u@local.test")[:3], "250")
                 daemon.records(5)
                 counted = 'replygate_refusals_total{rule="quota",stage="rcpt",code="452",class="quota-exceeded"} 1'
-                self.assertTrue(counted in daemon.get("/metrics"))
+                metrics = daemon.get("/metrics").split("\r\n\r\n", 1)[1]
+                self.assertTrue(counted in metrics)
+                if shutil.which("promtool"):
+                    subprocess.run(["promtool", "check", "metrics"], input=metrics, text=True, check=True)
 
     def test_a_drain_turns_new_sessions_away_and_lets_open_ones_end(self):
         for name, start in mta_test.both(8893):

@@ -1,4 +1,7 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <pwd.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -8,6 +11,7 @@
 #include "milter/host/program.h"
 #include "milter/host/sendmail.h"
 #include "tests/support/folder.h"
+#include "tests/support/wire.h"
 #include "tests/support/world.h"
 
 namespace replygate {
@@ -183,6 +187,25 @@ TEST(PolicyNeeds, AreReadFromTheRules) {
             30);
   EXPECT_EQ(most_recipients(*policy_from("[[rule]]\nname = \"r\"\nwhen = { sender = \"a@b.example\" }\nreply = 550\n")),
             0);
+}
+
+// As the MTA's user sees it, where there is one.
+TEST(Sockets, ThatTheMtaCannotReachAreFound) {
+  if (::getpwnam("postfix") == nullptr || ::geteuid() != 0) GTEST_SKIP();
+  const test::Folder folder;
+  const auto says = [&](const std::string& path) {
+    return said(check_sockets(*policy_from(fmt::format("[milter]\nlisten = \"unix:{}\"\n", path))));
+  };
+  EXPECT_NE(says(folder.file("no/milter.sock")).find("may not enter it"), std::string::npos);  // mode 0700
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  EXPECT_NE(says(folder.file("no/milter.sock")).find("there is no such folder"), std::string::npos);
+  EXPECT_NE(says(folder.file("milter.sock")).find("is not there"), std::string::npos);
+  const int listening = test::listen_unix(folder.file("milter.sock"));
+  std::filesystem::permissions(folder.file("milter.sock"), std::filesystem::perms(0660));
+  EXPECT_NE(says(folder.file("milter.sock")).find("may not open it"), std::string::npos);
+  std::filesystem::permissions(folder.file("milter.sock"), std::filesystem::perms(0666));
+  EXPECT_EQ(says(folder.file("milter.sock")), "");
+  ::close(listening);
 }
 
 TEST(Store, ThatCannotBeReachedIsFound) {
