@@ -8,6 +8,7 @@
 #include <boost/asio.hpp>
 #include <boost/json.hpp>
 #include <deque>
+#include <future>
 #include <set>
 
 #include "milter/exit_status.h"
@@ -116,11 +117,12 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
     const json::object& request = value.as_object();
     if (text_at(request, "command") == "tail") return watch(request);
     asio::post(server_.workers_, [self = shared_from_this(), request] {
-      answer_request(self->server_.desk_, request, [self](ControlAnswer answer) {
-        asio::post(self->server_.service_.io(), [self, line = answer.line()]() mutable {
-          self->send(std::move(line));
-          self->read();
-        });
+      // Waiting here keeps the server from ending before a store has answered.
+      std::promise<ControlAnswer> answer;
+      answer_request(self->server_.desk_, request, [&](ControlAnswer a) { answer.set_value(std::move(a)); });
+      asio::post(self->server_.service_.io(), [self, line = answer.get_future().get().line()]() mutable {
+        self->send(std::move(line));
+        self->read();
       });
     });
   }

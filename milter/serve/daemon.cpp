@@ -153,6 +153,7 @@ tl::expected<void, std::string> Daemon::open_services() {
 }
 
 void Daemon::start() {
+  keeper_.tell([this] { tell_state(); });
   if (notifier_) notifier_->start();
   if (delegation_) delegation_->start();
   keeper_.start();
@@ -175,7 +176,6 @@ void Daemon::reload() {
                   outcome.id));
   if (!outcome.waiting.empty())
     say(fmt::format("changed, and taken at the next start: {}", fmt::join(outcome.waiting, ", ")));
-  tell_state();
 }
 
 void Daemon::wait_for_stop(const sigset_t& signals) {

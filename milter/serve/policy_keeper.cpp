@@ -98,6 +98,12 @@ void PolicyKeeper::take(std::shared_ptr<const Policy> policy) {
 
 PolicyKeeper::Outcome PolicyKeeper::reload() {
   const std::lock_guard changing(changing_);
+  Outcome outcome = reload_now();
+  changed_();
+  return outcome;
+}
+
+PolicyKeeper::Outcome PolicyKeeper::reload_now() {
   Candidate candidate = read();
   if (candidate.policy == nullptr) {
     const std::lock_guard lock(mutex_);
@@ -131,6 +137,7 @@ tl::expected<void, std::string> PolicyKeeper::raise(Raise raise) {
   if (auto written = write_raises(folder_, raises); !written) return written;
   raises_ = std::move(raises);
   current_->set(current_->get()->with(raises_));
+  changed_();
   return {};
 }
 
@@ -141,6 +148,7 @@ void PolicyKeeper::look_at_lists() {
   if (policy == nullptr) return;
   take(std::move(policy));
   say(fmt::format("a list has changed; policy {}", current_->get()->id()));
+  changed_();
 }
 
 void PolicyKeeper::start() {

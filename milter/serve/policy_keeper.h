@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -44,6 +45,9 @@ class PolicyKeeper {
   tl::expected<std::shared_ptr<const Policy>, int> load_first();
   CurrentPolicy& current() { return *current_; }  // after load_first()
 
+  // `changed` is called behind each change of what state() says, on the thread that changes it. Before start().
+  void tell(std::function<void()> changed) { changed_ = std::move(changed); }
+
   // Looks at lists every second from now on, on a thread of its own.
   void start();
   void stop();
@@ -67,11 +71,13 @@ class PolicyKeeper {
 
   Candidate read() const;
   void take(std::shared_ptr<const Policy> policy);
+  Outcome reload_now();
   void look_at_lists();
 
   const std::string file_;
   const std::string folder_;
   const Clock& clock_;
+  std::function<void()> changed_ = [] {};
   std::unique_ptr<CurrentPolicy> current_;
   std::shared_ptr<const Policy> first_;  // whose settings the daemon was set up with
 

@@ -89,6 +89,7 @@ check "the last good one serves, and status says so" says 'the last good one' re
 check "counters outlived the restart" says 'three-an-hour' replygate quota show carol@example.net
 cp /root/good.toml $policy
 check "reload of the mended policy" systemctl reload replygate
+check "systemd knows of the mended policy" says '^policy [0-9a-f]+ with' systemctl show -P StatusText replygate
 check "status is fine" says '^state +fine' replygate status
 
 # A restart loses no connection.

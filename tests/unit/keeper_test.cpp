@@ -37,6 +37,8 @@ TEST(PolicyKeeper, AReloadExchangesThePolicyForNewSessions) {
 TEST(PolicyKeeper, APolicyInErrorChangesNothingAndSaysWhy) {
   Office office(kPolicy);
   const std::string id = office.keeper.current().get()->id();
+  int told = 0;
+  office.keeper.tell([&] { ++told; });
   office.write_policy("[[rule]]\nname = \"r\"\nrepyl = 554\n");
   const PolicyKeeper::Outcome outcome = office.keeper.reload();
   EXPECT_FALSE(outcome.taken);
@@ -47,6 +49,7 @@ TEST(PolicyKeeper, APolicyInErrorChangesNothingAndSaysWhy) {
   office.write_policy(kPolicy);
   EXPECT_TRUE(office.keeper.reload().taken);
   EXPECT_EQ(office.keeper.state().trouble, "");
+  EXPECT_EQ(told, 2);
 }
 
 TEST(PolicyKeeper, APolicyWhoseTestsFailIsNotTaken) {
