@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstring>
+#include <system_error>
 
 #include "policy/mail/text.h"
 
@@ -46,7 +47,7 @@ tl::expected<void, std::string> HistorySegment::execute(const char* sql) {
 tl::expected<std::unique_ptr<HistorySegment>, std::string> HistorySegment::open(const std::string& path) {
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (file < 0) return tl::unexpected(fmt::format("{}: {}", path, std::strerror(errno)));
+  if (file < 0) return tl::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
   ::close(file);
   sqlite3* raw = nullptr;
   const int status = sqlite3_open_v2(path.c_str(), &raw, kFlags, nullptr);

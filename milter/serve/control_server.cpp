@@ -139,8 +139,8 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
     send(ControlAnswer{.result = {{"watching", true}}}.line());
     watch_ = server_.desk_.tail.watch(
         std::move(filter), [weak = weak_from_this(), &io = server_.service_.io()](const std::string& record) {
-          asio::post(io, [weak, record]() mutable {
-            if (const auto self = weak.lock()) self->pass_on(std::move(record));
+          asio::post(io, [weak, line = std::string(record)]() mutable {
+            if (const auto self = weak.lock()) self->pass_on(std::move(line));
           });
         });
     await_end();

@@ -83,7 +83,7 @@ bool Notifier::admit(Event event, const std::string& key, Clock::time_point now)
   return true;
 }
 
-void Notifier::tell(Event event, const std::string& key, std::string subject, std::string text) {
+void Notifier::tell(Event event, const std::string& key, const std::string& subject, std::string text) {
   if (!wants(event)) return;
   {
     const std::lock_guard lock(mutex_);

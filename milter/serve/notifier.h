@@ -45,7 +45,7 @@ class Notifier final : public RecordListener {
 
  private:
   void hear(const Record& record, const Verdict& verdict);
-  void tell(NotifySettings::Event event, const std::string& key, std::string subject, std::string text);
+  void tell(NotifySettings::Event event, const std::string& key, const std::string& subject, std::string text);
   bool wants(NotifySettings::Event event) const;
   void run();
   void carry(const Note& note);
