@@ -12,7 +12,7 @@
 #include <boost/asio.hpp>
 #include <filesystem>
 
-#include "milter/door/listening.h"
+#include "milter/async_connect.h"
 #include "milter/json_members.h"
 #include "milter/serve/control_client.h"
 #include "policy/load/socket.h"
@@ -96,18 +96,7 @@ bool connects(const SocketAddress& server, std::string& why) {
   asio::io_context io;
   StreamSocket socket(io);
   boost::system::error_code result = asio::error::timed_out;
-  asio::ip::tcp::resolver resolver(io);
-  const auto done = [&](boost::system::error_code error) { result = error; };
-  if (server.family == SocketAddress::Family::unix_path) {
-    socket.async_connect(endpoint_of(server), done);
-  } else {
-    resolver.async_resolve(server.host, std::to_string(server.port),
-                           [&](boost::system::error_code error, const auto& found) {
-                             if (error) return done(error);
-                             const asio::ip::tcp::endpoint first = found.begin()->endpoint();
-                             socket.async_connect(StreamEndpoint(first.data(), first.size()), done);
-                           });
-  }
+  async_connect(socket, server, [&](boost::system::error_code error) { result = error; });
   io.run_for(kPatience);
   why = result.message();
   return !result;

@@ -14,8 +14,9 @@
 #include <boost/beast/ssl.hpp>
 #include <boost/json.hpp>
 #include <ctime>
+#include <mutex>
 
-#include "milter/door/listening.h"
+#include "milter/async_connect.h"
 #include "policy/load/socket.h"
 
 namespace replygate {
@@ -26,21 +27,28 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using Error = boost::system::error_code;
 
-constexpr std::chrono::seconds kPatience{10};
-
 std::string host_name() {
   std::array<char, 256> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data() : "localhost";
 }
 
-// Runs asynchronous steps one after the other, with one deadline for all.
+// Runs asynchronous steps one after the other, with one deadline for all. What a step has left undone when it fails is
+// given up with its context, so that it never comes to its end later.
 class Steps {
  public:
-  asio::io_context& io() { return io_; }
-  void begin() { deadline_ = std::chrono::steady_clock::now() + kPatience; }
+  explicit Steps(std::chrono::milliseconds patience) : patience_(patience) {}
+
+  // The context of the steps that follow; those before must be over, their sockets gone.
+  asio::io_context& begin() {
+    const std::lock_guard lock(mutex_);
+    deadline_ = std::chrono::steady_clock::now() + patience_;
+    io_ = std::make_unique<asio::io_context>(1);
+    return *io_;
+  }
   void stop() {
+    const std::lock_guard lock(mutex_);
     stopped_ = true;
-    io_.stop();
+    if (io_ != nullptr) io_->stop();
   }
 
   // `step` takes the handler of one operation. Throws what went wrong.
@@ -48,41 +56,30 @@ class Steps {
   void run(std::string_view doing, Step step) {
     Error result = asio::error::timed_out;
     step([&result](Error error, auto&&...) { result = error; });
-    io_.restart();
-    if (!stopped_) io_.run_until(deadline_);
+    io_->restart();
+    if (!stopped_) io_->run_until(deadline_);
     if (result) throw std::runtime_error(fmt::format("{}: {}", doing, result.message()));
   }
 
  private:
-  asio::io_context io_{1};
+  const std::chrono::milliseconds patience_;
+  std::mutex mutex_;
+  std::unique_ptr<asio::io_context> io_;  // exchanged under mutex_, by the thread that runs it
   std::atomic<bool> stopped_{false};
   std::chrono::steady_clock::time_point deadline_;
 };
 
-// Names are looked up, too.
-template <typename Handler>
-void connect(asio::io_context& io, StreamSocket& socket, const SocketAddress& server, Handler handler) {
-  if (server.family == SocketAddress::Family::unix_path) {
-    return socket.async_connect(endpoint_of(server), handler);
-  }
-  auto resolver = std::make_shared<asio::ip::tcp::resolver>(io);
-  resolver->async_resolve(server.host, std::to_string(server.port),
-                          [&socket, resolver, handler](Error error, const auto& found) mutable {
-                            if (error) return handler(error);
-                            const asio::ip::tcp::endpoint first = found.begin()->endpoint();
-                            socket.async_connect(StreamEndpoint(first.data(), first.size()), handler);
-                          });
-}
-
 class Mail final : public NoteCarrier {
  public:
-  explicit Mail(const NotifySettings& settings)
-      : to_(settings.to), from_(settings.from), server_(SocketAddress::parse_server(settings.smtp).value()) {}
+  Mail(const NotifySettings& settings, std::chrono::milliseconds patience)
+      : steps_(patience),
+        to_(settings.to),
+        from_(settings.from),
+        server_(SocketAddress::parse_server(settings.smtp).value()) {}
 
   tl::expected<void, std::string> carry(const Note& note) override try {
-    StreamSocket socket(steps_.io());
-    steps_.begin();
-    steps_.run("connecting", [&](auto done) { connect(steps_.io(), socket, server_, done); });
+    StreamSocket socket(steps_.begin());
+    steps_.run("connecting", [&](auto done) { async_connect(socket, server_, done); });
     in_.clear();
     expect(socket, "", 220);
     expect(socket, fmt::format("EHLO {}\r\n", host_name()), 250);
@@ -136,10 +133,10 @@ class Mail final : public NoteCarrier {
     return text + ".\r\n";
   }
 
+  Steps steps_;
   const std::vector<std::string> to_;
   const std::string from_;
   const SocketAddress server_;
-  Steps steps_;
   std::string in_;
 };
 
@@ -166,7 +163,7 @@ struct Url {
 
 class Webhook final : public NoteCarrier {
  public:
-  explicit Webhook(const std::string& url) : url_(url) {
+  Webhook(const std::string& url, std::chrono::milliseconds patience) : steps_(patience), url_(url) {
     tls_.set_default_verify_paths();
     tls_.set_verify_mode(asio::ssl::verify_peer);
   }
@@ -179,16 +176,16 @@ class Webhook final : public NoteCarrier {
     request.body() = boost::json::serialize(boost::json::object{
         {"event", note.event}, {"host", host_name()}, {"subject", note.subject}, {"text", note.text}});
     request.prepare_payload();
-    steps_.begin();
+    asio::io_context& io = steps_.begin();
     asio::ip::tcp::resolver::results_type found;
-    asio::ip::tcp::resolver resolver(steps_.io());
+    asio::ip::tcp::resolver resolver(io);
     steps_.run("looking up", [&](auto done) {
       resolver.async_resolve(url_.host, url_.port, [&found, done](Error e, auto results) mutable {
         found = results;
         done(e);
       });
     });
-    asio::ssl::stream<asio::ip::tcp::socket> stream(steps_.io(), tls_);
+    asio::ssl::stream<asio::ip::tcp::socket> stream(io, tls_);
     steps_.run("connecting", [&](auto done) { asio::async_connect(stream.next_layer(), found, done); });
     if (!url_.tls) {
       post(stream.next_layer(), request);
@@ -217,19 +214,20 @@ class Webhook final : public NoteCarrier {
     if (status < 200 || status > 299) throw std::runtime_error(fmt::format("was answered {}", status));
   }
 
+  Steps steps_;
   Url url_;
   asio::ssl::context tls_{asio::ssl::context::tls_client};
-  Steps steps_;
 };
 
 }  // namespace
 
-std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings) {
+std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings,
+                                                        std::chrono::milliseconds patience) {
   std::vector<std::unique_ptr<NoteCarrier>> carriers;
   if (!settings.to.empty()) {
-    carriers.push_back(std::make_unique<Mail>(settings));
+    carriers.push_back(std::make_unique<Mail>(settings, patience));
   }
-  if (!settings.webhook.empty()) carriers.push_back(std::make_unique<Webhook>(settings.webhook));
+  if (!settings.webhook.empty()) carriers.push_back(std::make_unique<Webhook>(settings.webhook, patience));
   return carriers;
 }
 

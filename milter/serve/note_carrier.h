@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <tl/expected.hpp>
@@ -16,7 +17,7 @@ struct Note {
   std::string text;     // lines of it
 };
 
-// Brings notes to people. carry() takes ten seconds at most; stop(), from any thread, ends it at once. One thread.
+// Brings notes to people. carry() takes its patience at most; stop(), from any thread, ends it at once. One thread.
 class NoteCarrier {
  public:
   NoteCarrier() = default;
@@ -29,6 +30,7 @@ class NoteCarrier {
 };
 
 // By mail and to a web server, as [notify] says; its sender is given.
-std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings);
+std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings,
+                                                        std::chrono::milliseconds patience = std::chrono::seconds(10));
 
 }  // namespace replygate

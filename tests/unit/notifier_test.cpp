@@ -148,6 +148,25 @@ TEST(NoteCarrier, PostsJson) {
   EXPECT_NE(heard.find("\"text\":\"a \\\"text\\\"\\n\"}"), std::string::npos) << heard;
 }
 
+// What was left undone must not come to its end in the next attempt.
+TEST(NoteCarrier, GivesASilentServerUpAndTriesAgain) {
+  boost::asio::io_context io;
+  const boost::asio::ip::tcp::acceptor silent(io, {boost::asio::ip::make_address("127.0.0.1"), 0});
+  const std::string port = std::to_string(silent.local_endpoint().port());
+  const auto carriers = note_carriers(NotifySettings{.to = {"admin@example.org"},
+                                                     .from = "replygate@example.org",
+                                                     .smtp = "inet:" + port + "@127.0.0.1",
+                                                     .webhook = "http://127.0.0.1:" + port + "/"},
+                                      std::chrono::milliseconds(20));
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    for (const auto& carrier : carriers) {
+      const auto carried = carrier->carry({"warning", "subject", "text\n"});
+      ASSERT_FALSE(carried);
+      EXPECT_NE(carried.error().find("reading: "), std::string::npos) << carried.error();
+    }
+  }
+}
+
 TEST(NoteCarrier, SaysWhomItCouldNotReach) {
   const auto carriers = note_carriers(NotifySettings{.webhook = "http://127.0.0.1:1/"});
   const auto carried = carriers.at(0)->carry({"warning", "subject", "text"});
