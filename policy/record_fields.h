@@ -55,6 +55,10 @@ class JsonWriter final : public FieldWriter {
 // Octets of a printable text that are kept.
 constexpr std::size_t kLongestText = 1000;
 
+// `text` as it stands in a JSON string, before JSON escapes it: octets that are no UTF-8 are written \xNN; of a long
+// one the beginning is kept.
+std::string safe_text(std::string_view text);
+
 // `text` as a JSON string: octets that are no UTF-8 are written \xNN; of a long one the beginning is kept.
 void append_json_text(std::string& out, std::string_view text);
 

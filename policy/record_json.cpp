@@ -23,7 +23,7 @@ bool plain(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });
 }
 
-std::string safe_text(std::string_view text) {
+std::string cut_and_escaped(std::string_view text) {
   std::string result;
   const char* at = text.data();
   const char* const end = at + text.size();
@@ -45,12 +45,14 @@ std::string safe_text(std::string_view text) {
 
 }  // namespace
 
+std::string safe_text(std::string_view text) { return plain(text) ? std::string(text) : cut_and_escaped(text); }
+
 void append_quoted(std::string& out, std::string_view text) {
   out += boost::json::serialize(boost::json::string(text));
 }
 
 void append_json_text(std::string& out, std::string_view text) {
-  if (!plain(text)) return append_quoted(out, safe_text(text));
+  if (!plain(text)) return append_quoted(out, cut_and_escaped(text));
   out += '"';
   out += text;
   out += '"';

@@ -29,17 +29,16 @@ tl::expected<std::unique_ptr<ControlClient>, std::string> ControlClient::connect
 }
 
 tl::expected<std::string, std::string> ControlClient::line() {
-  Error result = asio::error::timed_out;
-  std::size_t size = 0;
-  asio::async_read_until(socket_, asio::dynamic_buffer(in_), '\n', [&](Error error, std::size_t n) {
-    result = error;
-    size = n;
+  heard_ = asio::error::timed_out;
+  asio::async_read_until(socket_, asio::dynamic_buffer(in_), '\n', [this](Error error, std::size_t size) {
+    heard_ = error;
+    size_ = size;
   });
   io_.restart();
   io_.run_for(kPatience);
-  if (result) return tl::unexpected(fmt::format("the daemon did not answer: {}", result.message()));
-  std::string text = in_.substr(0, size);
-  in_.erase(0, size);
+  if (heard_) return tl::unexpected(fmt::format("the daemon did not answer: {}", heard_.message()));
+  std::string text = in_.substr(0, size_);
+  in_.erase(0, size_);
   return text;
 }
 

@@ -28,6 +28,9 @@ class ControlClient {
   boost::asio::io_context io_{1};
   boost::asio::local::stream_protocol::socket socket_;
   std::string in_;
+  // Of the line that is waited for.
+  boost::system::error_code heard_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace replygate

@@ -1,7 +1,5 @@
 #include "milter/serve/control_commands.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/json.hpp>
 
@@ -9,9 +7,7 @@
 #include "milter/json_members.h"
 #include "milter/log/say.h"
 #include "milter/serve/control_quota.h"
-#include "milter/serve/notifier.h"
 #include "milter/serve/report_status.h"
-#include "policy/record_fields.h"
 
 namespace replygate {
 namespace {

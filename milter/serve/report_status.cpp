@@ -81,11 +81,7 @@ json::object waits_of(const Desk& desk) {
 
 }  // namespace
 
-json::string json_text(std::string_view octets) {
-  std::string text;
-  detail::append_json_text(text, octets);
-  return json::parse(text).as_string();
-}
+json::string json_text(std::string_view octets) { return json::string(detail::safe_text(octets)); }
 
 std::string trouble_of(const Desk& desk) {
   const PolicyKeeper::State policy = desk.keeper.state();
