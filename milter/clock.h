@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "policy/time.h"
+#include "policy/base/time.h"
 
 namespace replygate {
 

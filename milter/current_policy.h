@@ -4,7 +4,7 @@
 #include <mutex>
 #include <utility>
 
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 

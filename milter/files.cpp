@@ -13,39 +13,28 @@
 #include <system_error>
 #include <vector>
 
+#include "milter/descriptor.h"
 #include "milter/lookup/database_keys.h"
 
 namespace replygate {
 namespace {
 
-constexpr std::size_t kMostOctets = std::size_t{64} << 20;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-// One a line, sorted. Patterns are for the name of a file, not for folders.
-std::string matching_paths(const std::string& pattern) {
+// One a line, sorted. Patterns are for the name of a file, not for folders. A folder that is not there has none.
+std::optional<std::string> matching_paths(const std::string& pattern, std::string& why) {
   const std::filesystem::path path(pattern);
   const std::string name = path.filename().string();
-  std::error_code ignored;
+  std::error_code error;
   std::vector<std::string> found;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(path.has_parent_path() ? path.parent_path() : ".", ignored)) {
-    const std::string candidate = entry.path().filename().string();
+  std::filesystem::directory_iterator entry(path.has_parent_path() ? path.parent_path() : ".", error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::string candidate = entry->path().filename().string();
     if (::fnmatch(name.c_str(), candidate.c_str(), FNM_PERIOD) == 0) {
       found.push_back((path.parent_path() / candidate).string());
     }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    why = error.message();
+    return std::nullopt;
   }
   std::ranges::sort(found);
   return fmt::format("{}{}", fmt::join(found, "\n"), found.empty() ? "" : "\n");
@@ -63,15 +52,45 @@ bool write_whole(const std::string& path, std::string_view text) {
     if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
   }
   good = good && ::fsync(file) == 0;
+  const int error = errno;
   ::close(file);
+  errno = error;
   return good;
+}
+
+// Owner before mode: chown clears some bits of it.
+bool take_rights(const std::string& path, const std::string& like) {
+  struct stat s{};
+  if (like.empty()) return true;
+  return ::stat(like.c_str(), &s) == 0 && ::chown(path.c_str(), s.st_uid, s.st_gid) == 0 &&
+         ::chmod(path.c_str(), s.st_mode & 07777U) == 0;
+}
+
+// A new name outlives a power cut once its folder is on disk. File systems that cannot do that for a folder say EINVAL.
+bool sync_folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const Descriptor descriptor(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return descriptor.get() >= 0 && (::fsync(descriptor.get()) == 0 || errno == EINVAL);
 }
 
 }  // namespace
 
-std::optional<std::string> read_file(const std::string& path, std::string& why) {
+Presence look_for(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) == 0) return Presence::present;
+  return errno == ENOENT || errno == ENOTDIR ? Presence::absent : Presence::unknown;
+}
+
+std::string stamp_of_file(const std::string& path) {
+  struct stat s{};
+  if (::stat(path.c_str(), &s) != 0) return "absent";
+  return fmt::format("{}:{}:{}:{}.{}:{}.{}", s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec,
+                     s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
+}
+
+std::optional<std::string> read_file(const std::string& path, std::string& why, std::size_t most) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat status {};
+  struct stat status{};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
     why = last_error();
     return std::nullopt;
@@ -91,8 +110,8 @@ std::optional<std::string> read_file(const std::string& path, std::string& why) 
       return std::nullopt;
     }
     text.append(chunk, 0, static_cast<std::size_t>(count));
-    if (text.size() > kMostOctets) {
-      why = "larger than 64 MiB";
+    if (text.size() > most) {
+      why = fmt::format("larger than {} MiB", most >> 20U);
       return std::nullopt;
     }
   }
@@ -101,7 +120,7 @@ std::optional<std::string> read_file(const std::string& path, std::string& why) 
 std::optional<std::string> read_source(const DataSource& source, std::string& why) {
   switch (source.kind) {
     case DataSource::Kind::file: return read_file(source.path, why);
-    case DataSource::Kind::glob: return matching_paths(source.path);
+    case DataSource::Kind::glob: return matching_paths(source.path, why);
     case DataSource::Kind::sqlite: return sqlite_rows(source, why);
     case DataSource::Kind::cdb: return cdb_keys(source, why);
     case DataSource::Kind::lmdb: return lmdb_keys(source, why);
@@ -111,9 +130,12 @@ std::optional<std::string> read_source(const DataSource& source, std::string& wh
 
 Loaded load_policy_file(const std::string& path) { return load_policy(path, read_source); }
 
-tl::expected<void, std::string> replace_file(const std::string& path, std::string_view text) {
+tl::expected<void, std::string> replace_file(const std::string& path, std::string_view text, const std::string& like) {
   const std::string beside = path + ".new";
-  if (write_whole(beside, text) && ::rename(beside.c_str(), path.c_str()) == 0) return {};
+  if (write_whole(beside, text) && take_rights(beside, like) && ::rename(beside.c_str(), path.c_str()) == 0) {
+    if (sync_folder_of(path)) return {};
+    return tl::unexpected(fmt::format("{}: its folder cannot be brought to disk: {}", path, last_error()));
+  }
   std::string why = fmt::format("{}: {}", path, std::generic_category().message(errno));
   ::unlink(beside.c_str());
   return tl::unexpected(std::move(why));

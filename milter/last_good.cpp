@@ -5,8 +5,11 @@
 #include <boost/json.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 
 #include "milter/files.h"
+#include "milter/log/say.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -35,17 +38,24 @@ std::optional<std::string> from_hex(std::string_view text) {
   return octets;
 }
 
+// Replygate's own: as large as the lists were, twice over.
 std::optional<PolicyTexts> read_texts(const std::string& folder, const std::string& path) {
   std::string why;
-  const auto text = read_file(file_in(folder), why);
+  const auto text = read_file(file_in(folder), why, std::numeric_limits<std::size_t>::max());
+  if (!text && look_for(file_in(folder)) != Presence::absent) {
+    say(fmt::format("{}: {}; the last good policy is not known", file_in(folder), why));
+  }
   if (!text) return std::nullopt;
-  json::error_code error;
+  boost::system::error_code error;
   const json::value root = json::parse(*text, error);
   const json::object* kept = error ? nullptr : root.if_object();
   const json::value* policy = kept == nullptr ? nullptr : kept->if_contains("policy");
   const json::value* sources = kept == nullptr ? nullptr : kept->if_contains("sources");
-  if (policy == nullptr || !policy->is_string() || policy->as_string() != path) return std::nullopt;
-  if (sources == nullptr || !sources->is_object()) return std::nullopt;
+  if (policy == nullptr || !policy->is_string() || sources == nullptr || !sources->is_object()) {
+    say(fmt::format("{}: damaged; the last good policy is not known", file_in(folder)));
+    return std::nullopt;
+  }
+  if (policy->as_string() != path) return std::nullopt;  // another one's
   PolicyTexts texts;
   for (const auto& [name, value] : sources->as_object()) {
     auto octets = value.is_string() ? from_hex(value.as_string()) : std::nullopt;
@@ -55,6 +65,26 @@ std::optional<PolicyTexts> read_texts(const std::string& folder, const std::stri
   return texts;
 }
 
+// The value of `path` in [store], were the rest of the text wrong as can be; "" where there is none.
+std::string store_path_in(std::string_view policy) {
+  bool in_store = false;
+  for (const std::string& given : lines_of(policy)) {
+    const std::string_view line = trim(given);
+    if (line.starts_with('[')) in_store = line.starts_with("[store]");
+    if (!in_store || !line.starts_with("path")) continue;
+    const std::string_view value = trim(trim(line.substr(4)).starts_with('=') ? trim(line.substr(4)).substr(1) : "");
+    const std::size_t end = value.empty() ? std::string_view::npos : value.find(value.front(), 1);
+    if (end != std::string_view::npos && (value.front() == '"' || value.front() == '\''))
+      return std::string(value.substr(1, end - 1));
+  }
+  return "";
+}
+
+std::string folder_beside_file(const std::string& path, const std::string& otherwise) {
+  const bool elsewhere = path.starts_with('/') && path != StoreSettings().path;
+  return elsewhere ? std::filesystem::path(path).parent_path().string() : otherwise;
+}
+
 }  // namespace
 
 std::string state_folder() {
@@ -62,9 +92,17 @@ std::string state_folder() {
   return folder == nullptr ? "/var/lib/replygate" : folder;
 }
 
+std::string folder_beside(const StoreSettings& store, const std::string& otherwise) {
+  return store.backend == StoreSettings::Backend::sqlite ? folder_beside_file(store.path, otherwise) : otherwise;
+}
+
+std::string folder_beside(std::string_view policy_in_error, const std::string& otherwise) {
+  return folder_beside_file(store_path_in(policy_in_error), otherwise);
+}
+
 tl::expected<void, std::string> keep_last_good(const std::string& folder, const std::string& path,
                                                const PolicyTexts& texts) {
-  if (!std::filesystem::is_directory(folder)) return {};
+  if (look_for(folder) == Presence::absent) return {};
   json::object sources;
   for (const auto& [name, text] : texts) sources[name] = to_hex(text);
   const std::string whole = json::serialize(json::object{{"policy", path}, {"sources", std::move(sources)}});

@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -223,10 +225,11 @@ void add_host(CLI::App& app, Action& action) {
   setup->add_option("mta", s->mta, "postfix or sendmail")->required()->check(CLI::IsMember({"postfix", "sendmail"}));
   setup->add_option("-c,--config", s->file, "the policy")->capture_default_str();
   setup->add_option("--folder", s->folder, "of main.cf or sendmail.mc, if it is not the standard one");
-  setup->add_flag("--apply", s->apply, "make the change");
+  setup->add_flag("--apply", s->apply, "make the change; the old file is kept as *.before-replygate");
+  setup->add_flag("--remove", s->remove, "have the MTA ask replygate no more, before the package is removed");
   setup->footer(
       "Exits with 1 where there is something to change.\n\nExamples:\n  replygate setup postfix\n"
-      "  replygate setup postfix --apply");
+      "  replygate setup postfix --apply\n  replygate setup postfix --remove --apply");
   setup->callback([s, &action] { action = [s] { return setup_command(*s); }; });
 }
 
@@ -254,9 +257,19 @@ int run(int argc, char** argv) {
   return action();
 }
 
+// A closed stdout or stderr is not to become a file of ours.
+void open_standard_streams() {
+  int descriptor = 0;
+  do {
+    descriptor = ::open("/dev/null", O_RDWR);
+  } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+  if (descriptor >= 0) ::close(descriptor);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

@@ -111,6 +111,20 @@ class Cli(unittest.TestCase):
                 self.assertEqual(said["listed_at"], {"command": command, "listed": True})
                 self.assertIn(command, said["commands"])
 
+    def test_explain_knows_what_rfc_5321_lists(self):
+        # Section 4.3.2, of which the lists leave a good deal out.
+        for command, codes in {
+            "MAIL": "451 452 455 503 550 552 553 555", "RCPT": "450 451 452 455 503 550 551 552 553 555",
+            "DATA": "450 451 452 503 550 552 554", "message": "450 451 452 550 552 554", "EHLO": "502 504 550",
+            "connect": "554", "VRFY": "502 504 550 551 553", "EXPN": "500 502 504 550", "RSET": "421 500 501",
+        }.items():
+            for code in codes.split():
+                said = json.loads(run("explain", code, "--at", command, "--json").stdout)
+                self.assertEqual(said["listed_at"], {"command": command, "listed": True}, code)
+        for command in ("DATA", "message", "MAIL"):
+            self.assertIn("listed by RFC 5321", run("explain", "550", "--at", command).stdout)
+        self.assertIn("customary", run("explain", "450", "--at", "MAIL").stdout)
+
     def test_explain(self):
         self.assertIn("too many recipients", run("explain", "453").stdout)
         self.assertIn("not listed", run("explain", "354", "--at", "RCPT").stdout)
@@ -159,6 +173,33 @@ class Cli(unittest.TestCase):
             self.assertEqual(check(warned).returncode, 0)
             self.assertEqual(check(warned, "--strict").returncode, 78)
             self.assertIn("2. s", check(warned, "--show").stdout)
+
+    def test_notes_are_no_warnings(self):
+        text = CLOSED + '[[rule]]\nname = "s"\nwhen = { recipients = "> 50" }\nreply = "too-many-recipients"\n'
+        said = run("check", "--strict", self.policy(text))
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn("note[RG1315]", said.stderr)
+        self.assertIn("0 warnings", said.stdout)
+        said = json.loads(run("check", "--json", self.policy(text)).stdout)
+        self.assertEqual(said[0]["level"], "note")
+
+    def test_try_reads_how_full_mailboxes_are(self):
+        file = self.policy('version = 1\n[mailbox]\nfile = "%s"\n[site]\nlocal_domains = ["x.example"]\nrelay = "mta"\n'
+                           '[[rule]]\nname = "full"\nwhen = { mailbox_used = ">= 100%%" }\nreply = "mailbox-full"\n')
+        quotas = pathlib.Path(file).with_name("quotas")
+        quotas.write_text("\ufefffull@x.example 5 MB 5MB\nfull@x.example 5MB 5MB\n")
+        text = pathlib.Path(file).read_text() % quotas
+        pathlib.Path(file).write_text(text)
+        def code(to, *more):
+            return json.loads(run("try", file, "--client", "192.0.2.1", "--from", "a@b.example", "--to", to, "--json",
+                                  *more).stdout)["answers"][0]["code"]
+        self.assertEqual(code("full@x.example"), 452)
+        self.assertEqual(code("alias@x.example"), 250)
+        self.assertEqual(code("full@other.example"), 250)
+        self.assertEqual(code("full@x.example", "--mailbox-used", "5%"), 250)
+        quotas.unlink()
+        self.assertEqual(run("try", file, "--client", "192.0.2.1", "--from", "a@b.example", "--to", "a@x.example").returncode,
+                         64)
 
     def policy(self, text):
         folder = tempfile.TemporaryDirectory()

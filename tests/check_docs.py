@@ -9,7 +9,7 @@ import tempfile
 binary, root = sys.argv[1], pathlib.Path(sys.argv[2])
 files = [root / "conf/replygate.toml", *sorted(root.glob("conf/examples/*.toml"))]
 policies = {}
-for page in (root / "conf/POLICY.md", root / "README.md"):
+for page in (root / "conf/POLICY.md", root / "conf/OPERATIONS.md", root / "README.md"):
     for number, block in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(), re.S)):
         if block.lstrip().startswith("[rule.override]"):
             block = '[[rule]]\nname = "r"\nper = "user"\nlimit = "1 messages / 1h"\nreply = 452\n' + block

@@ -45,7 +45,7 @@ def check_policy_keys():
         for key in re.findall(r'"(\w+)"', body):
             if f"`{key}`" not in documented and f"[{key}]" not in documented:
                 problems.append(f"conf/POLICY.md: no word of {section}.{key}")
-    for fact in re.findall(r'FactInfo\{Fact::\w+, "(\w+)"', text("policy/facts.cpp")):
+    for fact in re.findall(r'FactInfo\{Fact::\w+, "(\w+)"', text("policy/rules/facts.cpp")):
         if f"| `{fact}`" not in documented:
             problems.append(f"conf/POLICY.md: no row for the fact {fact}")
     for slug in re.findall(r'Classification\{"([\w-]+)"', text("policy/catalogue/classes.cpp")):
@@ -55,7 +55,7 @@ def check_policy_keys():
 
 def check_record_keys():
     documented = text("conf/LOG.md")
-    code = text("policy/record_fields.cpp") + text("policy/record_json.cpp")
+    code = text("policy/decide/record_fields.cpp") + text("policy/decide/record_json.cpp")
     keys = set(re.findall(r'fields\.(?:text|number|flag|open|open_list)\("(\w+)"', code))
     for key in sorted(keys):
         if f"`{key}`" not in documented:
@@ -97,6 +97,60 @@ def check_layers():
                 problems.append(f"{path.relative_to(root)}:{number}: a reply code outside the catalogue")
 
 
+ROOMS = ("base", "mail", "catalogue", "count", "rules", "decide", "proof", "scenario", "load")
+
+
+def check_rooms():
+    """Folders of policy/ include those above them in policy/README.md alone, as ROOMS has them."""
+    told = re.findall(r"^\| `(\w+)` \|", text("policy/README.md"), re.M)
+    if tuple(told) != ROOMS:
+        problems.append("policy/README.md: its rooms are not those of tests/tidy.py")
+    for path in sources("policy"):
+        room = path.parent.name
+        if room not in ROOMS:
+            problems.append(f"{path.relative_to(root)}: in none of the rooms of policy/README.md")
+            continue
+        for other in re.findall(r'#include "policy/(\w+)/', path.read_text(encoding="utf-8")):
+            if other not in ROOMS[: ROOMS.index(room) + 1]:
+                problems.append(f"{path.relative_to(root)}: {room} must not know {other}")
+
+
+def members(path, enumeration):
+    body = re.search(rf"enum class {enumeration}\b[^{{]*\{{(.*?)\}};", text(path), re.S).group(1)
+    return re.findall(r"^\s*(\w+)\s*(?:=[^,]*)?,", re.sub(r"//.*", "", body), re.M)
+
+
+def check_enumerations():
+    """What policy/README.md says of adding a fact, a unit, an action or a diagnostic, as far as the compiler cannot."""
+
+    def must(names, what, where, form):
+        content = "".join(p.read_text(encoding="utf-8") for p in ([root / where] if "." in where else sources(where)))
+        for name in names:
+            if not re.search(form.format(name), content):
+                problems.append(f"{where}: no word of the {what} {name}")
+
+    facts = members("policy/rules/facts.h", "Fact")
+    must(facts, "value of the fact", "policy/rules/facts.cpp", r'Fact::{}\b(?!, ")')
+    must(facts, "fact", "policy/proof/slot.h", r"case Fact::{}\b")
+    units = members("policy/count/limit.h", "Unit")
+    must(units, "unit", "policy/count/limit.cpp", r'"{}"')
+    must(units, "unit", "policy/load/rule_counting.cpp", r"case Unit::{}\b")
+    must(units, "unit", "conf/POLICY.md", r"\b{}\b")
+    actions = re.search(r"using Outcome = std::variant<(.*?)>", text("policy/rules/answer.h")).group(1).split(", ")
+    must(actions, "action", "policy/load", r"\b{}\b")
+    diagnostics = members("policy/load/diagnostic.h", "Rg")
+    must(diagnostics, "diagnostic", "policy/load/diagnostic_table.cpp", r"RgInfo\{{\s*Rg::{}\b")
+    finders = "".join(p.read_text(encoding="utf-8") for p in sources("policy", "milter") if p.name != "diagnostic_table.cpp")
+    shown = "".join(p.read_text(encoding="utf-8") for p in (root / "tests/bad").glob("*.expected"))
+    shown += "".join(p.read_text(encoding="utf-8") for p in [*sources("tests/unit"), *(root / "tests").rglob("*.py")])
+    numbers = dict(re.findall(r"(\w+) = (\d+),", text("policy/load/diagnostic.h")))
+    for name in diagnostics:
+        if not re.search(rf"Rg::{name}\b", finders):
+            problems.append(f"policy/load: nothing finds {name}")
+        if f"RG{numbers[name]}" not in shown and f"Rg::{name}" not in shown:
+            problems.append(f"tests: nothing shows RG{numbers[name]} ({name})")
+
+
 def check_house():
     for path in sources("policy", "milter", "tests"):
         content = path.read_text(encoding="utf-8")
@@ -109,6 +163,17 @@ def check_house():
             problems.append(f"{name}: no #pragma once")
 
 
+# What std::filesystem throws ends a daemon: a host in trouble is no exception there.
+def check_files():
+    asks = r"\b(?:fs|filesystem)::(?:exists|is_\w+|file_size|last_write_time|rename|remove|remove_all|create_\w+|copy\w*|" \
+           r"status|space|resize_file|read_symlink|canonical|permissions|equivalent)\(([^;]*)"
+    for path in sources("milter"):
+        content = path.read_text(encoding="utf-8")
+        throws = [found for found in re.finditer(asks, content) if not re.search(r"error|ignored|unreadable", found[1])]
+        if throws or re.search(r"for \([^;)]*:[^;]*directory_iterator", content):
+            problems.append(f"{path.relative_to(root)}: std::filesystem may throw here; give it an error code")
+
+
 def check_scripts():
     for script in [root / ".ci/run", *root.glob("tests/**/*.sh"), *root.glob("packaging/**/*.sh")]:
         if subprocess.run(["bash", "-n", script], capture_output=True, check=False).returncode != 0:
@@ -119,8 +184,11 @@ check_cmake()
 check_policy_keys()
 check_record_keys()
 check_layers()
+check_rooms()
+check_enumerations()
 check_metrics()
 check_house()
+check_files()
 check_scripts()
 print("\n".join(problems), end="\n" if problems else "")
 sys.exit(1 if problems else 0)

@@ -34,6 +34,7 @@ json::object json_of(const ReplyCode& code) {
           {"senses", std::move(senses)},
           {"commands", strings(names(code.commands))},
           {"any_command", code.any_command},
+          {"rfc5321", strings(names(code.rfc5321))},
           {"defined_by", or_null(code.defined_by)},
           {"classifications", std::move(classes)},
           {"sender_should", code.sender_should},

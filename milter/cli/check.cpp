@@ -21,6 +21,29 @@ Diagnostic at_top(const std::string& file, Diagnostic::Level level, Rg code, std
           .help = std::move(help)};
 }
 
+struct WhyUndecided {
+  std::string_view why;
+  std::string_view help;
+};
+
+WhyUndecided why_undecided(Cause cause) {
+  switch (cause) {
+    case Cause::combinations:
+      return {"there are too many combinations of conditions",
+              "let one rule without other conditions deny relaying, or write [site] relay = \"mta\""};
+    case Cause::unproven:
+      return {
+          "a way may be left that could not be played",
+          "it hangs on earlier recipients, messages or refusals, on times, limits or the content; let the rule that "
+          "denies relaying stand first, or write [site] relay = \"mta\""};
+    case Cause::untold:
+      return {"without domain lists some mailers leave open which recipients are external",
+              "name local_domains and relay_domains, or write [site] relay = \"mta\""};
+    default:
+      return {"patterns like regular expressions stand in the way", "write them as lists, or [site] relay = \"mta\""};
+  }
+}
+
 // What the proof says, in one line; a diagnostic is added where it is no comfort.
 std::string state_of_relaying(const std::string& file, const Policy& policy, std::vector<Diagnostic>& diagnostics) {
   if (policy.site().relay_by_mta) return "relaying is denied by the MTA, as [site] relay says";
@@ -37,8 +60,9 @@ std::string state_of_relaying(const std::string& file, const Policy& policy, std
            "add a rule like no-open-relay of POLICY.md; where the MTA denies relaying write [site] relay = \"mta\"");
       return "";
     case RelayProof::Kind::undecided:
-      warn(Rg::relay_undecided, "whether a stranger can relay could not be decided",
-           "patterns like regular expressions stand in the way; write them as lists, or [site] relay = \"mta\"");
+      const WhyUndecided undecided = why_undecided(proof.cause);
+      warn(Rg::relay_undecided, fmt::format("whether a stranger can relay could not be decided: {}", undecided.why),
+           std::string(undecided.help));
       return "";
   }
   return "";
@@ -46,7 +70,7 @@ std::string state_of_relaying(const std::string& file, const Policy& policy, std
 
 int verdict(const CheckOptions& options, const Loaded& loaded, const std::string& relaying) {
   const auto warnings = std::ranges::count(loaded.diagnostics, Diagnostic::Level::warning, &Diagnostic::level);
-  const auto errors = static_cast<std::ptrdiff_t>(loaded.diagnostics.size()) - warnings;
+  const auto errors = std::ranges::count(loaded.diagnostics, Diagnostic::Level::error, &Diagnostic::level);
   if (errors > 0 || (options.strict && warnings > 0)) {
     if (!options.json) fmt::print(stderr, "{}: {} errors, {} warnings\n", options.file, errors, warnings);
     return kPolicyError;

@@ -127,6 +127,7 @@ struct SetupOptions {
   std::string file = "/etc/replygate/replygate.toml";
   std::string folder;  // of the MTA's settings; "": the standard one
   bool apply = false;
+  bool remove = false;  // have the MTA ask us no more
 };
 int setup_command(const SetupOptions& options);
 

@@ -5,8 +5,8 @@
 
 #include "milter/cli/commands.h"
 #include "milter/cli/load_failure.h"
+#include "milter/cli/policy_at_hand.h"
 #include "milter/cli/table.h"
-#include "milter/files.h"
 #include "milter/host/local.h"
 #include "milter/host/postfix.h"
 #include "milter/host/sendmail.h"
@@ -17,21 +17,62 @@ namespace {
 
 using Level = Symptom::Level;
 
-Symptoms all_symptoms(const DoctorOptions& options, const Policy& policy) {
-  Symptoms all{{Level::fine, "policy", fmt::format("{}: {} rules", options.file, policy.named_rules()), ""}};
-  const auto add = [&all](Symptoms more) { all.insert(all.end(), more.begin(), more.end()); };
-  const auto postfix = read_postfix(options.postfix);
-  const auto sendmail = read_sendmail(options.sendmail);
-  if (postfix) add(check_postfix(*postfix, policy));
-  if (sendmail) add(check_sendmail(*sendmail, policy));
-  if (!postfix && !sendmail) {
-    add({{Level::error, "mta", "there is neither a Postfix nor a Sendmail here",
-          "--postfix FOLDER or --sendmail FOLDER name theirs"}});
+// The command that has the MTA ask replygate, with what these options say of the host.
+std::string setup_command_line(const DoctorOptions& options) {
+  std::string line = "replygate setup postfix --apply";
+  if (options.file != DoctorOptions().file) line += " -c " + options.file;
+  if (!options.postfix.empty()) line += " --folder " + options.postfix;
+  return line;
+}
+
+Symptom of_policy(const DoctorOptions& options, const PolicyAtHand& hand) {
+  if (hand.whole()) {
+    return {Level::fine, "policy", fmt::format("{}: {} rules", options.file, hand.policy->named_rules()), ""};
   }
+  const auto& all = hand.loaded.diagnostics;
+  const auto first = std::ranges::find(all, Diagnostic::Level::error, &Diagnostic::level);
+  std::string what = first == all.end() ? "cannot be read" : first->message;
+  if (!what.starts_with(options.file)) what.insert(0, options.file + ": ");
+  return {Level::error, "policy", what + "; what follows knows its settings as far as they can be read",
+          "replygate check " + options.file};
+}
+
+// An MTA that was never set up says nothing where the other one is.
+Symptoms of_mta(const DoctorOptions& options, const Policy& policy) {
+  auto postfix = read_postfix(options.postfix);
+  const auto sendmail = read_sendmail(options.sendmail);
+  Symptoms all;
+  if (postfix) {
+    postfix->setup = setup_command_line(options);
+    all = check_postfix(*postfix, policy);
+    const Symptoms milters = check_postfix_milters(*postfix, policy);
+    // Where nobody answers nothing is as it should be.
+    if (!milters.empty()) std::erase_if(all, [](const Symptom& s) { return s.level == Level::fine; });
+    all.insert(all.end(), milters.begin(), milters.end());
+  }
+  if (sendmail) {
+    const Symptoms more = check_sendmail(*sendmail, policy);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  if (!all.empty()) return all;
+  if (!postfix.error().empty()) {
+    return {{Level::error, "postfix", "is installed, and its settings cannot be read: " + postfix.error(),
+             "dpkg-reconfigure postfix, or name the folder of main.cf with --postfix"}};
+  }
+  return {{Level::error, "mta", "there is neither a Postfix nor a Sendmail here",
+           "--postfix FOLDER or --sendmail FOLDER name theirs"}};
+}
+
+Symptoms all_symptoms(const DoctorOptions& options, const PolicyAtHand& hand) {
+  const Policy& policy = *hand.policy;
+  Symptoms all{of_policy(options, hand)};
+  const auto add = [&all](Symptoms more) { all.insert(all.end(), more.begin(), more.end()); };
+  add(of_mta(options, policy));
   add(check_sockets(policy));
   add(check_store(policy));
+  add(check_log(policy));
   add(check_clock());
-  add(check_daemon(options.socket, policy));
+  add(check_daemon(options.socket, policy, hand.whole()));
   return all;
 }
 
@@ -60,13 +101,11 @@ void print_json(const Symptoms& symptoms) {
 }  // namespace
 
 int doctor_command(const DoctorOptions& options) {
-  const Loaded loaded = load_policy_file(options.file);
-  if (!loaded.ok()) {
-    print_diagnostics(loaded.diagnostics, loaded.sources);
-    return status_of_failure(loaded.diagnostics);
-  }
-  const Symptoms symptoms = all_symptoms(options, *loaded.policy);
+  const PolicyAtHand hand = policy_at_hand(options.file);
+  const Symptoms symptoms = all_symptoms(options, hand);
+  if (!hand.whole()) print_diagnostics(hand.loaded.diagnostics, hand.loaded.sources);
   options.json ? print_json(symptoms) : print(symptoms);
+  if (!hand.whole()) return status_of_failure(hand.loaded.diagnostics);
   return std::ranges::all_of(symptoms, [](const Symptom& f) { return f.level == Level::fine; }) ? kFine : kFound;
 }
 

@@ -33,10 +33,8 @@ void print(const ReplyCode& code, std::optional<Command> at) {
   }
   fmt::print("  answers     {}\n", fmt::join(names(code.commands), " "));
   if (code.any_command) fmt::print("              and any other command, when the service must close\n");
-  if (at) {
-    const bool listed = code.any_command || (code.commands & bit(*at)) != 0;
-    fmt::print("  at {:<8} {}\n", to_string(*at), listed ? "listed" : "not listed");
-  }
+  if (code.rfc5321 != 0) fmt::print("  RFC 5321    {}\n", fmt::join(names(code.rfc5321), " "));
+  if (at) fmt::print("  at {:<8} {}\n", to_string(*at), to_string(listing_of(code, bit(*at))));
   fmt::print("  defined by  {}\n", code.defined_by.empty() ? "no RFC" : code.defined_by);
   for (const Classification* c : classifications_with(code.code)) {
     fmt::print("  default of  {}: {}\n", c->slug, c->meaning);
@@ -74,9 +72,12 @@ int explain_code(int number, std::optional<Command> at, bool as_json) {
     return kFine;
   }
   json::object fields = json_of(*code);
-  if (at)
+  if (at) {
+    const Listing listing = listing_of(*code, bit(*at));
     fields["listed_at"] =
-        json::object{{"command", to_string(*at)}, {"listed", code->any_command || (code->commands & bit(*at)) != 0}};
+        json::object{{"command", to_string(*at)}, {"listed", listing == Listing::lists || listing == Listing::rfc5321}};
+    fields["listing"] = to_string(listing);
+  }
   fmt::print("{}", line_of(fields));
   return kFine;
 }

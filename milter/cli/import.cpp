@@ -5,6 +5,7 @@
 #include "milter/cli/commands.h"
 #include "milter/files.h"
 #include "milter/import/importer.h"
+#include "policy/mail/list_text.h"
 
 namespace replygate {
 
@@ -20,9 +21,10 @@ int import_command(const ImportOptions& options) {
                "replygate import: say what the keys of the table are: --as client, helo, sender or recipient\n");
     return kUsage;
   }
-  const Imported imported = options.format == "access"    ? import_access(*text, options.as)
-                            : options.format == "postfwd" ? import_postfwd(*text)
-                                                          : import_policyd_rate_limit(*text);
+  const std::string content(without_byte_order_mark(*text));
+  const Imported imported = options.format == "access"    ? import_access(content, options.as)
+                            : options.format == "postfwd" ? import_postfwd(content)
+                                                          : import_policyd_rate_limit(content);
   fmt::print("{}", imported.policy);
   for (const std::string& lost : imported.lost) fmt::print(stderr, "not carried over: {}\n", lost);
   if (imported.policy.empty()) return kPolicyError;

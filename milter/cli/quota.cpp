@@ -8,8 +8,8 @@
 #include "milter/cli/table.h"
 #include "milter/json_members.h"
 #include "milter/log/say.h"
+#include "policy/decide/record_fields.h"
 #include "policy/mail/quantity.h"
-#include "policy/record_fields.h"
 #include "policy/scenario/scenario.h"
 
 namespace replygate {
@@ -70,6 +70,9 @@ int quota_raise_command(const QuotaOptions& options) {
                     [](const json::object& result) {
                       fmt::print("limits of {} are {:.0f}% until {}\n", text_at(result, "key"),
                                  number_at(result, "percent"), text_at(result, "until"));
+                      if (result.contains("counted") && !flag_at(result, "counted")) {
+                        say("nothing has been counted for this key yet; look at its spelling");
+                      }
                       return kFine;
                     });
 }

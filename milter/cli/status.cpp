@@ -44,7 +44,7 @@ int print_status(const json::object& s) {
   fmt::print("policy     {} with {:.0f} rules, since {}, from {}\n", text_at(policy, "id"), number_at(policy, "rules"),
              text_at(policy, "since"), text_at(policy, "file"));
   if (flag_at(policy, "last_good")) fmt::print("           the last good one: the file is in error\n");
-  if (const auto why = text_at(policy, "trouble"); !why.empty()) fmt::print("           {}\n", why);
+  if (const auto why = text_at(policy, "trouble"); !why.empty()) fmt::print("           in the file: {}\n", why);
   if (const auto& waiting = array_at(policy, "waiting"); !waiting.empty()) {
     fmt::print("           taken at the next start: {}\n", joined(waiting));
   }
@@ -58,8 +58,9 @@ int print_status(const json::object& s) {
              store_trouble.empty() ? "fine" : store_trouble, number_at(store, "failures"),
              number_at(store, "evictions"));
   for (const json::value& place : array_at(s, "log")) {
-    fmt::print("log        {}: {:.0f} dropped\n", text_at(place.as_object(), "place"),
-               number_at(place.as_object(), "dropped"));
+    const std::string log_trouble = text_at(place.as_object(), "trouble");
+    fmt::print("log        {}: {:.0f} dropped{}{}\n", text_at(place.as_object(), "place"),
+               number_at(place.as_object(), "dropped"), log_trouble.empty() ? "" : "; ", log_trouble);
   }
   print_waits(object_at(s, "waits"));
   return trouble.empty() ? kFine : kFound;

@@ -9,6 +9,7 @@
 #include "milter/cli/commands.h"
 #include "milter/cli/load_failure.h"
 #include "milter/files.h"
+#include "milter/lookup/mailboxes.h"
 #include "policy/load/numbers.h"
 #include "policy/load/state.h"
 #include "policy/mail/quantity.h"
@@ -85,6 +86,7 @@ Instant time_of(const TryOptions& o) {
 }
 
 std::string answer_text(const Delivered& d) {
+  if (d.closed) return fmt::format("the connection is closed  (rule {})", d.rule);
   std::string text = d.reply ? d.reply->one_line() : "accepted";
   if (!d.rule.empty()) {
     text += d.reply ? fmt::format("  ({}, {} bounce, rule {})", d.classification, to_string(bounce_of(d.reply->code())),
@@ -96,7 +98,7 @@ std::string answer_text(const Delivered& d) {
 
 // What makes two answers one line; the reference differs in each.
 std::string kind_of(const Delivered& d) {
-  return fmt::format("{}/{}/{}", d.reply ? d.reply->code() : 250, d.rule, d.classification);
+  return fmt::format("{}/{}/{}/{}", d.reply ? d.reply->code() : 250, d.closed, d.rule, d.classification);
 }
 
 std::string disposition_text(const Disposition& d) {
@@ -177,6 +179,7 @@ boost::json::object json_of(const Delivered& d) {
   if (d.reply) {
     object["enhanced"] = d.reply->enhanced().text();
     object["text"] = d.reply->text();
+    object["closed"] = d.closed;
   }
   return object;
 }
@@ -217,14 +220,23 @@ int try_transactions(const TryOptions& o, Player& player, Tracer& tracer, Instan
   return refused ? kFound : kFine;
 }
 
+// A service is not asked: it would count the question as mail to come.
+std::unique_ptr<Mailboxes> mailboxes_of(const Policy& policy) {
+  const MailboxSource& source = policy.settings().mailbox;
+  if (!policy.needs().mailbox || !source.source) return nullptr;
+  auto opened = open_mailboxes(source);
+  if (!opened) throw Misuse{opened.error()};
+  return waiting(*std::move(opened));
+}
+
 int try_session(const TryOptions& o, const std::shared_ptr<const Policy>& policy, Store& store, Tracer& tracer,
-                Instant now) {
+                Mailboxes* mailboxes, Instant now) {
   const auto parsed = parse_script(read_or_complain(o.session));
   if (const auto* mistake = std::get_if<ScriptMistake>(&parsed)) {
     throw Misuse{fmt::format("{}:{}: {}", o.session, mistake->line, mistake->message)};
   }
   Gate gate(store, &tracer);
-  const auto lines = play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, now);
+  const auto lines = play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, now, mailboxes);
   bool refused = false;
   boost::json::array array;
   for (const ScriptLine& line : lines) {
@@ -254,14 +266,15 @@ int try_command(const TryOptions& options) try {
   }
   const Instant now = time_of(options);
   Tracer tracer;
-  Player player(loaded.policy, &tracer);
+  const auto mailboxes = mailboxes_of(*loaded.policy);
+  Player player(loaded.policy, &tracer, mailboxes.get());
   if (options.state != "empty") {
     const SeededState state = seed_state(options.state, read_source, *loaded.policy, now, player.store());
     print_diagnostics(state.diagnostics, state.sources);
     if (!state.diagnostics.empty()) return status_of_failure(state.diagnostics);
   }
   return options.session.empty() ? try_transactions(options, player, tracer, now)
-                                 : try_session(options, loaded.policy, player.store(), tracer, now);
+                                 : try_session(options, loaded.policy, player.store(), tracer, mailboxes.get(), now);
 } catch (const Misuse& misuse) {
   fmt::print(stderr, "replygate try: {}\n", misuse.what);
   return kUsage;

@@ -16,7 +16,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::seconds kPause{2};
+constexpr std::chrono::seconds kRefreshPause{2};
 
 std::string ranking(std::string_view name, const json::array& rows) {
   Table table({std::string(name), " recipients", " refused"});
@@ -46,15 +46,17 @@ Colors colors() { return wants_color() ? Colors{"\x1b[31m", "\x1b[33m", "\x1b[0m
 void print_decision(const json::object& record, const json::object& judged, const std::string& ref) {
   const Colors c = colors();
   const bool refused = text_at(judged, "action") != "pass";
+  const bool counted_only = !refused && text_at(judged, "mode") == "counting-only";
   const json::array& observed = array_at(judged, "observed");
-  const json::object& finding = refused ? judged : observed.empty() ? judged : observed.front().as_object();
+  const json::object& finding = refused || counted_only || observed.empty() ? judged : observed.front().as_object();
   const json::object& reply = object_at(finding, "reply");
-  const char* color = refused ? c.refused : observed.empty() ? "" : c.would;
-  std::string answer = refused ? "refused" : observed.empty() ? text_at(record, "outcome") : "would refuse";
-  if (!reply.empty()) {
-    answer +=
-        fmt::format(" {:.0f} {} ({})", number_at(reply, "code"), text_at(reply, "enhanced"), text_at(finding, "rule"));
-  }
+  const bool would = !refused && (counted_only || !observed.empty());
+  const char* color = refused ? c.refused : would ? c.would : "";
+  std::string answer = refused ? "refused" : would ? "would refuse" : text_at(record, "outcome");
+  if (!text_at(record, "held").empty() && !refused && !would) answer = "held";
+  if (const double code = number_at(reply, "code"); code != 0) answer += fmt::format(" {:.0f}", code);
+  if (!reply.empty()) answer += fmt::format(" {}", text_at(reply, "enhanced"));
+  if (const std::string rule = text_at(finding, "rule"); !rule.empty()) answer += fmt::format(" ({})", rule);
   const std::string user = text_at(record, "user");
   fmt::print("{} {}{}{} {} [{}] <{}>{} -> <{}>\n", text_at(record, "time"), color, answer, c.off, ref,
              text_at(record, "client_ip"), text_at(record, "sender"), user.empty() ? "" : " (" + user + ")",
@@ -92,7 +94,7 @@ int top_command(const TopOptions& options) {
       return print_top(result);
     });
     if (once || status != kFine) return status;
-    std::this_thread::sleep_for(kPause);
+    std::this_thread::sleep_for(kRefreshPause);
   }
 }
 

@@ -29,26 +29,61 @@ void print_limits(const json::object& judged) {
   }
 }
 
+// Words with a blank between them, those that are there.
+std::string words(std::initializer_list<std::string> all) {
+  std::string text;
+  for (const std::string& word : all) text += word.empty() ? "" : (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+std::string code_of(const json::object& reply) {
+  const double code = number_at(reply, "code");
+  return code == 0 ? "" : fmt::format("{:.0f}", code);
+}
+
+// A classification is the policy's; of the MTA's own refusals none is known.
 void print_finding(std::string_view head, const json::object& f) {
   const json::object& reply = object_at(f, "reply");
-  fmt::print("  {:<7} {:.0f} {} {}\n", head, number_at(reply, "code"), text_at(reply, "enhanced"),
-             text_at(reply, "text"));
-  fmt::print("          {}, {} bounce: {}\n", text_at(f, "classification"), text_at(f, "bounce"), text_at(f, "detail"));
+  const std::string text = text_at(reply, "text");
+  const bool code_in_text = !code_of(reply).empty() && text.starts_with(code_of(reply));
+  fmt::print("  {:<7} {}\n", head, code_in_text ? text : words({code_of(reply), text_at(reply, "enhanced"), text}));
+  const std::string kind = text_at(f, "classification");
+  const std::string detail = text_at(f, "detail");
+  fmt::print("          {}{}{} bounce{}{}\n", kind, kind.empty() ? "" : ", ", text_at(f, "bounce"),
+             detail.empty() ? "" : ": ", detail);
   if (!text_at(f, "rule").empty()) {
     fmt::print("  rule    {} ({}), cause: {}\n", text_at(f, "rule"), text_at(f, "place"), text_at(f, "cause"));
   }
 }
 
+// What a rule in observe mode would have said or done.
+void print_observed(const json::object& observed) {
+  const std::string action = text_at(observed, "action");
+  if (action.empty()) return print_finding("would", observed);
+  fmt::print("  would   {} it, by {} ({})\n", action, text_at(observed, "rule"), text_at(observed, "place"));
+}
+
+// "let through by RULE (PLACE)": what became of what passes.
+std::string passed(const json::object& judged, const json::object& record) {
+  const std::string held = text_at(record, "held");
+  const std::string rule = text_at(judged, "rule");
+  const std::string by = rule.empty() ? "" : " by " + rule + " (" + text_at(judged, "place") + ")";
+  if (flag_at(record, "discarded")) return "taken and thrown away" + by;
+  return held.empty() ? "let through" + by : "held" + by + ": " + held;
+}
+
 // What was said of a recipient, or of the message.
-void print_verdict(const json::object& judged) {
+void print_verdict(const json::object& judged, const json::object& record) {
   const std::string action = text_at(judged, "action");
-  if (action == "pass") {
-    const std::string rule = text_at(judged, "rule");
-    fmt::print("  answer  let through{}\n", rule.empty() ? "" : " by " + rule + " (" + text_at(judged, "place") + ")");
+  if (text_at(judged, "mode") == "counting-only") {
+    fmt::print("  answer  let through: mail of local submission is counted, never refused\n");
+    print_finding("would", judged);
+  } else if (action == "pass") {
+    fmt::print("  answer  {}\n", passed(judged, record));
   } else {
     print_finding(action == "refuse" ? "answer" : "the MTA", judged);
   }
-  for (const json::value& value : array_at(judged, "observed")) print_finding("would", value.as_object());
+  for (const json::value& value : array_at(judged, "observed")) print_observed(value.as_object());
   for (const json::value& value : array_at(judged, "unknown")) {
     fmt::print("  unknown {} could not be judged\n", std::string_view(value.as_string()));
   }
@@ -60,12 +95,13 @@ bool is_about(const json::object& recipient, std::string_view word) {
 }
 
 void print_record(const json::object& r, std::string_view word) {
-  fmt::print("{}  {}  ref {}  queue id {}\n", text_at(r, "time"), text_at(r, "outcome"), text_at(r, "ref"),
+  const std::string outcome = text_at(r, "held").empty() ? text_at(r, "outcome") : "held";
+  fmt::print("{}  {}  ref {}  queue id {}\n", text_at(r, "time"), outcome, text_at(r, "ref"),
              text_at(r, "queue_id").empty() ? "none" : text_at(r, "queue_id"));
   fmt::print("  client  {}[{}], helo {}{}\n", text_at(r, "client_name"), text_at(r, "client_ip"), text_at(r, "helo"),
              text_at(r, "user").empty() ? "" : ", user " + text_at(r, "user"));
   fmt::print("  from    <{}>\n", text_at(r, "sender"));
-  if (const json::object& message = object_at(r, "message"); !message.empty()) print_verdict(message);
+  if (const json::object& message = object_at(r, "message"); !message.empty()) print_verdict(message, r);
   const json::array& recipients = array_at(r, "recipients");
   const bool some =
       std::ranges::any_of(recipients, [&](const json::value& v) { return is_about(v.as_object(), word); });
@@ -73,7 +109,7 @@ void print_record(const json::object& r, std::string_view word) {
     const json::object& recipient = value.as_object();
     if (some && !is_about(recipient, word)) continue;
     fmt::print("  to      <{}>  ref {}\n", text_at(recipient, "recipient"), text_at(recipient, "ref"));
-    print_verdict(recipient);
+    print_verdict(recipient, r);
   }
   fmt::print("  policy  {}\n\n", text_at(r, "policy"));
 }

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "milter/door/latency.h"
-#include "policy/policy.h"
-#include "policy/stage.h"
+#include "policy/base/stage.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 

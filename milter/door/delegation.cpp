@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <boost/asio.hpp>
-#include <thread>
+#include <list>
 
 #include "milter/door/delegation_protocol.h"
-#include "milter/door/listening.h"
+#include "milter/guarded.h"
+#include "milter/log/throttle.h"
+#include "milter/net/stream_service.h"
 
 namespace replygate {
 namespace {
@@ -15,7 +17,9 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr std::size_t kMostRequest = std::size_t{64} << 10;
-constexpr std::size_t kMostConnections = 1000;
+constexpr std::size_t kMostConversations = 1000;
+constexpr std::chrono::seconds kMostIdle{
+    400};  // Postfix gives one up after 300 seconds (smtpd_policy_service_max_idle)
 
 // Lets refusals through: what passes here is recorded by the milter door.
 class RefusalsOnly final : public RecordSink {
@@ -31,7 +35,7 @@ class RefusalsOnly final : public RecordSink {
 
 Answer judge(const DelegationRequest& request, const DoorServices& services) {
   RefusalsOnly sink(services.sink);
-  Session session(services.policy_now(), {services.gate, sink, services.references},
+  Session session(services.policy_now(), {services.gate, sink, services.references, nullptr, services.own},
                   {.name = "policy_service", .counters = false, .early = false, .beyond = kBeyondDelegation});
   const Instant now = services.clock.now();
   Answer last;
@@ -45,94 +49,114 @@ Answer judge(const DelegationRequest& request, const DoorServices& services) {
   return last;
 }
 
-// One connection of the MTA: request, answer, request …
-class Conversation : public std::enable_shared_from_this<Conversation> {
- public:
-  Conversation(StreamSocket socket, const DoorServices& services, std::size_t& open)
-      : socket_(std::move(socket)), services_(services), open_(open) {
-    ++open_;
-  }
-  ~Conversation() { --open_; }
-  Conversation(const Conversation&) = delete;
-  Conversation& operator=(const Conversation&) = delete;
+}  // namespace
 
-  void read() {
-    asio::async_read_until(socket_, asio::dynamic_buffer(in_, kMostRequest), "\n\n",
-                           [self = shared_from_this()](error_code error, std::size_t length) {
-                             if (!error) self->answer(length);
-                           });
+// At the limit whoever has been idle for longest makes room: the MTA finds out, and connects anew when it needs to.
+class DelegationDoor::Server {
+ public:
+  Server(const SocketAddress& address, DoorServices services)
+      : services_(std::move(services)), service_(address, [this](StreamSocket s) { return serve(std::move(s)); }) {}
+  ~Server() { stop(); }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  tl::expected<void, std::string> listen() { return service_.listen(); }
+  void start() { service_.start(); }
+  void stop();
+
+ private:
+  class Conversation;
+  using Conversations = std::list<std::shared_ptr<Conversation>>;
+
+  bool serve(StreamSocket socket);
+
+  const DoorServices services_;
+  Throttle crowded_;
+  Conversations conversations_;  // of the service's thread; who was served last is last
+  StreamService service_;
+};
+
+// One connection of the MTA: request, answer, request … A request that comes slower than it may, and a connection that
+// is idle for longer than Postfix lets one be, end.
+class DelegationDoor::Server::Conversation : public std::enable_shared_from_this<Conversation> {
+ public:
+  Conversation(StreamSocket socket, Server& server)
+      : socket_(std::move(socket)), server_(server), timer_(server.service_.io()) {
+    error_code ignored;
+    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  }
+
+  void start(Conversations::iterator place) {
+    place_ = place;
+    read();
+  }
+
+  void close() {
+    if (!socket_.is_open()) return;
+    timer_.cancel();
+    error_code ignored;
+    socket_.close(ignored);
+    server_.conversations_.erase(place_);
   }
 
  private:
+  void read() {
+    server_.conversations_.splice(server_.conversations_.end(), server_.conversations_, place_);
+    timer_.expires_after(kMostIdle);
+    timer_.async_wait([weak = weak_from_this()](error_code cancelled) {
+      const auto self = weak.lock();
+      if (!cancelled && self != nullptr) self->close();
+    });
+    net::read_until(socket_, in_, kMostRequest, "\n\n",
+                    [self = shared_from_this()](error_code error, std::size_t length) {
+                      error || !self->socket_.is_open() ? self->close() : self->answer(length);
+                    });
+  }
+
   void answer(std::size_t length) {
     const auto request = parse_delegation_request(std::string_view(in_).substr(0, length - 1));
-    if (!request) return;  // closes: Postfix takes that as "cannot tell" and goes by its own settings
-    out_ = delegation_reply(judge(*request, services_));
+    const bool judged =
+        request && guarded("policy service", [&] { out_ = delegation_reply(judge(*request, server_.services_)); });
+    if (!judged) return close();  // Postfix takes that as "cannot tell" and goes by its own settings
     in_.erase(0, length);
-    asio::async_write(socket_, asio::buffer(out_), [self = shared_from_this()](error_code error, std::size_t) {
-      if (!error) self->read();
+    net::write(socket_, out_, [self = shared_from_this()](error_code error, std::size_t) {
+      error || !self->socket_.is_open() ? self->close() : self->read();
     });
   }
 
   StreamSocket socket_;
-  const DoorServices& services_;
-  std::size_t& open_;
+  Server& server_;
+  asio::steady_timer timer_;
+  Conversations::iterator place_;
   std::string in_;
   std::string out_;
 };
 
-}  // namespace
+void DelegationDoor::Server::stop() {
+  service_.stop([this] {
+    for (const auto& conversation : Conversations(conversations_)) conversation->close();
+  });
+}
 
-class DelegationDoor::Server {
- public:
-  explicit Server(DoorServices services) : services_(std::move(services)) {}
-
-  tl::expected<void, std::string> listen(const SocketAddress& address) {
-    auto acceptor = listen_on(context_, address);
-    if (!acceptor) return tl::unexpected(std::move(acceptor.error()));
-    acceptor_ = *std::move(acceptor);
-    return {};
+bool DelegationDoor::Server::serve(StreamSocket socket) {
+  if (conversations_.size() >= kMostConversations) {
+    services_.traffic.turn_away();
+    crowded_.say(
+        fmt::format("policy service: {} connections are open; the one idle for longest is closed", kMostConversations));
+    conversations_.front()->close();
   }
-
-  void start() {
-    accept();
-    thread_ = std::thread([this] { context_.run(); });
-  }
-
-  void stop() {
-    context_.stop();
-    if (thread_.joinable()) thread_.join();
-  }
-
- private:
-  void accept() {
-    acceptor_.async_accept([this](error_code error, StreamSocket socket) {
-      if (error == asio::error::operation_aborted) return;
-      if (!error && open_ < kMostConnections)
-        std::make_shared<Conversation>(std::move(socket), services_, open_)->read();
-      if (!error) return accept();
-      // Without descriptors accept fails at once, again and again: let some connection end first.
-      pause_.expires_after(std::chrono::milliseconds(100));
-      pause_.async_wait([this](error_code) { accept(); });
-    });
-  }
-
-  // Declared before the context, whose destruction ends connections that refer to them.
-  DoorServices services_;
-  std::size_t open_ = 0;
-  asio::io_context context_{1};
-  StreamAcceptor acceptor_{context_};
-  asio::steady_timer pause_{context_};
-  std::thread thread_;
-};
+  const auto conversation = std::make_shared<Conversation>(std::move(socket), *this);
+  conversation->start(conversations_.insert(conversations_.end(), conversation));
+  return true;
+}
 
 DelegationDoor::DelegationDoor(std::unique_ptr<Server> server) : server_(std::move(server)) {}
 DelegationDoor::~DelegationDoor() { stop(); }
 
 tl::expected<std::unique_ptr<DelegationDoor>, std::string> DelegationDoor::open(const SocketAddress& address,
                                                                                 DoorServices services) {
-  auto server = std::make_unique<Server>(std::move(services));
-  if (auto listening = server->listen(address); !listening) return tl::unexpected(std::move(listening.error()));
+  auto server = std::make_unique<Server>(address, std::move(services));
+  if (auto listening = server->listen(); !listening) return tl::unexpected(std::move(listening.error()));
   return std::unique_ptr<DelegationDoor>(new DelegationDoor(std::move(server)));
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "policy/session.h"
+#include "policy/decide/session.h"
 
 // Postfix's policy delegation protocol (SMTPD_POLICY_README): text to facts and verdict to text. Pure.
 namespace replygate {
@@ -23,10 +23,5 @@ std::optional<DelegationRequest> parse_delegation_request(std::string_view text)
 
 // "action=DUNNO\n\n", or the refusal in one line. Never an action that permits.
 std::string delegation_reply(const Answer& answer);
-
-// Facts that a request does not carry.
-constexpr FactSet kBeyondDelegation = bit(Fact::listener) | bit(Fact::messages) | bit(Fact::recipients) |
-                                      bit(Fact::refusals) | bit(Fact::recipient_route) | bit(Fact::mta_refused) |
-                                      bit(Fact::smtputf8) | bit(Fact::mailbox_used) | bit(Fact::session_age);
 
 }  // namespace replygate

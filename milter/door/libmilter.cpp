@@ -18,8 +18,8 @@
 #include "milter/door/mta_events.h"
 #include "milter/door/traffic.h"
 #include "milter/door/waiter.h"
-#include "milter/door/wake.h"
 #include "milter/log/say.h"
+#include "milter/net/local_peer.h"
 
 namespace replygate {
 namespace {
@@ -362,9 +362,9 @@ class LibmilterDoor final : public MilterDoor {
   bool stop() override {
     const auto stopped = std::async(std::launch::async, [] { smfi_stop(); });
     do {
-      touch(address_);
+      wake_listener(address_);
     } while (stopped.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready);
-    touch(address_);
+    wake_listener(address_);
     thread_.join();
     return services->traffic.sessions() == 0;
   }
@@ -380,7 +380,7 @@ tl::expected<std::unique_ptr<MilterDoor>, std::string> open_libmilter_door(const
   const Settings& settings = given.policy->settings();
   const auto address = SocketAddress::parse(settings.listen.front()).value();
   // smfi_opensocket would silently take the path of a running process over.
-  if (touch(address)) return tl::unexpected(fmt::format("{} is in use by another process", address.text()));
+  if (auto may = may_listen_on(address); !may) return tl::unexpected(may.error());
   services = new DoorServices(given);
   std::string text = address.text();
   smfi_settimeout(static_cast<int>(settings.bounds.idle / std::chrono::seconds(1)));

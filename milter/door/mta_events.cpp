@@ -8,7 +8,7 @@
 namespace replygate {
 namespace {
 
-std::int64_t number(std::string_view text) {
+std::int64_t macro_number(std::string_view text) {
   std::int64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
@@ -68,7 +68,7 @@ MailEvent mail_event(const std::vector<std::string_view>& arguments, const Macro
   event.queue_id = macros.get("i");
   event.tls = {.version = std::string(macros.get("{tls_version}")),
                .cipher = std::string(macros.get("{cipher}")),
-               .bits = number(macros.get("{cipher_bits}")),
+               .bits = macro_number(macros.get("{cipher_bits}")),
                .subject = std::string(macros.get("{cert_subject}")),
                .issuer = std::string(macros.get("{cert_issuer}"))};
   return event;

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "milter/door/wire/protocol.h"
-#include "policy/policy.h"
-#include "policy/session.h"
+#include "policy/decide/session.h"
+#include "policy/rules/policy.h"
 
 // What the MTAs mean by the macros and arguments of their milter events, whichever engine takes them. Pure.
 namespace replygate {

@@ -6,10 +6,10 @@
 #include "milter/current_policy.h"
 #include "milter/door/decision_times.h"
 #include "milter/door/traffic.h"
-#include "policy/gate.h"
-#include "policy/record.h"
-#include "policy/refs.h"
-#include "policy/session.h"
+#include "policy/decide/gate.h"
+#include "policy/decide/record.h"
+#include "policy/decide/refs.h"
+#include "policy/decide/session.h"
 
 namespace replygate {
 
@@ -24,10 +24,11 @@ struct DoorServices {
   DecisionTimes& times;
   Mailboxes* mailboxes = nullptr;          // null: mailbox_used is unknown
   const CurrentPolicy* current = nullptr;  // null: the policy never changes
+  const OwnConnections* own = nullptr;     // null: there are none
 
   // That a new session begins with.
   std::shared_ptr<const Policy> policy_now() const { return current == nullptr ? policy : current->get(); }
-  Session::Services of_session() const { return {gate, sink, references, mailboxes}; }
+  Session::Services of_session() const { return {gate, sink, references, mailboxes, own}; }
 };
 
 }  // namespace replygate

@@ -43,6 +43,10 @@ class Traffic {
   void starve(bool starving) { starving_ += starving ? 1 : -1; }
   bool starving() const { return starving_ > 0; }
 
+  // A client of the policy service had to make room for another one.
+  void turn_away() { ++turned_away_; }
+  std::int64_t turned_away() const { return turned_away_; }
+
   // Waits until no session is open, for `grace` at the most; from then on new transactions are turned away. Returns
   // when no transaction is open, or after `patience` in all.
   void drain(std::chrono::milliseconds grace, std::chrono::milliseconds patience) {
@@ -70,6 +74,7 @@ class Traffic {
   std::atomic<bool> closed_{false};
   std::atomic<int> starving_{0};
   std::atomic<std::int64_t> begun_{0};
+  std::atomic<std::int64_t> turned_away_{0};
 };
 
 }  // namespace replygate

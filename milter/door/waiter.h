@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "policy/session.h"
+#include "policy/decide/session.h"
 
 namespace replygate {
 

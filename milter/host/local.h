@@ -1,14 +1,16 @@
 #pragma once
 
 #include "milter/host/symptom.h"
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 
-// What does not depend on the MTA: who can reach the sockets, the store, the clock, the daemon itself.
+// What does not depend on the MTA: who can reach the sockets, the store, the log, the clock, the daemon itself.
 Symptoms check_sockets(const Policy& policy);  // Unix sockets: folders and permissions, as the MTA's user sees them
 Symptoms check_store(const Policy& policy);
+Symptoms check_log(const Policy& policy);  // that somebody takes the records
 Symptoms check_clock();
-Symptoms check_daemon(const std::string& control_socket, const Policy& policy);
+// `whole`: `policy` is the file's, and not a part of it.
+Symptoms check_daemon(const std::string& control_socket, const Policy& policy, bool whole = true);
 
 }  // namespace replygate

@@ -39,6 +39,24 @@ bool has_relay_rule(const Policy& policy) {
   });
 }
 
+bool refuses_recipients(const Policy& policy) {
+  return std::ranges::any_of(policy.rules_at(Stage::rcpt),
+                             [](const Rule* rule) { return rule->refuses() && rule->mode == Mode::enforce; });
+}
+
+FilterOrder filter_order(const Policy& policy) {
+  FilterOrder order;
+  for (const Rule& rule : policy.rules()) {
+    if (!rule.has_limits() || rule.greylist) continue;
+    const bool events = rule.count == Count::attempts || rule.counts(Unit::refusals);
+    std::string& name = events ? order.first : order.last;
+    const bool charges = rule.counts(Unit::messages) || rule.counts(Unit::recipients) || rule.counts(Unit::bytes) ||
+                         rule.counts(Unit::distinct_recipients);
+    if (name.empty() && (events || charges)) name = rule.name;
+  }
+  return order;
+}
+
 Duration longest_wait(const Settings& settings) {
   const bool shared = settings.store.backend == StoreSettings::Backend::redis;
   return (shared ? settings.store.timeout : Duration(0)) +

@@ -77,9 +77,9 @@ std::string filter_line(const Policy& policy) {
                      policy.settings().listen.front(), open ? "" : "F=T, ");
 }
 
-class Check {
+class SendmailCheck {
  public:
-  Check(const SendmailSettings& settings, const Policy& policy)
+  SendmailCheck(const SendmailSettings& settings, const Policy& policy)
       : settings_(settings), policy_(policy), filters_(filters_of(settings.text)) {}
 
   Symptoms run() {
@@ -107,13 +107,24 @@ class Check {
     symptoms_.push_back({level, "sendmail", std::move(what), std::move(mend)});
   }
 
-  void filter(const Filter& ours) {
-    if (ours.name != filters_.front().name) {
+  void order(const Filter& ours) {
+    const FilterOrder order = filter_order(policy_);
+    if (!order.last.empty() && ours.name != filters_.back().name) {
       add(Level::warning,
-          fmt::format("the filter {} is asked before replygate: what it refuses, replygate does not count",
-                      filters_.front().name),
+          fmt::format(
+              "the filter {} is asked behind replygate: what it refuses is charged all the same, by the rule {}",
+              filters_.back().name, order.last),
+          "move replygate's INPUT_MAIL_FILTER behind it");
+    } else if (order.last.empty() && !order.first.empty() && ours.name != filters_.front().name) {
+      add(Level::warning,
+          fmt::format("the filter {} is asked before replygate: what it refuses is not counted, by the rule {}",
+                      filters_.front().name, order.first),
           "move replygate's INPUT_MAIL_FILTER before it");
     }
+  }
+
+  void filter(const Filter& ours) {
+    order(ours);
     if (ours.flags != "T" && policy_.settings().on_error == OnError::tempfail) {
       add(ours.flags.empty() ? Level::warning : Level::error,
           fmt::format("F={}: with replygate down mail is {}", ours.flags,
@@ -164,27 +175,38 @@ class Check {
 std::optional<SendmailSettings> read_sendmail(const std::string& folder) {
   SendmailSettings settings{.file = (folder.empty() ? "/etc/mail" : folder) + "/sendmail.mc", .text = ""};
   std::string why;
-  auto text = std::filesystem::exists(settings.file) ? read_file(settings.file, why) : std::nullopt;
+  auto text = look_for(settings.file) != Presence::absent ? read_file(settings.file, why) : std::nullopt;
   if (!text) return std::nullopt;
   settings.text = *std::move(text);
   return settings;
 }
 
 Symptoms check_sendmail(const SendmailSettings& settings, const Policy& policy) {
-  return Check(settings, policy).run();
+  return SendmailCheck(settings, policy).run();
 }
 
-// Before the other filters, which else would refuse unseen; before the mailers, where m4 wants it.
+// An old address of ours gives way. A policy that charges goes behind the other filters, before the mailers, where m4
+// wants it.
 std::string sendmail_with_replygate(const SendmailSettings& settings, const Policy& policy) {
   const auto filters = filters_of(settings.text);
   if (std::ranges::any_of(filters, [&](const Filter& f) { return is_ours(f, policy); })) return settings.text;
-  std::string text = '\n' + settings.text;
+  std::string text = '\n' + sendmail_without_replygate(settings, policy);
+  const bool behind = !filter_order(policy).last.empty();
   std::size_t at = std::string::npos;
-  for (const char* mark : {"\nINPUT_MAIL_FILTER(", "\nMAILER(", "\nMAILER_DEFINITIONS"}) {
-    at = std::min(at, text.find(mark));
-  }
+  for (const char* mark : {"\nMAILER(", "\nMAILER_DEFINITIONS"}) at = std::min(at, text.find(mark));
+  if (!behind) at = std::min(at, text.find("\nINPUT_MAIL_FILTER("));
   text.insert(at == std::string::npos ? text.size() : at + 1, filter_line(policy) + '\n');
   return text.substr(1);
+}
+
+std::string sendmail_without_replygate(const SendmailSettings& settings, const Policy& policy) {
+  std::string text;
+  for (const std::string& line : lines_of(settings.text)) {
+    const auto filters = filters_of(line);
+    const bool ours = !filters.empty() && (filters.front().name == "replygate" || is_ours(filters.front(), policy));
+    if (!ours) text += line + '\n';
+  }
+  return text == settings.text + '\n' ? settings.text : text;
 }
 
 }  // namespace replygate

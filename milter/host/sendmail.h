@@ -4,7 +4,7 @@
 #include <string>
 
 #include "milter/host/symptom.h"
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 
@@ -21,5 +21,7 @@ Symptoms check_sendmail(const SendmailSettings& settings, const Policy& policy);
 
 // The text with what the policy needs; the same where nothing is missing.
 std::string sendmail_with_replygate(const SendmailSettings& settings, const Policy& policy);
+// The text without our filter.
+std::string sendmail_without_replygate(const SendmailSettings& settings, const Policy& policy);
 
 }  // namespace replygate

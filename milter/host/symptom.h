@@ -13,6 +13,8 @@ struct Symptom {
   std::string subject;  // "postfix", "policy", "store" …
   std::string what;
   std::string mend;  // the command or the line that mends it; "" where all is fine
+
+  bool operator==(const Symptom&) const = default;
 };
 
 using Symptoms = std::vector<Symptom>;

@@ -105,8 +105,7 @@ std::string name_of(std::string_view text) {
 
 std::string cleaned(std::string_view text) {
   std::string result = boost::locale::conv::utf_to_utf<char>(text.data(), text.data() + text.size());
-  std::ranges::replace_if(
-      result, [](char c) { return is_control(c) && c != '\n'; }, ' ');
+  std::ranges::replace_if(result, [](char c) { return is_control(c) && c != '\n'; }, ' ');
   return result;
 }
 

@@ -107,21 +107,41 @@ class RateLimit {
     return reply.empty() ? "\"rate-limited\"" : reply;
   }
 
+  using Lines = std::vector<std::pair<std::string, std::string>>;  // by id
+
   // Of the keys that a rule can have: addresses of clients, or logins and senders.
   void overrides(const std::string& rule, bool addresses) {
     const YAML::Node by_id = root_["limits_by_id"];
     if (!by_id) return;
-    std::string table;
+    Lines lines;
     for (const auto& item : by_id) {
       const auto id = item.first.as<std::string>();
       if (IpAddress::parse(id).has_value() != addresses) continue;
       const auto limits = limits_of(item.second, messages_);
-      const std::string line = fmt::format("{} = {}\n", RuleText::quoted(id),
-                                           limits.empty() ? "\"unlimited\"" : RuleText::quoted_list(limits));
-      const std::string why = import::problem_of(fmt::format("{}[rule.override]\n{}{}", rule, table, line));
-      why.empty() ? void(table += line) : lose(fmt::format("limits_by_id {}: {}", id, why));
+      lines.emplace_back(id, fmt::format("{} = {}\n", RuleText::quoted(id),
+                                         limits.empty() ? "\"unlimited\"" : RuleText::quoted_list(limits)));
     }
+    const std::string head = rule + "[rule.override]\n";
+    std::string table = joined(lines);
+    if (!import::problem_of(head + table).empty()) table = joined(sound(head, lines));
+    const std::string why = table.empty() ? "" : import::problem_of(head + table);  // of lines that do not go together
+    if (!why.empty()) return lose(fmt::format("limits_by_id: {}", why));
     if (!table.empty()) result_.policy += "[rule.override]\n" + table;
+  }
+
+  static std::string joined(const Lines& lines) {
+    std::string text;
+    for (const auto& [id, line] : lines) text += line;
+    return text;
+  }
+
+  Lines sound(const std::string& head, const Lines& lines) {
+    Lines kept;
+    for (const auto& [id, line] : lines) {
+      const std::string why = import::problem_of(head + line);
+      why.empty() ? void(kept.emplace_back(id, line)) : lose(fmt::format("limits_by_id {}: {}", id, why));
+    }
+    return kept;
   }
 
   void note_unknown(const std::string& key) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "milter/guarded.h"
 #include "milter/log/say.h"
 
 namespace replygate {
@@ -67,7 +68,8 @@ void Backlog::run() {
     lock.unlock();
     if (more > 0) say(fmt::format("{} is too slow: {} records were dropped", name_, more));
     const auto count = static_cast<std::int64_t>(entries.size());
-    const bool delivered = entries.empty() || deliver_(std::move(entries));
+    bool delivered = entries.empty();
+    if (!delivered) guarded(name_, [&] { delivered = deliver_(std::move(entries)); });
     lock.lock();
     if (delivered) continue;
     dropped_ += count;

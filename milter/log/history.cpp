@@ -78,7 +78,11 @@ tl::expected<std::unique_ptr<History>, std::string> History::open(const std::str
 
 void History::hear(Rendering& rendering) {
   const Record& record = rendering.record();
-  backlog_.add(pack(record.time, words_of(record), rendering.json()));
+  keep(record.time, words_of(record), rendering.json());
+}
+
+void History::keep(Instant time, const std::set<std::int64_t>& words, std::string_view json) {
+  backlog_.add(pack(time, words, json));
 }
 
 std::string History::path_of(std::uint64_t number) const { return fmt::format("{}/{:08}.db", folder_, number); }
@@ -86,8 +90,9 @@ std::string History::path_of(std::uint64_t number) const { return fmt::format("{
 std::vector<std::uint64_t> History::segments() const {
   std::vector<std::uint64_t> numbers;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder_, error)) {
-    const std::string name = entry.path().filename().string();
+  fs::directory_iterator entry(folder_, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
     std::uint64_t number = 0;
     const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), number);
     if (problem == std::errc() && std::string_view(end) == ".db") numbers.push_back(number);
@@ -102,13 +107,14 @@ tl::expected<void, std::string> History::begin_segment(Instant now) {
   const std::uint64_t last = numbers.empty() ? 0 : numbers.back();
   if (segment_ == nullptr && last > 0) {
     auto opened = HistorySegment::open(path_of(last));
-    if (opened && (*opened)->records() < records_of_segment_) {
+    if (opened && !full(**opened)) {
       segment_ = *std::move(opened);
       return {};
     }
+    if (!opened && !opened.error().damaged) return tl::unexpected(opened.error().why);
     if (!opened) {
       const std::string aside = path_of(last) + ".damaged";
-      say(fmt::format("history: {}; it is kept as {}", opened.error(), aside));
+      say(fmt::format("history: {}; it is kept as {}", opened.error().why, aside));
       for (const char* suffix : {"", "-wal", "-shm"})
         std::rename((path_of(last) + suffix).c_str(), (aside + suffix).c_str());
     }
@@ -116,18 +122,26 @@ tl::expected<void, std::string> History::begin_segment(Instant now) {
   segment_.reset();
   forget(now);
   auto fresh = HistorySegment::open(path_of(last + 1));
-  if (!fresh) return tl::unexpected(fresh.error());
+  if (!fresh) return tl::unexpected(fresh.error().why);
   segment_ = *std::move(fresh);
   return {};
 }
 
+bool History::full(const HistorySegment& segment) const {
+  return segment.records() >= records_of_segment_ || segment.octets() >= settings_.octets / kSegments;
+}
+
+// Before a new segment is begun, which needs room, too.
 void History::forget(Instant now) {
-  auto numbers = segments();
+  const auto numbers = segments();
   const std::size_t most = static_cast<std::size_t>(settings_.records / records_of_segment_) + 1;
+  std::int64_t octets = settings_.octets / kSegments;
+  for (const std::uint64_t number : numbers) octets += HistorySegment::octets_of(path_of(number));
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const std::string path = path_of(numbers[i]);
     const bool old = HistorySegment::last_change(path) + settings_.keep < now;
-    if (!old && numbers.size() - i < most) return;
+    if (!old && numbers.size() - i < most && octets <= settings_.octets) return;
+    octets -= HistorySegment::octets_of(path);
     for (const char* suffix : {"", "-wal", "-shm"}) std::remove((path + suffix).c_str());
   }
 }
@@ -136,10 +150,10 @@ bool History::deliver(const Backlog::Entries& packed) {
   std::vector<HistorySegment::Entry> entries;
   for (const std::string& entry : packed) entries.push_back(unpack(entry));
   const Instant now = entries.back().time;
-  const bool full = segment_ != nullptr && segment_->records() >= records_of_segment_;
+  const bool at_end = segment_ != nullptr && full(*segment_);
   const bool old =
       segment_ != nullptr && segment_->records() > 0 && segment_->first() + settings_.keep / kSegments < now;
-  if (segment_ == nullptr || full || old) {
+  if (segment_ == nullptr || at_end || old) {
     if (auto begun = begin_segment(now); !begun) {
       say(fmt::format("history: {}; {} records are lost to `why`", begun.error(), entries.size()));
       return false;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -15,7 +16,8 @@
 namespace replygate {
 
 // The last records, in a folder of SQLite files, to be found by what people have in hand. Bounded: the oldest file goes
-// as a whole when there are too many records, or when its last one is too old. hear() never waits. Any thread.
+// as a whole when there are too many records or octets, or when its last one is too old. hear() never waits. Any
+// thread.
 class History final : public RecordListener {
  public:
   // Makes the folder if it must. On failure the reason, for people.
@@ -24,6 +26,8 @@ class History final : public RecordListener {
   ~History() override { close(); }
 
   void hear(Rendering& rendering) override;
+  // A record as a JSON line, to be found by the hashes of words.
+  void keep(Instant time, const std::set<std::int64_t>& words, std::string_view json);
   // What is left is written. Once.
   void close() { backlog_.close(); }
   std::int64_t dropped() const { return backlog_.dropped(); }
@@ -39,6 +43,7 @@ class History final : public RecordListener {
   bool deliver(const Backlog::Entries& entries);
   tl::expected<void, std::string> begin_segment(Instant now);
   void forget(Instant now);
+  bool full(const HistorySegment& segment) const;
   std::vector<std::uint64_t> segments() const;  // ascending
   std::string path_of(std::uint64_t number) const;
 

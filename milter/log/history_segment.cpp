@@ -29,6 +29,12 @@ sqlite::Statement prepared(sqlite3* db, const char* sql) {
   return sqlite::Statement(raw);
 }
 
+// With what SQLite adds to rows.
+std::int64_t size_of(const HistorySegment::Entry& entry) {
+  constexpr std::size_t kRow = 24;
+  return static_cast<std::int64_t>(entry.json.size() + (entry.words.size() + 1) * kRow);
+}
+
 bool run(sqlite3_stmt* statement) {
   const bool done = sqlite3_step(statement) == SQLITE_DONE;
   sqlite3_reset(statement);
@@ -44,23 +50,28 @@ tl::expected<void, std::string> HistorySegment::execute(const char* sql) {
   return tl::unexpected(trouble());
 }
 
-tl::expected<std::unique_ptr<HistorySegment>, std::string> HistorySegment::open(const std::string& path) {
+HistorySegment::Failure HistorySegment::failure(const std::string& path) const {
+  return {fmt::format("{}: {}", path, trouble()), sqlite::is_unusable(sqlite3_extended_errcode(db_.get()))};
+}
+
+tl::expected<std::unique_ptr<HistorySegment>, HistorySegment::Failure> HistorySegment::open(const std::string& path) {
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (file < 0) return tl::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
+  if (file < 0) return tl::unexpected(Failure{fmt::format("{}: {}", path, std::generic_category().message(errno))});
   ::close(file);
   sqlite3* raw = nullptr;
   const int status = sqlite3_open_v2(path.c_str(), &raw, kFlags, nullptr);
   std::unique_ptr<HistorySegment> segment(new HistorySegment(sqlite::Database(raw)));
-  if (status != SQLITE_OK) return tl::unexpected(fmt::format("{}: {}", path, sqlite3_errstr(status)));
-  if (auto made = segment->execute(kSchema); !made) return tl::unexpected(fmt::format("{}: {}", path, made.error()));
+  if (status != SQLITE_OK) return tl::unexpected(Failure{fmt::format("{}: {}", path, sqlite3_errstr(status))});
+  if (!segment->execute(kSchema)) return tl::unexpected(segment->failure(path));
   segment->add_record_ = prepared(raw, "INSERT INTO record (time, json) VALUES (?, ?)");
+  if (!segment->add_record_) return tl::unexpected(segment->failure(path));
   segment->add_word_ = prepared(raw, "INSERT OR IGNORE INTO word VALUES (?, ?)");
+  if (!segment->add_word_) return tl::unexpected(segment->failure(path));
   const auto all = prepared(raw, "SELECT count(*), coalesce(min(time), 0) FROM record");
-  if (!segment->add_record_ || !segment->add_word_ || !all || sqlite3_step(all.get()) != SQLITE_ROW) {
-    return tl::unexpected(fmt::format("{}: {}", path, segment->trouble()));
-  }
+  if (!all || sqlite3_step(all.get()) != SQLITE_ROW) return tl::unexpected(segment->failure(path));
   segment->records_ = sqlite3_column_int64(all.get(), 0);
+  segment->octets_ = octets_of(path);
   segment->first_ = Instant(Duration(sqlite3_column_int64(all.get(), 1)));
   return segment;
 }
@@ -88,6 +99,7 @@ tl::expected<void, std::string> HistorySegment::add(const std::vector<Entry>& en
   }
   if (records_ == 0 && !entries.empty()) first_ = entries.front().time;
   records_ += static_cast<std::int64_t>(entries.size());
+  for (const Entry& entry : entries) octets_ += size_of(entry);
   return {};
 }
 
@@ -107,10 +119,19 @@ std::vector<std::string> HistorySegment::find(const std::string& path, std::int6
   return found;
 }
 
+std::int64_t HistorySegment::octets_of(const std::string& path) {
+  std::int64_t octets = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    struct stat s{};
+    if (::stat((path + suffix).c_str(), &s) == 0) octets += s.st_size;
+  }
+  return octets;
+}
+
 Instant HistorySegment::last_change(const std::string& path) {
   Instant last{};
   for (const char* suffix : {"", "-wal"}) {
-    struct stat s {};
+    struct stat s{};
     if (::stat((path + suffix).c_str(), &s) != 0) continue;
     last = std::max(last, Instant(std::chrono::duration_cast<Duration>(std::chrono::seconds(s.st_mtim.tv_sec))));
   }

@@ -8,15 +8,14 @@
 
 #include <algorithm>
 
-#include "policy/record_summary.h"
+#include "policy/decide/record_summary.h"
 
 namespace replygate {
 namespace {
 
 std::string one_line(std::string_view text) {
   std::string line(text);
-  std::ranges::replace_if(
-      line, [](char c) { return static_cast<unsigned char>(c) < ' '; }, '?');
+  std::ranges::replace_if(line, [](char c) { return static_cast<unsigned char>(c) < ' '; }, '?');
   return line;
 }
 
@@ -82,8 +81,9 @@ void Journal::hear(Rendering& rendering) {
   for (const JudgedRecipient& judged : r.recipients) backlog_.add(entry(rendering, &judged));
 }
 
-bool Journal::deliver(const Backlog::Entries& entries) {
-  bool good = true;
+// Without a journal its library says that all went well.
+bool Journal::deliver(const Backlog::Entries& entries) const {
+  bool good = trouble().empty();
   for (const std::string& entry : entries) {
     const std::vector<iovec> fields = split(entry);
     good &= sd_journal_sendv(fields.data(), static_cast<int>(fields.size())) == 0;

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "policy/record.h"
+#include "policy/decide/record.h"
 
 namespace replygate {
 

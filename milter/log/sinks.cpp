@@ -1,5 +1,7 @@
 #include "milter/log/sinks.h"
 
+#include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "milter/log/journal.h"
@@ -19,6 +21,7 @@ class Lines final : public LogPlace {
   }
   const std::string& name() const override { return writer_->name(); }
   std::int64_t dropped() const override { return writer_->dropped(); }
+  std::string trouble() const override { return writer_->trouble(); }
   void close() override { writer_->close(); }
 
  private:
@@ -27,6 +30,12 @@ class Lines final : public LogPlace {
 };
 
 }  // namespace
+
+std::string missing_socket(const std::string& place, const std::string& path) {
+  struct stat s{};
+  if (::stat(path.c_str(), &s) == 0 && S_ISSOCK(s.st_mode)) return "";
+  return fmt::format("there is no {}: nobody listens at {}; its records are lost", place, path);
+}
 
 tl::expected<std::unique_ptr<LogSinks>, std::string> LogSinks::open(const Settings& settings) {
   auto sinks = std::make_unique<LogSinks>();
@@ -49,6 +58,13 @@ tl::expected<std::unique_ptr<LogSinks>, std::string> LogSinks::open(const Settin
 
 void LogSinks::hear(Rendering& rendering) {
   for (const auto& place : places_) place->hear(rendering);
+}
+
+std::string LogSinks::trouble() const {
+  for (const auto& place : places_) {
+    if (std::string trouble = place->trouble(); !trouble.empty()) return trouble;
+  }
+  return "";
 }
 
 void LogSinks::close() {

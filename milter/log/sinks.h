@@ -10,12 +10,16 @@
 
 namespace replygate {
 
+// That nobody has a socket for `place` at `path`, for people; "" where somebody has.
+std::string missing_socket(const std::string& place, const std::string& path);
+
 // One place of [log] decisions. Any thread; never waits.
 class LogPlace : public RecordListener {
  public:
   virtual const std::string& name() const = 0;
-  virtual std::int64_t dropped() const = 0;  // records or lines that the place could not take in time
-  virtual void close() = 0;                  // writes what is left
+  virtual std::int64_t dropped() const = 0;           // records or lines that the place could not take in time
+  virtual std::string trouble() const { return {}; }  // why nobody takes what comes; "" where somebody does
+  virtual void close() = 0;                           // writes what is left
 };
 
 // All places of [log] decisions. Any thread; never waits for a place.
@@ -29,6 +33,7 @@ class LogSinks final : public RecordListener {
   // Writes what is left; records that come later are dropped.
   void close();
   const std::vector<std::unique_ptr<LogPlace>>& places() const { return places_; }
+  std::string trouble() const;  // of the first place that has some
 
  private:
   std::vector<std::unique_ptr<LogPlace>> places_;

@@ -2,11 +2,11 @@
 
 #include <syslog.h>
 
-#include "policy/record_summary.h"
+#include "policy/decide/record_summary.h"
 
 namespace replygate {
 
-Syslog::Syslog() { ::openlog("replygate", LOG_NDELAY | LOG_PID, LOG_MAIL); }
+Syslog::Syslog(std::string socket) : socket_(std::move(socket)) { ::openlog("replygate", LOG_PID, LOG_MAIL); }
 
 void Syslog::close() {
   backlog_.close();
@@ -21,9 +21,9 @@ void Syslog::hear(Rendering& rendering) {
   }
 }
 
-bool Syslog::deliver(const Backlog::Entries& entries) {
+bool Syslog::deliver(const Backlog::Entries& entries) const {
   for (const std::string& entry : entries) ::syslog(LOG_NOTICE, "%s", entry.c_str());
-  return true;
+  return trouble().empty();
 }
 
 }  // namespace replygate

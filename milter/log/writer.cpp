@@ -21,8 +21,8 @@ constexpr std::chrono::seconds kLook{1};
 int open_log(const std::string& path) { return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640); }
 
 bool is_at(int fd, const std::string& path) {
-  struct stat open {};
-  struct stat there {};
+  struct stat open{};
+  struct stat there{};
   return ::fstat(fd, &open) == 0 && ::stat(path.c_str(), &there) == 0 && open.st_dev == there.st_dev &&
          open.st_ino == there.st_ino;
 }
@@ -52,7 +52,7 @@ void Writer::close() {
 
 bool Writer::deliver(const Backlog::Entries& entries) {
   if (rotates_) follow_rotation();
-  std::string text;
+  std::string text = torn_ ? "\n" : "";
   for (const std::string& entry : entries) text += entry;
   return write_all(text);
 }
@@ -61,31 +61,61 @@ void Writer::follow_rotation() {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_ < kLook) return;
   looked_ = now;
-  if (is_at(fd_, name())) return;
+  if (is_at(fd_, name())) return note_trouble("");
   const int fresh = open_log(name());
-  if (fresh < 0) return;  // the old file goes on
+  if (fresh < 0) {
+    return note_trouble(fmt::format("{} is gone, and cannot be opened: {}; what is written is lost", name(),
+                                    std::generic_category().message(errno)));
+  }
   ::close(fd_);
   fd_ = fresh;
+  note_trouble("");
+}
+
+void Writer::note_trouble(const std::string& trouble) {
+  const std::lock_guard lock(mutex_);
+  if (trouble_ != trouble && !trouble.empty()) say(trouble);
+  trouble_ = trouble;
+}
+
+std::string Writer::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
 }
 
 bool Writer::write_all(std::string_view text) {
   const auto give_up = std::chrono::steady_clock::now() + kPatience;
-  while (!text.empty()) {
-    const ssize_t count = ::write(fd_, text.data(), text.size());
+  for (std::size_t written = 0; written < text.size();) {
+    const ssize_t count = ::write(fd_, text.data() + written, text.size() - written);
     if (count >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(count));
+      written += static_cast<std::size_t>(count);
       continue;
     }
     if (errno == EINTR) continue;
-    if (errno != EAGAIN) {
-      say(fmt::format("cannot write to {}: error {}; {} octets of log are lost", name(), errno, text.size()));
+    const bool late = errno == EAGAIN && backlog_.closing() && std::chrono::steady_clock::now() > give_up;
+    if (errno != EAGAIN || late) {
+      const std::string why = late ? "nobody reads it" : std::generic_category().message(errno);
+      say(fmt::format("cannot write to {}: {}; {} octets of log are lost", name(), why, text.size() - written));
+      take_back(text.substr(0, written));
       return false;
     }
     pollfd ready{.fd = fd_, .events = POLLOUT, .revents = 0};
     ::poll(&ready, 1, 100);
-    if (backlog_.closing() && std::chrono::steady_clock::now() > give_up) return false;
   }
+  torn_ = false;
   return true;
+}
+
+// The beginning of a line that could not be written to its end. Where it cannot be taken back, out of a pipe for
+// instance, the next line begins behind an LF.
+void Writer::take_back(std::string_view written) {
+  if (written.empty()) return;
+  const std::size_t lf = written.rfind('\n');
+  const std::size_t cut = lf == std::string_view::npos ? written.size() : written.size() - lf - 1;
+  torn_ = cut > 0 || (torn_ && lf == std::string_view::npos);
+  struct stat s{};
+  if (cut == 0 || ::fstat(fd_, &s) != 0 || !S_ISREG(s.st_mode)) return;
+  torn_ = ::ftruncate(fd_, s.st_size - static_cast<off_t>(cut)) != 0;
 }
 
 }  // namespace replygate

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -12,7 +13,8 @@
 namespace replygate {
 
 // Writes lines to a descriptor, or to a file that somebody else may rotate: one that was moved away or removed is
-// opened anew within a second. write() never waits; entries stay in order and are never cut. Any thread.
+// opened anew within a second. write() never waits; entries stay in order, and each is there as a whole or not at all.
+// Any thread.
 class Writer {
  public:
   // Takes `fd` over if `owns`.
@@ -29,17 +31,23 @@ class Writer {
   void write(std::string_view entry) { backlog_.add(std::string(entry)); }  // ends with LF
   std::int64_t dropped() const { return backlog_.dropped(); }
   const std::string& name() const { return backlog_.name(); }
+  std::string trouble() const;  // why nobody will find what is written; "": all is well
 
  private:
   bool deliver(const Backlog::Entries& entries);
   bool write_all(std::string_view text);
+  void take_back(std::string_view written);
   void follow_rotation();
+  void note_trouble(const std::string& trouble);
 
   // Of the backlog's thread, once it runs.
   int fd_;
   bool owns_;
   std::atomic<bool> rotates_{false};
   std::chrono::steady_clock::time_point looked_{};
+  mutable std::mutex mutex_;
+  std::string trouble_;  // guarded by mutex_
+  bool torn_ = false;    // what was written last is no whole line
 
   Backlog backlog_;
 };

@@ -1,6 +1,5 @@
 #include "milter/lookup/database_keys.h"
 
-#include <cdb.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <unistd.h>
@@ -10,6 +9,10 @@
 #include <memory>
 #include <system_error>
 
+#ifdef REPLYGATE_CDB
+#include <cdb.h>
+#endif
+
 #include "milter/lookup/sqlite.h"
 
 namespace replygate {
@@ -18,31 +21,9 @@ namespace {
 // One line for one row, whatever a value has in it.
 void append_value(std::string& text, std::string value) {
   if (value.ends_with('\0')) value.pop_back();  // Postfix may write the end of a string into its maps
-  std::ranges::replace_if(
-      value, [](char c) { return c == '\n' || c == '\r' || c == '\t' || c == '\0'; }, ' ');
+  std::ranges::replace_if(value, [](char c) { return c == '\n' || c == '\r' || c == '\t' || c == '\0'; }, ' ');
   text += value;
 }
-
-class Cdb {
- public:
-  explicit Cdb(int fd) : fd_(fd), well_(fd >= 0 && cdb_init(&cdb_, fd) == 0) {}
-  ~Cdb() {
-    if (well_) cdb_free(&cdb_);
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Cdb(const Cdb&) = delete;
-  Cdb& operator=(const Cdb&) = delete;
-
-  bool well() const { return well_; }
-  struct cdb& get() {
-    return cdb_;
-  }
-
- private:
-  int fd_;
-  struct cdb cdb_ {};
-  bool well_;
-};
 
 struct CloseEnvironment {
   void operator()(MDB_env* env) const { mdb_env_close(env); }
@@ -77,6 +58,30 @@ std::optional<std::string> sqlite_rows(const DataSource& source, std::string& wh
   }
 }
 
+#ifdef REPLYGATE_CDB
+namespace {
+
+class Cdb {
+ public:
+  explicit Cdb(int fd) : fd_(fd), well_(fd >= 0 && cdb_init(&cdb_, fd) == 0) {}
+  ~Cdb() {
+    if (well_) cdb_free(&cdb_);
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Cdb(const Cdb&) = delete;
+  Cdb& operator=(const Cdb&) = delete;
+
+  bool well() const { return well_; }
+  struct cdb& get() { return cdb_; }
+
+ private:
+  int fd_;
+  struct cdb cdb_{};
+  bool well_;
+};
+
+}  // namespace
+
 std::optional<std::string> cdb_keys(const DataSource& source, std::string& why) {
   const int fd = ::open(source.path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) why = std::generic_category().message(errno);
@@ -95,6 +100,12 @@ std::optional<std::string> cdb_keys(const DataSource& source, std::string& why) 
   }
   return text;
 }
+#else
+std::optional<std::string> cdb_keys(const DataSource&, std::string& why) {
+  why = "this build of replygate cannot read cdb files; use lmdb or a text file";
+  return std::nullopt;
+}
+#endif
 
 std::optional<std::string> lmdb_keys(const DataSource& source, std::string& why) {
   const auto failed = [&](int status) {

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "policy/data_source.h"
+#include "policy/rules/data_source.h"
 
 namespace replygate {
 

@@ -1,7 +1,6 @@
 #include "milter/lookup/list_watch.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -13,48 +12,64 @@
 namespace replygate {
 namespace {
 
-std::string stamp_of_file(const std::string& path) {
-  struct stat s {};
-  if (::stat(path.c_str(), &s) != 0) return "absent";
-  return fmt::format("{}:{}:{}:{}.{}", s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
-}
+constexpr std::string_view kUnread = "unread";
 
-}  // namespace
-
-std::string ListWatch::stamp_of(const DataSource& source) {
+std::string stamp_of(const DataSource& source) {
   const std::string stamp = stamp_of_file(source.path);
   return source.kind == DataSource::Kind::sqlite ? stamp + ' ' + stamp_of_file(source.path + "-wal") : stamp;
 }
 
+}  // namespace
+
+// Stamps are taken before what they stand for is read: what changes meanwhile is read again.
 Loaded ListWatch::load() {
-  Loaded loaded = load_policy(path_, [this](const DataSource& source, std::string& why) {
+  std::map<std::string, std::string> stamps;
+  Loaded loaded = load_policy(path_, [&](const DataSource& source, std::string& why) {
+    stamps.try_emplace(source.text(), stamp_of(source));
     auto text = read_source(source, why);
     if (text) texts_[source.text()] = *text;
     return text;
   });
   if (loaded.ok()) id_ = loaded.policy->id();
-  for (const DataSource& source : loaded.watched) watched_.push_back({source, stamp_of(source)});
+  for (const DataSource& source : loaded.watched) {
+    const auto stamp = stamps.find(source.text());
+    watched_.push_back({source, stamp == stamps.end() ? stamp_of(source) : stamp->second, ""});
+  }
   return loaded;
 }
 
 std::optional<std::string> ListWatch::read(const DataSource& source, std::string& why) {
-  const auto same = [&](const Watched& w) { return w.source == source; };
+  const auto watched = std::ranges::find(watched_, source, &Watched::source);
   const auto known = texts_.find(source.text());
-  if (std::ranges::any_of(watched_, same)) {
-    if (auto text = read_source(source, why)) return text;
-    if (known != texts_.end()) say(fmt::format("{}: {}; its last content is kept", source.path, why));
+  if (watched != watched_.end()) {
+    auto text = read_source(source, why);
+    const std::string before = std::exchange(watched->trouble, text ? "" : why);
+    if (text) return text;
+    if (look_for(source.path) != Presence::absent) watched->stamp = kUnread;  // read once that can be done
+    if (known != texts_.end() && before != why) say(fmt::format("{}: {}; its last content is kept", source.path, why));
   }
   return known == texts_.end() ? std::nullopt : std::optional(known->second);
 }
 
 std::shared_ptr<const Policy> ListWatch::look() {
-  bool changed = false;
-  for (Watched& watched : watched_) {
-    std::string stamp = stamp_of(watched.source);
-    changed |= stamp != watched.stamp;
-    watched.stamp = std::move(stamp);
+  std::vector<std::string> stamps;
+  for (const Watched& watched : watched_) {
+    std::string why;
+    const bool unread = watched.stamp == kUnread && !read_source(watched.source, why);
+    stamps.push_back(unread ? watched.stamp : stamp_of(watched.source));
   }
-  if (!changed) return nullptr;
+  if (std::ranges::equal(stamps, watched_, {}, {}, &Watched::stamp)) return nullptr;
+  const std::vector<Watched> before = watched_;
+  for (std::size_t i = 0; i < stamps.size(); ++i) watched_[i].stamp = std::move(stamps[i]);
+  try {
+    return compile();
+  } catch (...) {
+    watched_ = before;  // it is looked at again
+    throw;
+  }
+}
+
+std::shared_ptr<const Policy> ListWatch::compile() {
   std::map<std::string, std::string> texts;
   const Loaded loaded = load_policy(path_, [&](const DataSource& source, std::string& why) {
     auto text = read(source, why);

@@ -26,11 +26,12 @@ class ListWatch {
  private:
   struct Watched {
     DataSource source;
-    std::string stamp;  // changes with the content
+    std::string stamp;    // changes with the content
+    std::string trouble;  // why it could not be read last time; said already
   };
 
   std::optional<std::string> read(const DataSource& source, std::string& why);
-  static std::string stamp_of(const DataSource& source);
+  std::shared_ptr<const Policy> compile();
 
   std::string path_;
   std::map<std::string, std::string> texts_;  // by DataSource::text(), of the last good load

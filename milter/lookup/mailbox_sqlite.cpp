@@ -1,10 +1,16 @@
 #include "milter/lookup/mailbox_sqlite.h"
 
+#include <fmt/format.h>
+#include <sys/stat.h>
+
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 
+#include "milter/guarded.h"
+#include "milter/log/say.h"
 #include "milter/lookup/mailboxes.h"
 #include "milter/lookup/sqlite.h"
 
@@ -13,12 +19,39 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::seconds kFileLook{1};  // at whether another file has taken the place of the one that is open
+
+// A database that is open for its query.
+struct OpenMailboxes {
+  sqlite::Database db;
+  sqlite::Statement statement;
+  std::uint64_t inode = 0;
+};
+
+std::uint64_t inode_of(const std::string& path) {
+  struct stat s{};
+  return ::stat(path.c_str(), &s) == 0 ? s.st_ino : 0;
+}
+
+std::optional<OpenMailboxes> open_database(const DataSource& source, std::string& why) {
+  OpenMailboxes open{.db = nullptr, .statement = nullptr, .inode = inode_of(source.path)};
+  open.db = sqlite::open(source.path, why);
+  if (open.db) open.statement = sqlite::prepare(open.db.get(), source.query, why);
+  if (!open.statement) return std::nullopt;
+  sqlite3_stmt* statement = open.statement.get();
+  if (sqlite3_bind_parameter_count(statement) == 1 && sqlite3_column_count(statement) == 2) return open;
+  why =
+      "the query needs one parameter, the address, and two columns, used and limit: select used, quota from mailbox "
+      "where address = ?";
+  return std::nullopt;
+}
+
 class MailboxSqlite final : public Mailboxes {
  public:
-  MailboxSqlite(sqlite::Database db, sqlite::Statement statement, Duration timeout)
-      : db_(std::move(db)), statement_(std::move(statement)), timeout_(timeout), thread_([this] { run(); }) {
-    // The time that a look-up itself takes is bounded too.
-    sqlite3_progress_handler(db_.get(), 1000, &MailboxSqlite::out_of_time, this);
+  MailboxSqlite(DataSource source, OpenMailboxes open, Duration timeout)
+      : source_(std::move(source)), timeout_(timeout) {
+    use(std::move(open));
+    thread_ = std::thread([this] { run(); });
   }
   ~MailboxSqlite() override {
     {
@@ -54,30 +87,57 @@ class MailboxSqlite final : public Mailboxes {
       Question question = std::move(waiting_.front());
       waiting_.pop_front();
       lock.unlock();
-      question.told(look_up(question));
+      guarded("[mailbox]", [&] { look_at_file(); });
+      guarded("[mailbox]", [&] { question.told(look_up(question)); });
       lock.lock();
     }
   }
 
-  std::optional<std::int64_t> look_up(const Question& question) {
-    if (Clock::now() > question.deadline) return std::nullopt;
+  // The time that a look-up itself takes is bounded too.
+  void use(OpenMailboxes open) {
+    open_ = std::move(open);
+    sqlite3_progress_handler(open_.db.get(), 1000, &MailboxSqlite::out_of_time, this);
+  }
+
+  // One that cannot be used leaves the old one open.
+  void look_at_file() {
+    if (Clock::now() - looked_ < kFileLook) return;
+    looked_ = Clock::now();
+    const std::uint64_t inode = inode_of(source_.path);
+    if (inode == 0 || inode == open_.inode) return;
+    std::string why;
+    auto open = open_database(source_, why);
+    if (open) return use(*std::move(open));
+    if (std::exchange(trouble_, why) != why)
+      say(fmt::format("[mailbox] {}: {}; the old file is asked", source_.path, why));
+  }
+
+  MailboxUse look_up(const Question& question) {
+    if (Clock::now() > question.deadline) return {};
     deadline_ = question.deadline;
-    sqlite3_stmt* statement = statement_.get();
+    sqlite3_stmt* statement = open_.statement.get();
     sqlite3_bind_text(statement, 1, question.address.c_str(), static_cast<int>(question.address.size()), SQLITE_STATIC);
-    std::optional<std::int64_t> percent;
-    if (sqlite3_step(statement) == SQLITE_ROW) {
-      percent = percent_of(sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1));
-    }
+    const MailboxUse use = answer_of(sqlite3_step(statement));
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
-    return percent;
+    return use;
+  }
+
+  // An error, of a time that has passed for instance, says nothing.
+  MailboxUse answer_of(int status) const {
+    if (status == SQLITE_DONE) return MailboxUse::none();
+    if (status != SQLITE_ROW) return {};
+    sqlite3_stmt* row = open_.statement.get();
+    return MailboxUse::of(percent_of(sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1)));
   }
 
   static int out_of_time(void* self) { return Clock::now() > static_cast<MailboxSqlite*>(self)->deadline_ ? 1 : 0; }
 
   // Used by the thread alone once it runs.
-  sqlite::Database db_;
-  sqlite::Statement statement_;
+  const DataSource source_;
+  OpenMailboxes open_;
+  Clock::time_point looked_{};
+  std::string trouble_;  // said already
   Clock::time_point deadline_ = Clock::time_point::max();
   const Duration timeout_;
 
@@ -91,17 +151,9 @@ class MailboxSqlite final : public Mailboxes {
 }  // namespace
 
 std::unique_ptr<Mailboxes> open_mailbox_sqlite(const DataSource& source, Duration timeout, std::string& why) {
-  auto db = sqlite::open(source.path, why);
-  if (!db) return nullptr;
-  auto statement = sqlite::prepare(db.get(), source.query, why);
-  if (!statement) return nullptr;
-  if (sqlite3_bind_parameter_count(statement.get()) != 1 || sqlite3_column_count(statement.get()) != 2) {
-    why =
-        "the query needs one parameter, the address, and two columns, used and limit: select used, quota from mailbox "
-        "where address = ?";
-    return nullptr;
-  }
-  return std::make_unique<MailboxSqlite>(std::move(db), std::move(statement), timeout);
+  auto open = open_database(source, why);
+  if (!open) return nullptr;
+  return std::make_unique<MailboxSqlite>(source, *std::move(open), timeout);
 }
 
 }  // namespace replygate

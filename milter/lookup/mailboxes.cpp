@@ -1,20 +1,25 @@
 #include "milter/lookup/mailboxes.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <chrono>
+#include <future>
 #include <mutex>
 
 #include "milter/files.h"
+#include "milter/guarded.h"
+#include "milter/log/say.h"
 #include "milter/lookup/mailbox_sqlite.h"
 #include "milter/lookup/quota_status.h"
+#include "policy/mail/list_text.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
+
+constexpr std::chrono::seconds kLookPause{1};
 
 using Percents = boost::unordered_flat_map<std::string, std::int64_t, TextHash, std::equal_to<>>;
 
@@ -23,59 +28,57 @@ std::optional<std::int64_t> octets_of(std::string_view text) {
   return size ? size : parse_count(text);
 }
 
-// A file, read again when it has changed; looked at once a second at the most.
+// A file; a thread reads it again when it has changed, so that no decision waits for that. One that cannot be read
+// keeps its last content.
 class MailboxFile final : public Mailboxes {
  public:
   explicit MailboxFile(std::string path) : path_(std::move(path)) {}
 
-  bool read(std::string& why) {
-    struct stat s {};
-    const bool there = ::stat(path_.c_str(), &s) == 0;
-    const auto text = read_file(path_, why);
-    if (!text) return false;
-    auto percents = std::make_shared<Percents>();
-    for (const std::string_view line : split(*text, '\n')) {
-      if (auto entry = parse_mailbox_line(line)) percents->insert_or_assign(std::move(entry->first), entry->second);
-    }
-    percents_ = std::move(percents);
-    if (there) stamp_ = stamp_of(s);
+  bool open(std::string& why) {
+    if (!read(why)) return false;
+    watch_ = std::make_unique<Ticker>("[mailbox]", kLookPause, [this] { look(); });
     return true;
   }
 
   void used(const Address& recipient, std::int64_t, Told told) override {
-    std::shared_ptr<const Percents> percents;
-    {
-      const std::lock_guard lock(mutex_);
-      refresh();
-      percents = percents_;
-    }
+    const std::shared_ptr<const Percents> percents = this->percents();
     const auto it = percents->find(std::string_view(recipient.full));
-    told(it == percents->end() ? std::nullopt : std::optional(it->second));
+    told(it == percents->end() ? MailboxUse::none() : MailboxUse::of(it->second));
   }
 
  private:
-  using Stamp = std::array<std::int64_t, 4>;
-  static Stamp stamp_of(const struct stat& s) {
-    return {static_cast<std::int64_t>(s.st_ino), s.st_mtim.tv_sec, s.st_mtim.tv_nsec, s.st_size};
+  std::shared_ptr<const Percents> percents() const {
+    const std::lock_guard lock(mutex_);
+    return percents_;
   }
 
-  // A file that cannot be read keeps its last content.
-  void refresh() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - looked_ < std::chrono::seconds(1)) return;
-    looked_ = now;
-    struct stat s {};
-    if (::stat(path_.c_str(), &s) != 0) return;
+  bool read(std::string& why) {
+    std::string stamp = stamp_of_file(path_);  // before reading: what changes meanwhile is read again
+    const auto text = read_file(path_, why);
+    if (!text) return false;
+    auto percents = std::make_shared<Percents>();
+    for (const std::string_view line : split(without_byte_order_mark(*text), '\n')) {
+      if (auto entry = parse_mailbox_line(line)) percents->insert_or_assign(std::move(entry->first), entry->second);
+    }
+    stamp_ = std::move(stamp);
+    const std::lock_guard lock(mutex_);
+    percents_ = std::move(percents);
+    return true;
+  }
+
+  void look() {
     std::string why;
-    if (stamp_of(s) != stamp_) read(why);
+    if (stamp_of_file(path_) == stamp_) return;
+    if (read(why)) return trouble_.clear();
+    if (std::exchange(trouble_, why) != why) say(fmt::format("[mailbox] {}: {}; its last content is kept", path_, why));
   }
 
   const std::string path_;
-  std::mutex mutex_;
-  // Guarded by mutex_ once the object is shared.
-  std::shared_ptr<const Percents> percents_ = std::make_shared<Percents>();
-  Stamp stamp_{};
-  std::chrono::steady_clock::time_point looked_{};
+  std::string stamp_;    // of the thread
+  std::string trouble_;  // of the thread; said already
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Percents> percents_ = std::make_shared<Percents>();  // guarded by mutex_
+  std::unique_ptr<Ticker> watch_;
 };
 
 }  // namespace
@@ -86,7 +89,7 @@ std::int64_t percent_of(std::int64_t used, std::int64_t limit) {
 }
 
 std::optional<std::pair<std::string, std::int64_t>> parse_mailbox_line(std::string_view line) {
-  line = trim(line.substr(0, line.find('#')));
+  line = without_comment(line);
   std::vector<std::string_view> words;
   while (!line.empty()) {
     const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
@@ -97,7 +100,30 @@ std::optional<std::pair<std::string, std::int64_t>> parse_mailbox_line(std::stri
   const auto used = octets_of(words[1]);
   const auto limit = octets_of(words[2]);
   if (!used || !limit) return std::nullopt;
-  return std::pair(to_lower(words[0]), percent_of(*used, *limit));
+  return std::pair(canonical_login(words[0]), percent_of(*used, *limit));
+}
+
+namespace {
+
+class Waiting final : public Mailboxes {
+ public:
+  explicit Waiting(std::unique_ptr<Mailboxes> source) : source_(std::move(source)) {}
+
+  void used(const Address& recipient, std::int64_t size, Told told) override {
+    auto answer = std::make_shared<std::promise<MailboxUse>>();
+    auto use = answer->get_future();
+    source_->used(recipient, size, [answer](MailboxUse u) { answer->set_value(u); });
+    told(use.get());
+  }
+
+ private:
+  std::unique_ptr<Mailboxes> source_;
+};
+
+}  // namespace
+
+std::unique_ptr<Mailboxes> waiting(std::unique_ptr<Mailboxes> source) {
+  return std::make_unique<Waiting>(std::move(source));
 }
 
 tl::expected<std::unique_ptr<Mailboxes>, std::string> open_mailboxes(const MailboxSource& source) {
@@ -110,7 +136,7 @@ tl::expected<std::unique_ptr<Mailboxes>, std::string> open_mailboxes(const Mailb
     return mailboxes;
   }
   auto file = std::make_unique<MailboxFile>(source.source->path);
-  if (!file->read(why)) return tl::unexpected(fmt::format("[mailbox] {}: {}", source.source->path, why));
+  if (!file->open(why)) return tl::unexpected(fmt::format("[mailbox] {}: {}", source.source->path, why));
   return file;
 }
 

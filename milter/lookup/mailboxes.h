@@ -4,17 +4,20 @@
 #include <string>
 #include <tl/expected.hpp>
 
-#include "policy/policy.h"
-#include "policy/session.h"
+#include "policy/decide/session.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 
-// The source that [mailbox] names; null where it names none. The error is for people. What the source does not know of,
-// or does not say in time, cannot be told.
+// The source that [mailbox] names; null where it names none. The error is for people. A name of which the source knows
+// nothing has no mailbox; what it does not say in time, or fails to say, cannot be told.
 tl::expected<std::unique_ptr<Mailboxes>, std::string> open_mailboxes(const MailboxSource& source);
 
-// A line or row "user used limit", quantities in octets or with unit: the user in lower case, and percent; a limit of 0
-// is none. Nothing where it is not understood.
+// The same source, answering before the call returns.
+std::unique_ptr<Mailboxes> waiting(std::unique_ptr<Mailboxes> source);
+
+// A line or row "user used limit", quantities in octets or with unit: the user in canonical form, and percent; a limit
+// of 0 is none. Nothing where it is not understood.
 std::optional<std::pair<std::string, std::int64_t>> parse_mailbox_line(std::string_view line);
 
 // Percent of `used` in `limit`; 0 without a limit.

@@ -6,7 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "milter/door/listening.h"
+#include "milter/guarded.h"
+#include "milter/net/stream.h"
 #include "policy/load/socket.h"
 #include "policy/mail/text.h"
 
@@ -35,30 +36,41 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     finished_ = std::move(finished);
     timer_.expires_after(timeout);
     timer_.async_wait([self = shared_from_this()](error_code error) {
-      if (!error) self->end(std::nullopt, false);
+      if (!error) self->end({}, false);
     });
-    if (socket_.is_open()) return write();
-    socket_.async_connect(service, [self = shared_from_this()](error_code error) {
-      error ? self->end(std::nullopt, false) : self->write();
-    });
+    service_ = service;
+    used_before_ = socket_.is_open();
+    used_before_ ? write() : connect();
   }
 
  private:
+  void connect() {
+    net::connect(socket_, {service_},
+                 [self = shared_from_this()](error_code error) { error ? self->fail() : self->write(); });
+  }
+
   void write() {
-    asio::async_write(socket_, asio::buffer(out_), [self = shared_from_this()](error_code error, std::size_t) {
-      error ? self->end(std::nullopt, false) : self->read();
-    });
+    net::write(socket_, out_,
+               [self = shared_from_this()](error_code error, std::size_t) { error ? self->fail() : self->read(); });
+  }
+
+  // A connection kept from an earlier question may have ended meanwhile; that says nothing of the service.
+  void fail() {
+    if (!told_ || !in_.empty() || !std::exchange(used_before_, false)) return end({}, false);
+    error_code ignored;
+    socket_.close(ignored);
+    connect();
   }
 
   void read() {
-    asio::async_read_until(socket_, asio::dynamic_buffer(in_, kMostAnswer), "\n\n",
-                           [self = shared_from_this()](error_code error, std::size_t length) {
-                             if (error) return self->end(std::nullopt, false);
-                             self->end(parse_quota_answer(std::string_view(self->in_).substr(0, length)), true);
-                           });
+    net::read_until(socket_, in_, kMostAnswer, "\n\n",
+                    [self = shared_from_this()](error_code error, std::size_t length) {
+                      if (error) return self->fail();
+                      self->end(parse_quota_answer(std::string_view(self->in_).substr(0, length)), true);
+                    });
   }
 
-  void end(std::optional<std::int64_t> percent, bool reusable) {
+  void end(MailboxUse use, bool reusable) {
     if (!told_) return;
     timer_.cancel();
     error_code ignored;
@@ -66,11 +78,13 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     const auto told = std::exchange(told_, nullptr);
     const auto finished = std::exchange(finished_, nullptr);
     finished(shared_from_this(), reusable);
-    told(percent);
+    told(use);
   }
 
   StreamSocket socket_;
   asio::steady_timer timer_;
+  StreamEndpoint service_;
+  bool used_before_ = false;
   std::string out_;
   std::string in_;
   Mailboxes::Told told_;
@@ -80,7 +94,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 class QuotaStatus final : public Mailboxes {
  public:
   QuotaStatus(StreamEndpoint service, Duration timeout)
-      : service_(std::move(service)), timeout_(timeout), thread_([this] { context_.run(); }) {}
+      : service_(std::move(service)), timeout_(timeout), thread_([this] { run_guarded(context_, "[mailbox]"); }) {}
   ~QuotaStatus() override {
     asio::post(context_, [this] {
       idle_.clear();
@@ -102,7 +116,7 @@ class QuotaStatus final : public Mailboxes {
 
  private:
   void ask(std::string question, Told told) {
-    if (idle_.empty() && open_ == kMostOpen) return told(std::nullopt);
+    if (idle_.empty() && open_ == kMostOpen) return told({});
     std::shared_ptr<Exchange> exchange;
     if (idle_.empty()) {
       exchange = std::make_shared<Exchange>(context_);
@@ -130,22 +144,28 @@ class QuotaStatus final : public Mailboxes {
 
 }  // namespace
 
-std::optional<std::int64_t> parse_quota_answer(std::string_view answer) {
+namespace {
+
+bool has_word(std::string_view action, std::string_view word) { return action.find(word) != std::string_view::npos; }
+
+// An action of Postfix's access(5), in lower case.
+MailboxUse meaning_of(std::string_view action) {
+  const bool for_now = action.starts_with("defer") || action.starts_with('4');
+  const bool for_good = action.starts_with("reject") || action.starts_with('5');
+  if (!for_now && !for_good) return MailboxUse::of(0);
+  if (has_word(action, ".2.2") || has_word(action, "quota") || has_word(action, "full")) return MailboxUse::of(100);
+  return for_good ? MailboxUse::none() : MailboxUse();
+}
+
+}  // namespace
+
+MailboxUse parse_quota_answer(std::string_view answer) {
   constexpr std::string_view kAction = "action=";
-  while (!answer.empty()) {
-    const std::size_t end = std::min(answer.find('\n'), answer.size());
-    const std::string line = to_lower(trim(answer.substr(0, end)));
-    answer.remove_prefix(std::min(end + 1, answer.size()));
-    if (!line.starts_with(kAction)) continue;
-    const std::string_view action = trim(std::string_view(line).substr(kAction.size()));
-    const bool refusal = action.starts_with("reject") || action.starts_with("defer") || action.starts_with('4') ||
-                         action.starts_with('5');
-    if (!refusal) return 0;
-    const bool full = action.find(".2.2") != std::string_view::npos || action.find("quota") != std::string_view::npos ||
-                      action.find("full") != std::string_view::npos;
-    return full ? std::optional<std::int64_t>(100) : std::nullopt;
+  for (const std::string& given : lines_of(answer)) {
+    const std::string line = to_lower(trim(given));
+    if (line.starts_with(kAction)) return meaning_of(trim(std::string_view(line).substr(kAction.size())));
   }
-  return std::nullopt;
+  return {};
 }
 
 std::unique_ptr<Mailboxes> open_quota_status(const MailboxSource& source) {

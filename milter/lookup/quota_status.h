@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "policy/policy.h"
-#include "policy/session.h"
+#include "policy/decide/session.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 
@@ -13,8 +13,8 @@ namespace replygate {
 // connections of its own, opened as they are needed; the deadline is that of the source.
 std::unique_ptr<Mailboxes> open_quota_status(const MailboxSource& source);
 
-// What the service's answer means: 100 for a refusal for want of room, 0 for anything that lets the message pass;
-// nothing for other refusals, of unknown users for instance.
-std::optional<std::int64_t> parse_quota_answer(std::string_view answer);
+// What the service's answer means: 100 % for a refusal for want of room, 0 % for anything that lets the message pass,
+// no such mailbox for any other refusal for good; nothing can be told of refusals for now, and of what is no answer.
+MailboxUse parse_quota_answer(std::string_view answer);
 
 }  // namespace replygate

@@ -37,4 +37,9 @@ std::string column(sqlite3_stmt* statement, int index) {
   return text == nullptr ? "" : std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
 }
 
+bool is_unusable(int status) {
+  const int primary = status & 0xff;
+  return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_ERROR || primary == SQLITE_MISMATCH;
+}
+
 }  // namespace replygate::sqlite

@@ -20,6 +20,9 @@ Database open(const std::string& path, std::string& why);
 // Null likewise, also for whatever does not only read.
 Statement prepare(sqlite3* db, const std::string& query, std::string& why);
 
+// A status, extended or not, says that the file is of no use, not that it could not be read just now.
+bool is_unusable(int status);
+
 // As text; "" for NULL.
 std::string column(sqlite3_stmt* statement, int index);
 

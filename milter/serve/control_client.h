@@ -1,11 +1,13 @@
 #pragma once
 
-#include <boost/asio.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
+
+#include "milter/net/stream.h"
 
 namespace replygate {
 
@@ -23,10 +25,11 @@ class ControlClient {
 
  private:
   ControlClient() : socket_(io_) {}
+  void hear_line();  // begins to; heard_ and size_ say what came of it
   tl::expected<std::string, std::string> line();
 
   boost::asio::io_context io_{1};
-  boost::asio::local::stream_protocol::socket socket_;
+  StreamSocket socket_;
   std::string in_;
   // Of the line that is waited for.
   boost::system::error_code heard_;

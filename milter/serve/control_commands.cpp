@@ -68,7 +68,7 @@ void why(Desk& desk, const json::object& request, const Done& done) {
   const auto most = static_cast<std::size_t>(number_of(request, "count", 20, kMostRows));
   json::array records;
   for (const std::string& line : desk.history->find(word, most)) {
-    json::error_code error;
+    boost::system::error_code error;
     json::value record = json::parse(line, error);
     if (!error) records.push_back(std::move(record));
   }

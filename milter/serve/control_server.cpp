@@ -14,8 +14,8 @@
 #include "milter/exit_status.h"
 #include "milter/json_members.h"
 #include "milter/log/throttle.h"
+#include "milter/net/stream_service.h"
 #include "milter/serve/control_commands.h"
-#include "milter/serve/stream_service.h"
 
 namespace replygate {
 namespace {
@@ -24,10 +24,10 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 using Error = boost::system::error_code;
 
-constexpr std::size_t kMostRequest = std::size_t{64} << 10;
+constexpr std::size_t kMostCommand = std::size_t{64} << 10;
 constexpr std::size_t kMostUnread = std::size_t{1} << 20;  // octets of records that a watcher may be behind
-constexpr std::size_t kMostConnections = 64;
-constexpr std::chrono::seconds kPatience{5};
+constexpr std::size_t kMostCommanders = 64;
+constexpr std::chrono::seconds kRequestPatience{5};
 
 // Of the process at the other end, as the kernel knows it.
 bool may_command(int socket) {
@@ -89,21 +89,20 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
  private:
   void read() {
     wait();
-    asio::async_read_until(socket_, asio::dynamic_buffer(in_, kMostRequest), '\n',
-                           [self = shared_from_this()](Error error, std::size_t size) {
-                             if (error == asio::error::not_found) {
-                               return self->say_last({.status = kUsage, .error = "a request has at most 64 KiB"});
-                             }
-                             if (error || !self->socket_.is_open()) return self->close();
-                             self->timer_.cancel();
-                             const std::string line = self->in_.substr(0, size);
-                             self->in_.erase(0, size);
-                             self->obey(line);
-                           });
+    net::read_until(socket_, in_, kMostCommand, "\n", [self = shared_from_this()](Error error, std::size_t size) {
+      if (error == asio::error::not_found) {
+        return self->say_last({.status = kUsage, .error = "a request has at most 64 KiB"});
+      }
+      if (error || !self->socket_.is_open()) return self->close();
+      self->timer_.cancel();
+      const std::string line = self->in_.substr(0, size);
+      self->in_.erase(0, size);
+      self->obey(line);
+    });
   }
 
   void wait() {
-    timer_.expires_after(kPatience);
+    timer_.expires_after(kRequestPatience);
     timer_.async_wait([weak = weak_from_this()](Error error) {
       const auto self = weak.lock();
       if (!error && self != nullptr) self->close();
@@ -148,8 +147,7 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
 
   // A watcher says nothing more; what comes is its end.
   void await_end() {
-    asio::async_read(socket_, asio::dynamic_buffer(in_, 1),
-                     [self = shared_from_this()](Error, std::size_t) { self->close(); });
+    net::read_some(socket_, spoken_, [self = shared_from_this()](Error, std::size_t) { self->close(); });
   }
 
   void pass_on(std::string record) {
@@ -174,7 +172,7 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
   }
 
   void write() {
-    asio::async_write(socket_, asio::buffer(out_.front()), [self = shared_from_this()](Error error, std::size_t size) {
+    net::write(socket_, out_.front(), [self = shared_from_this()](Error error, std::size_t size) {
       if (error || !self->socket_.is_open()) return self->close();
       self->unread_ -= size;
       self->out_.pop_front();
@@ -194,6 +192,7 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
   StreamSocket socket_;
   asio::steady_timer timer_;
   std::string in_;
+  std::array<char, 1> spoken_{};  // by a watcher
   std::deque<std::string> out_;
   std::size_t unread_ = 0;
   std::int64_t left_out_ = 0;
@@ -202,7 +201,7 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
 };
 
 bool ControlServer::Server::serve(StreamSocket socket) {
-  if (connections_.size() >= kMostConnections) {
+  if (connections_.size() >= kMostCommanders) {
     troubles_.say("control: too many connections; one was closed");
     return false;
   }

@@ -7,14 +7,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <filesystem>
 #include <thread>
 
-#include "milter/door/listening.h"
 #include "milter/exit_status.h"
-#include "milter/last_good.h"
+#include "milter/files.h"
 #include "milter/log/say.h"
 #include "milter/lookup/mailboxes.h"
+#include "milter/net/listening.h"
 #include "milter/serve/service_manager.h"
 #include "milter/store/open_store.h"
 
@@ -22,6 +21,7 @@ namespace replygate {
 namespace {
 
 constexpr std::chrono::milliseconds kStopPatience{8000};
+constexpr std::chrono::milliseconds kAwaitPause{250};
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -70,13 +70,14 @@ tl::expected<void, std::string> Daemon::open_records() {
   auto sinks = LogSinks::open(settings_);
   if (!sinks) return tl::unexpected(sinks.error());
   sinks_ = *std::move(sinks);
+  if (const std::string trouble = sinks_->trouble(); !trouble.empty()) say(fmt::format("[log] decisions: {}", trouble));
   recorder_.add(*sinks_);
   recorder_.add(statistics_);
   recorder_.add(rankings_);
   recorder_.add(tail_);
   const bool named = !settings_.history.path.empty();
-  if (settings_.history.records > 0 && (named || std::filesystem::is_directory(state_folder()))) {
-    auto history = History::open(named ? settings_.history.path : state_folder() + "/history", settings_.history);
+  if (settings_.history.records > 0 && (named || look_for(keeper_.folder()) != Presence::absent)) {
+    auto history = History::open(named ? settings_.history.path : keeper_.folder() + "/history", settings_.history);
     if (!history && named) return tl::unexpected("history: " + history.error());
     if (!history) say(fmt::format("history: {}; `why` will not know past decisions", history.error()));
     if (history) {
@@ -87,17 +88,21 @@ tl::expected<void, std::string> Daemon::open_records() {
   if (settings_.notify.nobody()) return {};
   NotifySettings notify = settings_.notify;
   if (notify.from.empty()) notify.from = fmt::format("replygate@{}", first_->site().default_domain);
-  notifier_ = std::make_unique<Notifier>(notify, note_carriers(notify), health_);
+  notifier_ = std::make_unique<Notifier>(notify, note_carriers(notify, own_), health_);
   recorder_.add(*notifier_);
   return {};
 }
 
-tl::expected<void, std::string> Daemon::open_store() {
-  // Who takes over handed sockets waits for the counters, too; who does not is a second daemon by mistake.
-  const bool takes_over = std::ranges::all_of(settings_.listen, [](const std::string& at) {
+// Sockets were handed over: a daemon that has served from them may still be about to end. Without that, whatever is in
+// use is in use by a second daemon, by mistake.
+bool Daemon::takes_over() const {
+  return std::ranges::all_of(settings_.listen, [](const std::string& at) {
     return handed_over(SocketAddress::parse(at).value()).family == SocketAddress::Family::descriptor;
   });
-  const Duration patience = takes_over ? settings_.bounds.drain + kStopPatience : Duration{};
+}
+
+tl::expected<void, std::string> Daemon::open_store() {
+  const Duration patience = takes_over() ? settings_.bounds.drain + kStopPatience : Duration{};
   auto store = replygate::open_store(settings_.store, clock_, health_, patience);
   if (!store) return tl::unexpected(store.error());
   store_ = *std::move(store);
@@ -109,12 +114,17 @@ tl::expected<void, std::string> Daemon::open_store() {
 }
 
 tl::expected<void, std::string> Daemon::open_doors() {
-  const DoorServices services{first_,   *gate_, recorder_,        references_,       clock_,
-                              traffic_, times_, mailboxes_.get(), &keeper_.current()};
+  const DoorServices services{first_,   *gate_, recorder_,        references_,        clock_,
+                              traffic_, times_, mailboxes_.get(), &keeper_.current(), &own_};
   if (!settings_.policy_service.empty()) {
-    auto opened = DelegationDoor::open(SocketAddress::parse(settings_.policy_service).value(), services);
-    if (!opened) return tl::unexpected(opened.error());
-    delegation_ = *std::move(opened);
+    const auto opened = have(
+        [this, services]() -> tl::expected<void, std::string> {
+          auto door =
+              DelegationDoor::open(handed_over(SocketAddress::parse(settings_.policy_service).value()), services);
+          return serve_from(std::move(door), delegation_);
+        },
+        true);
+    if (!opened) return opened;
   }
   auto milter = open_milter_door(services);
   if (!milter) return tl::unexpected(milter.error());
@@ -122,7 +132,22 @@ tl::expected<void, std::string> Daemon::open_doors() {
   return {};
 }
 
-// Without a control socket mail flows all the same: only one that the policy names must be had.
+// What somebody else still has: a predecessor that is about to end, if sockets were handed over. Mail does not wait for
+// it.
+tl::expected<void, std::string> Daemon::have(Opener open, bool needed) {
+  auto opened = open();
+  if (opened) return {};
+  if (needed && !takes_over()) return opened;
+  say(fmt::format("{}; trying again until it can be had", opened.error()));
+  awaited_.push_back(std::move(open));
+  return {};
+}
+
+void Daemon::look_for_awaited() {
+  std::erase_if(awaited_, [](const Opener& open) { return open().has_value(); });
+}
+
+// Without a control socket mail flows all the same: only one that the policy names must be had, or be had soon.
 tl::expected<void, std::string> Daemon::open_services() {
   desk_ = std::make_unique<Desk>(Desk{.settings = settings_,
                                       .keeper = keeper_,
@@ -140,16 +165,11 @@ tl::expected<void, std::string> Daemon::open_services() {
                                       .started = clock_.now()});
   const std::string address = settings_.control.empty() ? default_control_socket() : settings_.control;
   if (!address.empty()) {
-    auto control = ControlServer::open(address, *desk_);
-    if (!control && !settings_.control.empty()) return tl::unexpected(control.error());
-    if (!control) say(fmt::format("{}; there is no control socket", control.error()));
-    if (control) control_ = *std::move(control);
+    const auto open = [this, address] { return serve_from(ControlServer::open(address, *desk_), control_); };
+    if (auto opened = have(open, !settings_.control.empty()); !opened) return opened;
   }
   if (settings_.metrics.empty()) return {};
-  auto http = HttpServer::open(settings_.metrics, *desk_);
-  if (!http) return tl::unexpected(http.error());
-  http_ = *std::move(http);
-  return {};
+  return have([this] { return serve_from(HttpServer::open(settings_.metrics, *desk_), http_); }, true);
 }
 
 void Daemon::start() {
@@ -159,6 +179,9 @@ void Daemon::start() {
   keeper_.start();
   if (control_) control_->start();
   if (http_) http_->start();
+  started_ = true;
+  if (awaited_.empty()) return;
+  await_ = std::make_unique<Ticker>("services", kAwaitPause, [this] { look_for_awaited(); });
 }
 
 void Daemon::tell_state() const {
@@ -178,15 +201,12 @@ void Daemon::reload() {
     say(fmt::format("changed, and taken at the next start: {}", fmt::join(outcome.waiting, ", ")));
 }
 
-void Daemon::wait_for_stop(const sigset_t& signals) {
-  for (int number = 0;;) {
-    sigwait(&signals, &number);
-    if (number != SIGHUP) return;
-    reload();
-  }
+void Daemon::wait_for_stop(SignalQueue& signals) {
+  while (signals.next() == SIGHUP) guarded("reload", [this] { reload(); });
 }
 
-int Daemon::serve(const sigset_t& signals) {
+int Daemon::serve() {
+  SignalQueue signals;
   start();
   std::atomic<bool> good = true;
   milter_->start([&good, main_thread = pthread_self()](bool well) {
@@ -208,6 +228,7 @@ int Daemon::serve(const sigset_t& signals) {
   exit_after(patience + kStopPatience);
   milter_->drain(patience);
   const bool ended = milter_->stop();
+  await_.reset();
   if (delegation_) delegation_->stop();
   if (control_) control_->stop();
   if (http_) http_->stop();

@@ -1,13 +1,14 @@
 #pragma once
 
-#include <csignal>
 #include <functional>
 #include <memory>
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "milter/door/delegation.h"
 #include "milter/door/door.h"
+#include "milter/guarded.h"
 #include "milter/log/history.h"
 #include "milter/log/recorder.h"
 #include "milter/log/sinks.h"
@@ -16,6 +17,7 @@
 #include "milter/serve/http_server.h"
 #include "milter/serve/notifier.h"
 #include "milter/serve/policy_keeper.h"
+#include "milter/serve/signals.h"
 #include "milter/store/health.h"
 
 namespace replygate {
@@ -29,9 +31,10 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
   ~Daemon();
 
-  // Serves until SIGTERM or SIGINT, or until the engine ends by itself; SIGHUP reloads. `signals` are these three,
-  // blocked in all threads. The exit status. Where that fails to end in time the process ends here.
-  int serve(const sigset_t& signals);
+  // Serves until SIGTERM or SIGINT, or until the engine ends by itself; SIGHUP reloads. They were blocked
+  // before any thread was made (SignalQueue::block). The exit status. Where that fails to end in time the process ends
+  // here.
+  int serve();
 
  private:
   Daemon(PolicyKeeper& keeper, const Clock& clock);
@@ -40,8 +43,21 @@ class Daemon {
   tl::expected<void, std::string> open_store();
   tl::expected<void, std::string> open_doors();
   tl::expected<void, std::string> open_services();
+  // Opens something, and starts it if the daemon has started.
+  using Opener = std::function<tl::expected<void, std::string>()>;
+  tl::expected<void, std::string> have(Opener open, bool needed);
+  void look_for_awaited();
+  template <typename Service>
+  tl::expected<void, std::string> serve_from(tl::expected<std::unique_ptr<Service>, std::string> opened,
+                                             std::unique_ptr<Service>& place) {
+    if (!opened) return tl::unexpected(opened.error());
+    place = *std::move(opened);
+    if (started_) place->start();
+    return {};
+  }
+  bool takes_over() const;
   void start();
-  void wait_for_stop(const sigset_t& signals);
+  void wait_for_stop(SignalQueue& signals);
   void reload();
   void tell_state() const;
 
@@ -58,6 +74,7 @@ class Daemon {
   Tail tail_;
   Recorder recorder_;
   References references_;
+  OwnConnections own_;
   std::unique_ptr<LogSinks> sinks_;
   std::unique_ptr<History> history_;    // may be null
   std::unique_ptr<Notifier> notifier_;  // may be null
@@ -69,6 +86,9 @@ class Daemon {
   std::unique_ptr<Desk> desk_;
   std::unique_ptr<ControlServer> control_;  // may be null
   std::unique_ptr<HttpServer> http_;        // may be null
+  bool started_ = false;
+  std::vector<Opener> awaited_;    // of the thread below once it runs
+  std::unique_ptr<Ticker> await_;  // opens what could not be had at the start
 };
 
 }  // namespace replygate

@@ -1,25 +1,27 @@
 #include "milter/serve/http_server.h"
 
-#include <boost/asio.hpp>
-#include <boost/beast/core.hpp>
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <array>
+#include <boost/asio/buffer.hpp>
 #include <optional>
 #include <set>
 
+#include "milter/net/stream_service.h"
 #include "milter/serve/metrics.h"
 #include "milter/serve/report_status.h"
-#include "milter/serve/stream_service.h"
 
 namespace replygate {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using Error = boost::system::error_code;
 
-constexpr std::size_t kMostConnections = 128;
+constexpr std::size_t kMostHttpConnections = 128;
 constexpr int kMostRequests = 100;
-constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kHttpPatience{10};
 
 bool is_this_host(std::string_view host) {
   const std::size_t colon = host.rfind(':');
@@ -50,7 +52,9 @@ HttpResponse answer_http(const HttpRequest& request, const Desk& desk, bool by_p
   const std::string_view host = request[http::field::host];
   const auto origin = request.find(http::field::origin);
   const std::string_view target = std::string_view(request.target()).substr(0, request.target().find('?'));
-  if (!by_path && !is_this_host(host)) {
+  // HTTP/1.0 knows no Host, and browsers do not speak it.
+  const bool without_host = request.version() < 11 && request.find(http::field::host) == request.end();
+  if (!by_path && !without_host && !is_this_host(host)) {
     say(response, http::status::misdirected_request, "this is replygate on localhost\n");
   } else if (origin != request.end() && !is_own_origin(origin->value())) {
     say(response, http::status::forbidden, "not for other sites\n");
@@ -63,7 +67,7 @@ HttpResponse answer_http(const HttpRequest& request, const Desk& desk, bool by_p
   } else if (target == "/healthz") {
     say(response, http::status::ok, "ok\n");
   } else if (target == "/readyz") {
-    const std::string trouble = trouble_of(desk);
+    const std::string trouble = why_not_ready(desk);
     say(response, trouble.empty() ? http::status::ok : http::status::service_unavailable,
         trouble.empty() ? "ok\n" : trouble + "\n");
   } else {
@@ -103,7 +107,7 @@ class HttpServer::Server::Connection : public std::enable_shared_from_this<Conne
       : server_(server), stream_(std::move(socket)), timer_(server.service_.io()) {}
 
   void start() {
-    timer_.expires_after(kPatience);
+    timer_.expires_after(kHttpPatience);
     timer_.async_wait([weak = weak_from_this()](Error error) {
       const auto self = weak.lock();
       if (!error && self != nullptr) self->close();
@@ -121,12 +125,31 @@ class HttpServer::Server::Connection : public std::enable_shared_from_this<Conne
  private:
   void read() {
     parser_.emplace();
+    parser_->eager(true);
     parser_->header_limit(kMostHeader);
     parser_->body_limit(kMostBody);
-    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](Error error, std::size_t) {
+    parse();
+  }
+
+  void parse() {
+    Error error;
+    while (!in_.empty() && !parser_->is_done() && !error) in_.erase(0, parser_->put(asio::buffer(in_), error));
+    if (error && error != http::error::need_more) return refuse(error);
+    parser_->is_done() ? answer(parser_->get()) : read_more();
+  }
+
+  void read_more() {
+    net::read_some(stream_, part_, [self = shared_from_this()](Error error, std::size_t size) {
       if (!self->stream_.is_open()) return;
-      error ? self->refuse(error) : self->answer(self->parser_->get());
+      self->in_.append(self->part_.data(), size);
+      error ? self->end_of_stream() : self->parse();
     });
+  }
+
+  void end_of_stream() {
+    Error error = http::error::end_of_stream;
+    if (parser_->got_some()) parser_->put_eof(error);
+    error ? refuse(error) : answer(parser_->get());
   }
 
   void refuse(Error error) {
@@ -142,34 +165,35 @@ class HttpServer::Server::Connection : public std::enable_shared_from_this<Conne
                            : http::status::bad_request);
     response.keep_alive(false);
     response.prepare_payload();
-    write(std::move(response));
+    write(response);
   }
 
   void answer(const HttpRequest& request) {
     HttpResponse response = answer_http(request, server_.desk_, server_.by_path());
     if (++requests_ >= kMostRequests) response.keep_alive(false);
-    write(std::move(response));
+    write(response);
   }
 
-  void write(HttpResponse response) {
-    response_ = std::move(response);
-    http::async_write(stream_, response_, [self = shared_from_this()](Error error, std::size_t) {
+  void write(const HttpResponse& response) {
+    out_ = fmt::format("{}", fmt::streamed(response));
+    net::write(stream_, out_, [self = shared_from_this(), last = !response.keep_alive()](Error error, std::size_t) {
       if (!self->stream_.is_open()) return;
-      error || !self->response_.keep_alive() ? self->close() : self->read();
+      error || last ? self->close() : self->read();
     });
   }
 
   Server& server_;
   StreamSocket stream_;
   asio::steady_timer timer_;
-  beast::flat_buffer buffer_{kMostHeader + kMostBody};
+  std::array<char, 4096> part_{};
+  std::string in_;
+  std::string out_;
   std::optional<http::request_parser<http::string_body>> parser_;
-  HttpResponse response_;
   int requests_ = 0;
 };
 
 bool HttpServer::Server::serve(StreamSocket socket) {
-  if (connections_.size() >= kMostConnections) return false;
+  if (connections_.size() >= kMostHttpConnections) return false;
   const auto connection = std::make_shared<Connection>(std::move(socket), *this);
   connections_.insert(connection);
   connection->start();

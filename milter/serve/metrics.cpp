@@ -6,6 +6,7 @@
 
 #include "milter/serve/notifier.h"
 #include "milter/serve/report_status.h"
+#include "policy/decide/record_fields.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -16,12 +17,13 @@ using Labels = std::vector<std::pair<std::string_view, std::string>>;
 constexpr std::array kBuckets = {0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0};
 constexpr std::size_t kMostCauses = 20;
 
-// Backslash, quote and LF are escaped; other octets must be UTF-8, so that what is no printable ASCII is replaced.
+// UTF-8, as the format wants it: other octets and control characters are written \\xNN, so that two names stay two.
 std::string label_value(std::string_view text) {
   std::string result;
-  for (const char c : text) {
+  for (const char c : detail::safe_text(text)) {
     if (c == '\\' || c == '"') result += '\\';
-    result += c < ' ' || c > '~' ? '?' : c;
+    const auto octet = static_cast<unsigned char>(c);
+    result += octet < ' ' || octet == 0x7f ? fmt::format("\\\\x{:02x}", octet) : std::string(1, c);
   }
   return result;
 }
@@ -74,12 +76,14 @@ void add_policy(Page& page, const Desk& desk) {
 }
 
 void add_traffic(Page& page, const Desk& desk) {
-  page.gauge("up", "1: nothing is in trouble, as /readyz says.", trouble_of(desk).empty() ? 1 : 0);
+  page.gauge("up", "1: nothing is in trouble, as /readyz says.", why_not_ready(desk).empty() ? 1 : 0);
   page.gauge("start_timestamp_seconds", "When the daemon was started.", seconds(desk.started));
   page.gauge("sessions", "Open sessions of the MTA.", desk.traffic.sessions());
   page.gauge("transactions", "Open transactions.", desk.traffic.transactions());
   page.counter("sessions_total", "Sessions since the start.", desk.traffic.sessions_since_start());
   page.gauge("draining", "1: new sessions are turned away.", desk.traffic.closed() || desk.traffic.draining() ? 1 : 0);
+  page.counter("policy_service_closed_total", "Idle connections of the policy service that were closed for new ones.",
+               desk.traffic.turned_away());
   page.gauge("starving", "1: no more connections can be accepted.", desk.traffic.starving() ? 1 : 0);
 }
 
@@ -99,7 +103,7 @@ void add_decisions(Page& page, const Desk& desk) {
   for (const auto& [result, count] : f.recipients) page.sample({{"result", result}}, static_cast<double>(count));
   page.family("refusals_total", "counter", "Refusals.");
   add_kinds(page, f.refusals);
-  page.family("observed_total", "counter", "What rules in observe mode would have refused.");
+  page.family("observed_total", "counter", "What would have been refused, in observe mode or of local submission.");
   add_kinds(page, f.observed);
   page.family("limit_warnings_total", "counter", "Keys that reached warn_at.");
   for (const auto& [rule, use] : f.rules) page.sample({{"rule", rule}}, static_cast<double>(use.warnings));

@@ -6,7 +6,8 @@
 #include <tl/expected.hpp>
 #include <vector>
 
-#include "policy/policy.h"
+#include "policy/decide/own_connections.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 
@@ -29,8 +30,16 @@ class NoteCarrier {
   virtual void stop() = 0;
 };
 
+// What notes say they come from.
+std::string host_name();
+
+// `own` hears of its connections while they last, and outlives it.
+std::unique_ptr<NoteCarrier> mail_carrier(const NotifySettings& settings, OwnConnections& own,
+                                          std::chrono::milliseconds patience);
+std::unique_ptr<NoteCarrier> webhook_carrier(const std::string& url, std::chrono::milliseconds patience);
+
 // By mail and to a web server, as [notify] says; its sender is given.
-std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings,
+std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings, OwnConnections& own,
                                                         std::chrono::milliseconds patience = std::chrono::seconds(10));
 
 }  // namespace replygate

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 
+#include "milter/guarded.h"
 #include "milter/log/say.h"
-#include "policy/record_fields.h"
-#include "policy/record_summary.h"
+#include "policy/decide/record_fields.h"
+#include "policy/decide/record_summary.h"
 
 namespace replygate {
 namespace {
@@ -14,17 +15,16 @@ namespace {
 using Event = NotifySettings::Event;
 
 constexpr std::size_t kMostQueued = 100;
-constexpr std::size_t kMostKeys = 10'000;
+constexpr std::size_t kMostTold = 10'000;
 constexpr int kAttempts = 3;
-constexpr std::chrono::seconds kPause{5};  // before the next attempt
-constexpr std::chrono::seconds kLook{1};   // at the store
+constexpr std::chrono::seconds kNotePause{5};  // before the next attempt
+constexpr std::chrono::seconds kNoteLook{1};   // at the store
 
 // One line of printable ASCII.
 std::string plain(std::string_view text) {
   constexpr std::size_t kMost = 300;
   std::string result(text.substr(0, kMost));
-  std::ranges::replace_if(
-      result, [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(result, [](char c) { return c < ' ' || c > '~'; }, '?');
   return result;
 }
 
@@ -38,7 +38,6 @@ bool Notifier::wants(Event event) const { return std::ranges::find(settings_.on,
 
 void Notifier::hear(Rendering& rendering) {
   const Record& r = rendering.record();
-  if (!settings_.from.empty() && r.transaction.sender.full == settings_.from) return;  // a note of ours
   hear(r, r.message);
   for (const JudgedRecipient& judged : r.recipients) hear(r, judged.verdict);
 }
@@ -53,11 +52,13 @@ void Notifier::hear(const Record& record, const Verdict& verdict) {
   const auto full = std::ranges::find_if(verdict.limits, [](const LimitUse& use) { return !use.fits; });
   if (verdict.refusal && full != verdict.limits.end() && full->rule == verdict.refusal->rule) {
     const Reply& reply = verdict.refusal->reply;
+    const bool local = record.connection.local_submission;
     tell(Event::first_refusal, full->rule->name + '\x1f' + full->key,
-         fmt::format("{} is refused by {}", plain(full->key), plain(full->rule->name)),
-         fmt::format("The key {} has used {} of {}.\nIt is told: {} {} {}\nreplygate why {} has the whole story.\n",
-                     plain(full->key), full->used, full->limit.text(), reply.code(), reply.enhanced().text(),
-                     plain(reply.text()), plain(record.ref)));
+         fmt::format("{} {} refused by {}", plain(full->key), local ? "would be" : "is", plain(full->rule->name)),
+         fmt::format("The key {} has used {} of {}.\n{}: {} {} {}\nreplygate why {} has the whole story.\n",
+                     plain(full->key), full->used, full->limit.text(),
+                     local ? "Mail of local submission is never refused; it would be told" : "It is told", reply.code(),
+                     reply.enhanced().text(), plain(reply.text()), plain(record.ref)));
   }
   if (verdict.evicted > 0) {
     tell(Event::eviction, "", "counters were forgotten before their time",
@@ -70,9 +71,9 @@ bool Notifier::admit(Event event, const std::string& key, Clock::time_point now)
   const std::string name = std::string(to_string(event)) + '\x1f' + key;
   const auto it = told_.find(name);
   if (it != told_.end() && now - it->second < settings_.pause) return false;
-  if (told_.size() >= kMostKeys) std::erase_if(told_, [&](const auto& t) { return now - t.second >= settings_.pause; });
+  if (told_.size() >= kMostTold) std::erase_if(told_, [&](const auto& t) { return now - t.second >= settings_.pause; });
   const bool full = static_cast<std::int64_t>(last_hour_.size()) >= settings_.most_per_hour ||
-                    queue_.size() >= kMostQueued || told_.size() >= kMostKeys;
+                    queue_.size() >= kMostQueued || told_.size() >= kMostTold;
   if (full) {
     ++figures_.left_out;
     ++untold_;
@@ -95,13 +96,15 @@ void Notifier::tell(Event event, const std::string& key, const std::string& subj
 }
 
 void Notifier::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    while (!guarded("notify", [this] { run(); })) continue;
+  });
 }
 
 void Notifier::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    wake_.wait_for(lock, kLook, [this] { return stopping_ || !queue_.empty(); });
+    wake_.wait_for(lock, kNoteLook, [this] { return stopping_ || !queue_.empty(); });
     if (stopping_) return;
     if (queue_.empty()) {
       lock.unlock();
@@ -125,7 +128,7 @@ void Notifier::carry(const Note& note) {
       if (carried) ++figures_.sent;
       if (carried || stopping_) break;
       if (attempt < kAttempts) {
-        wake_.wait_for(lock, kPause, [this] { return stopping_; });
+        wake_.wait_for(lock, kNotePause, [this] { return stopping_; });
         continue;
       }
       ++figures_.failed;

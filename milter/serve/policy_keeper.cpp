@@ -6,15 +6,17 @@
 #include <algorithm>
 
 #include "milter/exit_status.h"
+#include "milter/files.h"
 #include "milter/last_good.h"
 #include "milter/log/say.h"
+#include "milter/serve/gone_rules.h"
 #include "milter/serve/raises.h"
 #include "policy/scenario/test_report.h"
 
 namespace replygate {
 namespace {
 
-constexpr std::chrono::seconds kPause{1};
+constexpr std::chrono::seconds kWatchPause{1};
 
 // What the daemon has set up at its start, and cannot exchange while it serves.
 std::vector<std::string> takes_restart(const Settings& running, const Settings& wanted) {
@@ -35,7 +37,13 @@ std::vector<std::string> takes_restart(const Settings& running, const Settings& 
   return sections;
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+// Warnings and notes may stand before it.
+std::string first_error(const Loaded& loaded) {
+  const auto it = std::ranges::find(loaded.diagnostics, Diagnostic::Level::error, &Diagnostic::level);
+  if (it == loaded.diagnostics.end()) return "";
+  const std::string text = render(*it, loaded.sources);
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace
 
@@ -43,10 +51,11 @@ PolicyKeeper::PolicyKeeper(std::string file, std::string folder, const Clock& cl
     : file_(std::move(file)), folder_(std::move(folder)), clock_(clock) {}
 
 PolicyKeeper::Candidate PolicyKeeper::read() const {
-  Candidate candidate{std::make_unique<ListWatch>(file_), nullptr, "", false};
+  Candidate candidate{std::make_unique<ListWatch>(file_), nullptr, "", "", false};
   const Loaded loaded = candidate.lists->load();
   for (const Diagnostic& d : loaded.diagnostics) candidate.message += render(d, loaded.sources);
   if (!loaded.ok()) {
+    candidate.trouble = first_error(loaded);
     candidate.unreadable = loaded.diagnostics.front().code == Rg::unreadable_file;
     return candidate;
   }
@@ -54,30 +63,43 @@ PolicyKeeper::Candidate PolicyKeeper::read() const {
   if (tests.passed()) {
     candidate.policy = loaded.policy;
   } else {
-    candidate.message += "tests of the policy fail\n" + failures_text(tests);
+    candidate.trouble = "tests of the policy fail";
+    candidate.message += candidate.trouble + '\n' + failures_text(tests);
   }
   return candidate;
+}
+
+// The one in the file, or else the last good one; null where there is neither.
+std::shared_ptr<const Policy> PolicyKeeper::first_policy(Candidate& candidate) {
+  if (candidate.policy != nullptr) {
+    folder_ = folder_beside(candidate.policy->settings().store, folder_);
+    if (auto kept = keep_last_good(folder_, file_, candidate.lists->texts()); !kept) say(kept.error());
+    lists_ = std::move(candidate.lists);
+    return candidate.policy;
+  }
+  std::string why;
+  folder_ = folder_beside(read_file(file_, why).value_or(""), folder_);
+  const auto last_good = load_last_good(folder_, file_);
+  if (!last_good) {
+    say(fmt::format("{}: the policy is in error; nothing is started: there is no last good one of it in {}", file_,
+                    folder_));
+    return nullptr;
+  }
+  say(fmt::format("{}: the policy is in error; the last good one serves, with its lists as they were, policy {}", file_,
+                  last_good->policy->id()));
+  return last_good->policy;
 }
 
 tl::expected<std::shared_ptr<const Policy>, int> PolicyKeeper::load_first() {
   Candidate candidate = read();
   std::fputs(candidate.message.c_str(), stderr);
   const std::lock_guard changing(changing_);
-  std::shared_ptr<const Policy> policy = candidate.policy;
-  if (policy != nullptr) {
-    if (auto kept = keep_last_good(folder_, file_, candidate.lists->texts()); !kept) say(kept.error());
-    lists_ = std::move(candidate.lists);
-  } else if (const auto last_good = load_last_good(folder_, file_)) {
-    policy = last_good->policy;
-    say(fmt::format("{}: the policy is in error; the last good one serves, with its lists as they were, policy {}",
-                    file_, policy->id()));
-  } else {
-    say(fmt::format("{}: the policy is in error; nothing is started", file_));
-    return tl::unexpected(static_cast<int>(candidate.unreadable ? kNoInput : kPolicyError));
-  }
+  std::shared_ptr<const Policy> policy = first_policy(candidate);
+  if (policy == nullptr) return tl::unexpected(static_cast<int>(candidate.unreadable ? kNoInput : kPolicyError));
   if (auto raises = read_raises(folder_, clock_.now())) {
     raises_ = *std::move(raises);
   } else {
+    raises_read_ = false;
     say(raises.error());
   }
   if (!raises_.empty()) policy = policy->with(raises_);
@@ -86,7 +108,7 @@ tl::expected<std::shared_ptr<const Policy>, int> PolicyKeeper::load_first() {
   const std::lock_guard lock(mutex_);
   state_.since = clock_.now();
   state_.last_good = candidate.policy == nullptr;
-  if (state_.last_good) state_.trouble = first_line(candidate.message);
+  if (state_.last_good) state_.trouble = std::move(candidate.trouble);
   return policy;
 }
 
@@ -108,11 +130,12 @@ PolicyKeeper::Outcome PolicyKeeper::reload_now() {
   if (candidate.policy == nullptr) {
     const std::lock_guard lock(mutex_);
     ++state_.failures;
-    state_.trouble = first_line(candidate.message);
+    state_.trouble = std::move(candidate.trouble);
     return {.taken = false, .id = current_->get()->id(), .message = std::move(candidate.message), .waiting = {}};
   }
   if (auto kept = keep_last_good(folder_, file_, candidate.lists->texts()); !kept) say(kept.error());
   auto waiting = takes_restart(first_->settings(), candidate.policy->settings());
+  candidate.message += notes_on_gone_rules(*current_->get(), *candidate.policy);
   lists_ = std::move(candidate.lists);
   take(candidate.policy);
   const std::lock_guard lock(mutex_);
@@ -130,6 +153,12 @@ tl::expected<void, std::string> PolicyKeeper::raise(Raise raise) {
   const std::lock_guard changing(changing_);
   Raises raises;
   const Instant now = clock_.now();
+  if (!raises_read_) {  // what stands there must not be overwritten
+    auto again = read_raises(folder_, now);
+    if (!again) return tl::unexpected(again.error());
+    raises_ = *std::move(again);
+    raises_read_ = true;
+  }
   for (const Raise& r : raises_) {
     if (r.until > now && (r.key != raise.key || r.rule != raise.rule)) raises.push_back(r);
   }
@@ -152,23 +181,11 @@ void PolicyKeeper::look_at_lists() {
 }
 
 void PolicyKeeper::start() {
-  thread_ = std::thread([this] {
-    std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, kPause, [this] { return stopping_; })) {
-      lock.unlock();
-      look_at_lists();
-      lock.lock();
-    }
-  });
+  watch_ = std::make_unique<Ticker>("lists", kWatchPause, [this] { look_at_lists(); });
 }
 
 void PolicyKeeper::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  if (watch_ != nullptr) watch_->stop();
 }
 
 PolicyKeeper::State PolicyKeeper::state() const {

@@ -1,16 +1,15 @@
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <tl/expected.hpp>
 #include <vector>
 
 #include "milter/clock.h"
 #include "milter/current_policy.h"
+#include "milter/guarded.h"
 #include "milter/lookup/list_watch.h"
 
 namespace replygate {
@@ -35,7 +34,7 @@ class PolicyKeeper {
     std::vector<std::string> waiting;
   };
 
-  // `folder`: where the last good policy and raised limits are kept.
+  // `folder`: where the last good policy and raised limits are kept, unless the policy has its counters elsewhere.
   PolicyKeeper(std::string file, std::string folder, const Clock& clock);
   ~PolicyKeeper() { stop(); }
   PolicyKeeper(const PolicyKeeper&) = delete;
@@ -59,6 +58,7 @@ class PolicyKeeper {
 
   State state() const;
   const std::string& file() const { return file_; }
+  const std::string& folder() const { return folder_; }  // after load_first(); stays
 
  private:
   // A policy that may serve, or what is wrong with it.
@@ -66,16 +66,18 @@ class PolicyKeeper {
     std::unique_ptr<ListWatch> lists;
     std::shared_ptr<const Policy> policy;  // null where something is wrong
     std::string message;
+    std::string trouble;  // the first thing that is wrong, in a line
     bool unreadable = false;
   };
 
   Candidate read() const;
+  std::shared_ptr<const Policy> first_policy(Candidate& candidate);
   void take(std::shared_ptr<const Policy> policy);
   Outcome reload_now();
   void look_at_lists();
 
   const std::string file_;
-  const std::string folder_;
+  std::string folder_;
   const Clock& clock_;
   std::function<void()> changed_ = [] {};
   std::unique_ptr<CurrentPolicy> current_;
@@ -85,13 +87,13 @@ class PolicyKeeper {
   // Guarded by changing_.
   std::unique_ptr<ListWatch> lists_;  // null while the last good policy serves
   Raises raises_;
+  bool raises_read_ = true;  // what was raised before is known
 
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   State state_;
-  bool stopping_ = false;
-  std::condition_variable wake_;
-  std::thread thread_;
+
+  std::unique_ptr<Ticker> watch_;
 };
 
 }  // namespace replygate

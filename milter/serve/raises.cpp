@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <filesystem>
 
 #include "milter/files.h"
 
@@ -26,10 +25,10 @@ Raise raise_of(const json::object& object) {
 
 tl::expected<Raises, std::string> read_raises(const std::string& folder, Instant now) {
   const std::string file = file_in(folder);
-  if (!std::filesystem::exists(file)) return Raises();
+  if (look_for(file) == Presence::absent) return Raises();
   std::string why;
   const auto text = read_file(file, why);
-  if (!text) return tl::unexpected(fmt::format("{}: {}", file, why));
+  if (!text) return tl::unexpected(fmt::format("{}: {}; no limit is raised", file, why));
   try {
     Raises raises;
     const json::value list = json::parse(*text);
@@ -39,7 +38,8 @@ tl::expected<Raises, std::string> read_raises(const std::string& folder, Instant
     }
     return raises;
   } catch (const std::exception& error) {
-    return tl::unexpected(fmt::format("{}: not understood: {}; no limit is raised", file, error.what()));
+    return tl::unexpected(
+        fmt::format("{}: not understood: {}; no limit is raised until it is mended or removed", file, error.what()));
   }
 }
 

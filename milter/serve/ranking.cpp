@@ -2,36 +2,43 @@
 
 #include <algorithm>
 
-#include "policy/record_summary.h"
+#include "policy/decide/record_summary.h"
 
 namespace replygate {
 namespace {
 
-constexpr std::size_t kMostKeys = 4096;
-constexpr std::chrono::minutes kSpan{5};
+constexpr std::size_t kMostRanked = 4096;
+constexpr std::chrono::minutes kRankedSpan{5};
 
 }  // namespace
 
 void Ranking::add(std::string_view key, std::int64_t recipients, std::int64_t refused, Instant now) {
-  const std::int64_t span = now.time_since_epoch() / kSpan;
+  const std::int64_t span = now.time_since_epoch() / kRankedSpan;
   if (span != span_) {
     before_ = span == span_ + 1 ? std::move(present_) : Uses();
     present_ = Uses();
     span_ = span;
+    left_out_ = 0;
   }
   const std::string text(key);
-  if (present_.size() >= kMostKeys && !present_.contains(text)) {
-    erase_if(present_, [](const auto& item) { return item.second.recipients <= 1; });
-    if (present_.size() >= kMostKeys) return;
-  }
+  if (present_.size() >= kMostRanked && !present_.contains(text) && !make_room()) return;
   Use& use = present_[text];
   use.recipients += recipients;
   use.refused += refused;
 }
 
+// Looking through all keys at each new one would cost every decision dear.
+bool Ranking::make_room() {
+  if (left_out_++ % kMostRanked != 0) return false;
+  erase_if(present_, [](const auto& item) { return item.second.recipients <= 1; });
+  if (present_.size() >= kMostRanked) return false;
+  left_out_ = 0;
+  return true;
+}
+
 std::vector<Ranking::Row> Ranking::first(std::size_t count, Instant now) const {
   Uses sums;
-  const std::int64_t age = now.time_since_epoch() / kSpan - span_;
+  const std::int64_t age = now.time_since_epoch() / kRankedSpan - span_;
   if (age <= 1) sums = present_;
   if (age == 0) {
     for (const auto& [key, use] : before_) {
@@ -61,7 +68,7 @@ void Rankings::hear(Rendering& rendering) {
   for (const JudgedRecipient& judged : r.recipients) {
     const bool this_one = refusal_of(r, &judged) != nullptr;
     rule(judged.verdict, this_one);
-    refused += all || this_one ? 1 : 0;
+    refused += all || this_one || judged.recipient.mta_refused ? 1 : 0;
   }
   const auto recipients = static_cast<std::int64_t>(std::max<std::size_t>(r.recipients.size(), 1));
   if (r.recipients.empty() && all) refused = 1;

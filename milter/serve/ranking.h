@@ -33,9 +33,12 @@ class Ranking {
   };
   using Uses = boost::unordered_flat_map<std::string, Use>;
 
+  bool make_room();
+
   Uses present_;
   Uses before_;
   std::int64_t span_ = 0;
+  std::size_t left_out_ = 0;  // new keys since room was sought last
 };
 
 // The rankings that `top` shows. Any thread.

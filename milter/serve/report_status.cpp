@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <boost/json.hpp>
 
 #include "milter/serve/notifier.h"
-#include "policy/record_fields.h"
+#include "policy/decide/record_fields.h"
 
 namespace replygate {
 namespace {
@@ -52,6 +54,7 @@ json::object store_of(const Desk& desk) {
   for (const auto& [cause, count] : health.failures) failures += count;
   return {{"backend", backend_of(desk.settings.store)},
           {"trouble", json_text(health.trouble)},
+          {"trouble_lasts_s", health.lasting.count()},
           {"failures", failures},
           {"evictions", desk.statistics.figures().evictions}};
 }
@@ -59,10 +62,11 @@ json::object store_of(const Desk& desk) {
 json::array log_of(const Desk& desk) {
   json::array places;
   for (const auto& place : desk.sinks.places()) {
-    places.push_back(json::object{{"place", json_text(place->name())}, {"dropped", place->dropped()}});
+    places.push_back(json::object{
+        {"place", json_text(place->name())}, {"dropped", place->dropped()}, {"trouble", json_text(place->trouble())}});
   }
   if (desk.history != nullptr) {
-    places.push_back(json::object{{"place", "history"}, {"dropped", desk.history->dropped()}});
+    places.push_back(json::object{{"place", "history"}, {"dropped", desk.history->dropped()}, {"trouble", ""}});
   }
   return places;
 }
@@ -83,14 +87,26 @@ json::object waits_of(const Desk& desk) {
 
 json::string json_text(std::string_view octets) { return json::string(detail::safe_text(octets)); }
 
-std::string trouble_of(const Desk& desk) {
+std::string why_not_ready(const Desk& desk) {
   const PolicyKeeper::State policy = desk.keeper.state();
   if (desk.traffic.draining()) return "stopping";
   if (desk.traffic.closed()) return "draining: new sessions are turned away";
   if (desk.traffic.starving()) return "no more connections can be accepted";
   if (policy.last_good) return "the last good policy serves: " + policy.trouble;
-  if (const StoreHealth::State store = desk.health.state(); !store.trouble.empty()) return "store: " + store.trouble;
+  if (const StoreHealth::State store = desk.health.state(); !store.trouble.empty()) {
+    const bool lasts = store.lasting.count() > 0;
+    return fmt::format("store: {}{}", store.trouble, lasts ? fmt::format(", for {} s", store.lasting.count()) : "");
+  }
   return "";
+}
+
+std::string trouble_of(const Desk& desk) {
+  if (std::string why = why_not_ready(desk); !why.empty()) return why;
+  if (const std::string why = desk.keeper.state().trouble; !why.empty()) {
+    return "the last reload was not taken, the policy before it serves: " + why;
+  }
+  const std::string why = desk.sinks.trouble();
+  return why.empty() ? "" : "log: " + why;
 }
 
 json::object report_status(const Desk& desk) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "policy/record_summary.h"
+#include "policy/decide/record_summary.h"
 
 namespace replygate {
 namespace {
@@ -28,16 +28,26 @@ void Statistics::hear(Rendering& rendering) {
   const Record& r = rendering.record();
   const std::lock_guard lock(mutex_);
   ++figures_.transactions[std::string(to_string(r.ending))];
-  hear(r.message, r.time);
+  hear(r.message, r);
   for (const JudgedRecipient& judged : r.recipients) {
-    hear(judged.verdict, r.time);
+    hear(judged.verdict, r);
     const bool refused = refusal_of(r, &judged) != nullptr || refusal_of(r, nullptr) != nullptr;
     ++figures_.recipients[judged.recipient.mta_refused ? "mta-refused" : refused ? "refused" : "passed"];
   }
 }
 
-void Statistics::hear(const Verdict& verdict, Instant now) {
-  if (verdict.refusal) {
+void Statistics::would(const Finding& finding, Instant now) {
+  count(figures_.observed, kMostObserved, finding);
+  RuleUse& use = use_of(*finding.rule);
+  ++use.observed;
+  use.last = now;
+}
+
+void Statistics::hear(const Verdict& verdict, const Record& record) {
+  const Instant now = record.time;
+  if (verdict.refusal && record.connection.local_submission) {
+    would(*verdict.refusal, now);
+  } else if (verdict.refusal) {
     count(figures_.refusals, kMostRefusals, *verdict.refusal);
     RuleUse& use = use_of(*verdict.refusal->rule);
     ++use.hits;
@@ -47,12 +57,7 @@ void Statistics::hear(const Verdict& verdict, Instant now) {
     ++use.hits;
     use.last = now;
   }
-  for (const Finding& finding : verdict.observed) {
-    count(figures_.observed, kMostObserved, finding);
-    RuleUse& use = use_of(*finding.rule);
-    ++use.observed;
-    use.last = now;
-  }
+  for (const Finding& finding : verdict.observed) would(finding, now);
   for (const Rule* rule : verdict.unknown) ++use_of(*rule).unknown;
   for (const LimitUse& limit : verdict.limits) note_fullness(limit, now);
   figures_.evictions += verdict.evicted;

@@ -30,7 +30,7 @@ class Statistics final : public RecordListener {
     std::map<std::string, std::int64_t> transactions;  // by outcome
     std::map<std::string, std::int64_t> recipients;    // passed, refused, mta-refused
     std::map<Kind, std::int64_t> refusals;
-    std::map<Kind, std::int64_t> observed;
+    std::map<Kind, std::int64_t> observed;  // what would have been refused: in observe mode, or of local submission
     std::map<std::string, RuleUse> rules;
     std::int64_t evictions = 0;
   };
@@ -41,7 +41,8 @@ class Statistics final : public RecordListener {
   static double fullest(const RuleUse& use, Instant now);
 
  private:
-  void hear(const Verdict& verdict, Instant now);
+  void hear(const Verdict& verdict, const Record& record);
+  void would(const Finding& finding, Instant now);
   void count(std::map<Kind, std::int64_t>& kinds, std::size_t most, const Finding& finding);
   RuleUse& use_of(const Rule& rule);
   void note_fullness(const LimitUse& limit, Instant now);

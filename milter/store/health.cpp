@@ -10,6 +10,7 @@ namespace replygate {
 
 void StoreHealth::failed(const std::string& cause, const std::string& consequence) {
   const std::lock_guard lock(mutex_);
+  if (state_.trouble.empty()) since_ = std::chrono::steady_clock::now();
   state_.trouble = cause;
   note(cause, consequence);
 }
@@ -41,7 +42,10 @@ bool StoreHealth::good() const {
 
 StoreHealth::State StoreHealth::state() const {
   const std::lock_guard lock(mutex_);
-  return state_;
+  State state = state_;
+  if (state.trouble.empty()) return state;
+  state.lasting = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - since_);
+  return state;
 }
 
 }  // namespace replygate

@@ -14,6 +14,7 @@ class StoreHealth {
  public:
   struct State {
     std::string trouble;                           // the present cause, "" for none
+    std::chrono::seconds lasting{0};               // since when there is trouble, of whatever cause
     std::map<std::string, std::int64_t> failures;  // of each cause, since the start
   };
 
@@ -30,6 +31,7 @@ class StoreHealth {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   State state_;
+  std::chrono::steady_clock::time_point since_{};
   std::map<std::string, std::chrono::steady_clock::time_point> said_;
 };
 

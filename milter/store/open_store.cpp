@@ -11,9 +11,7 @@
 namespace replygate {
 namespace {
 
-MemoryStore::Bounds bounds_of(const StoreSettings& settings) {
-  return {.keys = settings.max_keys, .reservation = settings.reservation_timeout};
-}
+MemoryStore::Bounds bounds_of(const StoreSettings& settings) { return {.keys = settings.max_keys}; }
 
 std::unique_ptr<Store> in_memory(const StoreSettings& settings) {
   return std::make_unique<MemoryStore>(bounds_of(settings), MemoryStore::random_secret(), false);

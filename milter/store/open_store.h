@@ -7,7 +7,7 @@
 #include "milter/clock.h"
 #include "milter/store/health.h"
 #include "policy/count/store.h"
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 

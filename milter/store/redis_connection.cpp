@@ -12,8 +12,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::chrono::milliseconds kPause{250};       // between two attempts to connect
-constexpr std::chrono::milliseconds kHandshake{1000};  // from connecting to being ready
+constexpr std::chrono::milliseconds kReconnectPause{250};  // between two attempts to connect
+constexpr std::chrono::milliseconds kHandshake{1000};      // from connecting to being ready
 
 }  // namespace
 
@@ -54,40 +54,30 @@ void Connection::connect() {
   retry_.async_wait(bound([this](const Error& error) {
     if (!error) down("no answer in time", true);
   }));
-  if (server_.family == SocketAddress::Family::unix_path) {
-    return connect_to(asio::local::stream_protocol::endpoint(server_.path));
-  }
-  resolver_.async_resolve(server_.host, std::to_string(server_.port),
-                          bound([this](const Error& error, const asio::ip::tcp::resolver::results_type& found) {
-                            if (error) return down(error.message(), true);
-                            resolved(found);
-                          }));
+  net::resolve(resolver_, server_, bound([this](const Error& error, std::vector<StreamEndpoint> addresses) {
+                 if (error) return down(error.message(), true);
+                 connect_to(std::move(addresses));
+               }));
 }
 
-void Connection::resolved(const asio::ip::tcp::resolver::results_type& found) {
-  connect_to(asio::ip::tcp::endpoint(*found.begin()));
-}
-
-void Connection::connect_to(const asio::generic::stream_protocol::endpoint& endpoint) {
-  link_->socket.async_connect(endpoint, bound([this](const Error& error) {
-                                if (error) return down(error.message(), true);
-                                Error ignored;
-                                if (server_.family != SocketAddress::Family::unix_path) {
-                                  link_->socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-                                }
-                                if (tls_context_ == nullptr) return greet();
-                                shake_hands();
-                              }));
+void Connection::connect_to(std::vector<StreamEndpoint> addresses) {
+  net::connect(link_->socket, std::move(addresses), bound([this](const Error& error) {
+                 if (error) return down(error.message(), true);
+                 Error ignored;
+                 if (server_.family != SocketAddress::Family::unix_path) {
+                   link_->socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+                 }
+                 if (tls_context_ == nullptr) return greet();
+                 shake_hands();
+               }));
 }
 
 void Connection::shake_hands() {
-  link_->tls = std::make_unique<asio::ssl::stream<Socket&>>(link_->socket, *tls_context_);
-  link_->tls->set_verify_callback(asio::ssl::host_name_verification(server_.host));
-  SSL_ctrl(link_->tls->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, server_.host.data());
-  link_->tls->async_handshake(asio::ssl::stream_base::client, bound([this](const Error& error) {
-                                if (error) return down("TLS: " + error.message(), true);
-                                greet();
-                              }));
+  link_->tls = std::make_unique<net::TlsStream>(link_->socket, *tls_context_, server_.host);
+  link_->tls->handshake(bound([this](const Error& error) {
+    if (error) return down("TLS: " + error.message(), true);
+    greet();
+  }));
 }
 
 // Who we are, whether this is a primary, and the script, in one round trip.
@@ -114,7 +104,7 @@ void Connection::greet() {
 void Connection::greeted(const std::vector<Reply>& replies) {
   for (const Reply& reply : replies) {
     if (const std::string_view word = error_word(*reply); !word.empty()) {
-      return down(std::string(text_of(*reply)), word == "LOADING" || word == "READONLY");
+      return down(std::string(text_of(*reply)), true);
     }
   }
   const redisReply& role = *replies[replies.size() - 2];
@@ -156,12 +146,12 @@ void Connection::down(const std::string& why, bool next_server) {
   writing_ = false;
   unanswered_ = 0;
   if (next_server) servers_.leave(server_);
-  const std::string reason = fmt::format("{}: {}", server_.text(), why);
+  const std::string reason = fmt::format("{}: {}", server_.text(), why.empty() ? "this replygate ends" : why);
   if (!why.empty()) events_.failed(reason);
   auto failed = std::exchange(flying_, {});
   for (Request& request : std::exchange(waiting_, {})) failed.push_back(std::move(request));
   // One that has served and was cut is made again at once.
-  retry_.expires_after(std::exchange(served_, false) ? std::chrono::milliseconds(0) : kPause);
+  retry_.expires_after(std::exchange(served_, false) ? std::chrono::milliseconds(0) : kReconnectPause);
   retry_.async_wait(bound([this](const Error& error) {
     if (!error) connect();
   }));
@@ -193,18 +183,18 @@ void Connection::write() {
     write();
   });
   if (link_->tls) {
-    asio::async_write(*link_->tls, asio::buffer(link_->out), done);
+    link_->tls->write(link_->out, done);
   } else {
-    asio::async_write(link_->socket, asio::buffer(link_->out), done);
+    net::write(link_->socket, link_->out, done);
   }
 }
 
 void Connection::read() {
   const auto done = bound([this](const Error& error, std::size_t size) { received(error, size); });
   if (link_->tls) {
-    link_->tls->async_read_some(asio::buffer(link_->in), done);
+    link_->tls->read_some(link_->in, done);
   } else {
-    link_->socket.async_read_some(asio::buffer(link_->in), done);
+    net::read_some(link_->socket, link_->in, done);
   }
 }
 

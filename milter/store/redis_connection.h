@@ -1,7 +1,8 @@
 #pragma once
 
-#include <boost/asio.hpp>
-#include <boost/asio/ssl.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -9,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "milter/net/stream.h"
+#include "milter/net/tls.h"
 #include "milter/store/redis_reply.h"
 #include "policy/load/socket.h"
 
@@ -75,21 +78,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Answered answered;  // null: nobody waits any more
     std::vector<Reply> replies = {};
   };
-  using Socket = boost::asio::generic::stream_protocol::socket;
   using Error = boost::system::error_code;
   // One attempt to be connected; it lives until the last operation on it has ended.
   struct Link {
     explicit Link(boost::asio::io_context& io) : socket(io) {}
-    Socket socket;
-    std::unique_ptr<boost::asio::ssl::stream<Socket&>> tls;
+    StreamSocket socket;
+    std::unique_ptr<net::TlsStream> tls;
     std::array<char, 16384> in{};
     std::string out;  // being written
     ReplyReader reader;
   };
 
   void connect();
-  void resolved(const boost::asio::ip::tcp::resolver::results_type& found);
-  void connect_to(const boost::asio::generic::stream_protocol::endpoint& endpoint);
+  void connect_to(std::vector<StreamEndpoint> addresses);
   void shake_hands();
   void greet();
   void greeted(const std::vector<Reply>& replies);
@@ -110,7 +111,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Events events_;
   SocketAddress server_;
   State state_ = State::down;
-  boost::asio::ip::tcp::resolver resolver_;
+  net::Resolver resolver_;
   std::shared_ptr<Link> link_;          // what an older one still reports does not count
   boost::asio::steady_timer retry_;     // connects again, or gives up connecting
   boost::asio::steady_timer deadline_;  // of the oldest request

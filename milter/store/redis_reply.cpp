@@ -1,5 +1,9 @@
 #include "milter/store/redis_reply.h"
 
+#include <fmt/format.h>
+
+#include "policy/mail/text.h"
+
 namespace replygate::redis {
 namespace {
 
@@ -23,7 +27,7 @@ std::string command(const std::vector<std::string_view>& words) {
     sizes.push_back(word.size());
   }
   char* raw = nullptr;
-  const int size = redisFormatCommandArgv(&raw, static_cast<int>(words.size()), texts.data(), sizes.data());
+  const auto size = redisFormatCommandArgv(&raw, static_cast<int>(words.size()), texts.data(), sizes.data());
   std::string octets(raw, size > 0 ? static_cast<std::size_t>(size) : 0);
   redisFreeCommand(raw);
   return octets;
@@ -57,6 +61,16 @@ std::string_view error_word(const redisReply& reply) {
   if (reply.type != REDIS_REPLY_ERROR) return "";
   const std::string_view text = text_of(reply);
   return text.substr(0, text.find(' '));
+}
+
+std::optional<SocketAddress> moved_to(std::string_view error) {
+  const std::vector<std::string_view> words = split(error, ' ');
+  if (words.size() != 3) return std::nullopt;
+  const std::size_t colon = words[2].rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const std::string_view host = words[2].substr(0, colon);
+  const bool v6 = host.find(':') != std::string_view::npos;
+  return SocketAddress::parse_server(fmt::format("{}:{}@{}", v6 ? "inet6" : "inet", words[2].substr(colon + 1), host));
 }
 
 }  // namespace replygate::redis

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/load/socket.h"
+
 // hiredis's codec with owners; nothing of its I/O is used.
 namespace replygate::redis {
 
@@ -37,5 +39,8 @@ class ReplyReader {
 // The first word of an error, "NOAUTH"; "" where the reply is none.
 std::string_view error_word(const redisReply& reply);
 std::string_view text_of(const redisReply& reply);
+
+// Where "MOVED 3999 192.0.2.1:6381" sends; nothing where it names no address.
+std::optional<SocketAddress> moved_to(std::string_view error);
 
 }  // namespace replygate::redis

@@ -6,7 +6,7 @@
 #include <array>
 
 #include "milter/store/redis_script_text.h"
-#include "policy/overloaded.h"
+#include "policy/base/overloaded.h"
 
 namespace replygate::redis {
 namespace {
@@ -33,24 +33,17 @@ std::string key_of(std::string_view prefix, std::string_view counter) {
 
 std::vector<std::string> words_of(const Charge& c) {
   using Words = std::array<std::string, 5>;
-  auto [measure, a, b, d, e] =
-      std::visit(Overloaded{[](const Sliding& m) {
-                              return Words{"window", count(m.period), "0", "0", "0"};
-                            },
-                            [](const Bucket::Rate& m) {
-                              return Words{"bucket", count(m.period), std::to_string(m.most), "0", "0"};
-                            },
-                            [](const Fixed& m) {
-                              return Words{"fixed", count(m.until.time_since_epoch()), "0", "0", "0"};
-                            },
-                            [](const Distinct& m) {
-                              return Words{"distinct", count(m.period), "0", "0", "0"};
-                            },
-                            [](const Greylisting& m) {
-                              return Words{"greylist", count(m.delay), count(m.retry_within), count(m.remember), "0"};
-                            }},
-                 c.measure);
-  const int flags = (c.even_if_full ? 1 : 0) + (c.reserve ? 2 : 0);
+  auto [measure, a, b, d, e] = std::visit(
+      Overloaded{
+          [](const Sliding& m) { return Words{"window", count(m.period), "0", "0", "0"}; },
+          [](const Bucket::Rate& m) { return Words{"bucket", count(m.period), std::to_string(m.most), "0", "0"}; },
+          [](const Fixed& m) { return Words{"fixed", count(m.until.time_since_epoch()), "0", "0", "0"}; },
+          [](const Distinct& m) { return Words{"distinct", count(m.period), "0", "0", "0"}; },
+          [](const Greylisting& m) {
+            return Words{"greylist", count(m.delay), count(m.retry_within), count(m.remember), "0"};
+          }},
+      c.measure);
+  const int flags = (c.even_if_full ? 1 : 0) + (c.reserve ? 2 : 0) + (c.pardoned ? 4 : 0);
   return {measure,
           a,
           b,
@@ -61,6 +54,7 @@ std::vector<std::string> words_of(const Charge& c) {
           std::to_string(c.group),
           std::to_string(flags),
           std::to_string(c.warn_at),
+          std::to_string(c.again),
           c.member};
 }
 

@@ -1,5 +1,6 @@
 -- One decision, in one atomic step: every charge is read, then those are charged whose group has room. With "settle"
--- instead of "take", reservations end. Counters mean what policy/count says; times are microseconds.
+-- instead of "take", reservations end; with "renew" they live on. Counters mean what policy/count says; times are
+-- microseconds.
 --
 -- A counter is a hash: s<hundredth> = count (window); t, a (bucket: taken, anchor); c (period of the calendar);
 -- f, l, p (greylisting: first, last, passed); w: warned until; r<reservation> = cost:deadline:member. The members of a
@@ -70,21 +71,30 @@ end
 
 local measures = {}
 
+local function used_in_window(c, s)
+  local used = reserved(s)
+  for _, slot in ipairs(s.slots) do
+    if expiry(slot.index, c.period) > now then used = used + slot.count end
+  end
+  return used
+end
+
+-- `room`: when the cost fits within `most`; -1: never.
 measures.window = {
-  read = function(c, s)
-    local used = reserved(s)
-    for _, slot in ipairs(s.slots) do
-      if expiry(slot.index, c.period) > now then used = used + slot.count end
-    end
-    local left, room = used, -1
+  read = function(c, s) return used_in_window(c, s), c.cost end,
+  room = function(c, s, most)
+    local left = used_in_window(c, s)
+    if left + c.cost <= most then return now end
+    if c.cost > most then return -1 end
     for _, slot in ipairs(s.slots) do
       local gone = expiry(slot.index, c.period)
-      if gone > now and room < 0 then
+      if gone > now then
         left = left - slot.count
-        if left + c.cost <= c.most then room = gone end
+        if left + c.cost <= most then return gone end
       end
     end
-    return used, c.cost, room
+    -- The rest is reserved, and leaves as if it were kept now.
+    return expiry(hundredth(now, c.period), c.period)
   end,
   add = function(c, s)
     for _, slot in ipairs(s.slots) do
@@ -102,7 +112,8 @@ local function refilled(c, from)
 end
 
 local function advance(c, s)
-  local taken, anchor = s.t or 0, s.a or 0
+  -- Behind a fail-over the clock may be behind the one that set the anchor.
+  local taken, anchor = s.t or 0, math.min(s.a or 0, now)
   local periods = now > anchor and math.floor((now - anchor) / c.period) or 0
   if periods > 0 then
     taken = math.max(taken - c.rate * periods, 0)
@@ -122,12 +133,14 @@ end
 measures.bucket = {
   read = function(c, s)
     local taken, anchor = advance(c, s)
-    local held = reserved(s)
-    local room = -1
-    if c.cost + held <= c.most and c.rate > 0 then
-      room = math.max(now, anchor + time_for(c, math.max(taken + held + c.cost - c.most, 0)))
-    end
-    return math.max(taken - refilled(c, anchor), 0) + held, c.cost, room
+    return math.max(taken - refilled(c, anchor), 0) + reserved(s), c.cost
+  end,
+  room = function(c, s, most)
+    local taken, anchor = advance(c, s)
+    local wanted = reserved(s) + c.cost
+    if math.max(taken - refilled(c, anchor), 0) + wanted <= most then return now end
+    if c.cost > most or c.rate == 0 then return -1 end
+    return math.max(now, anchor + time_for(c, taken + wanted - most))
   end,
   add = function(c, s)
     local taken, anchor = advance(c, s)
@@ -137,7 +150,8 @@ measures.bucket = {
 }
 
 measures.fixed = {
-  read = function(c, s) return (s.c or 0) + reserved(s), c.cost, c.ends end,
+  read = function(c, s) return (s.c or 0) + reserved(s), c.cost end,
+  room = function(c, s, most) return (s.c or 0) + reserved(s) + c.cost <= most and now or c.ends end,
   add = function(c, s)
     redis.call('HINCRBY', c.key, 'c', text(c.cost))
     live_until(c.key, c.ends)
@@ -146,40 +160,63 @@ measures.fixed = {
 
 local function first_live(c) return math.floor((now - c.period) / width(c.period)) end
 
+-- As long as newer members alone exceed the limit, older ones have no say in when there is room again.
+local function forget_older(c)
+  local all = redis.call('ZCARD', c.members)
+  while true do
+    local oldest = redis.call('ZRANGE', c.members, 0, 0, 'WITHSCORES')[2]
+    local count = redis.call('ZCOUNT', c.members, oldest, oldest)
+    if all - count <= c.most then return end
+    redis.call('ZREMRANGEBYSCORE', c.members, oldest, oldest)
+    all = all - count
+  end
+end
+
+-- How many members count, which of them are reserved, and what the one at hand costs.
+local function members_of(c, s)
+  local from = first_live(c)
+  local held, only_held = {}, 0
+  for _, hold in pairs(s.held) do
+    if not held[hold.member] then
+      held[hold.member] = true
+      local seen = redis.call('ZSCORE', c.members, hold.member)
+      if not seen or tonumber(seen) < from then only_held = only_held + 1 end
+    end
+  end
+  local seen = redis.call('ZSCORE', c.members, c.member)
+  local again = c.cost == 0 or held[c.member] or (seen and tonumber(seen) >= from)
+  return redis.call('ZCOUNT', c.members, text(from), '+inf') + only_held, held, again and 0 or 1
+end
+
 measures.distinct = {
   read = function(c, s)
-    local from = first_live(c)
-    local held, only_held, again = {}, 0, c.cost == 0
-    for _, hold in pairs(s.held) do
-      if not held[hold.member] then
-        held[hold.member] = true
-        local seen = redis.call('ZSCORE', c.members, hold.member)
-        if not seen or tonumber(seen) < from then only_held = only_held + 1 end
+    local used, _, cost = members_of(c, s)
+    return used, cost
+  end,
+  room = function(c, s, most)
+    local used, held, cost = members_of(c, s)
+    if most < 1 then return -1 end
+    local surplus, holds = used + cost - most, 0
+    if surplus <= 0 then return now end
+    for _ in pairs(held) do holds = holds + 1 end
+    local leaving = redis.call('ZRANGEBYSCORE', c.members, text(first_live(c)), '+inf', 'WITHSCORES', 'LIMIT', 0,
+                               text(surplus + holds + 1))
+    for i = 1, #leaving, 2 do
+      if not held[leaving[i]] and leaving[i] ~= c.member then
+        surplus = surplus - 1
+        if surplus == 0 then return expiry(tonumber(leaving[i + 1]), c.period) end
       end
     end
-    local seen = redis.call('ZSCORE', c.members, c.member)
-    if held[c.member] or (seen and tonumber(seen) >= from) then again = true end
-    local used = redis.call('ZCOUNT', c.members, text(from), '+inf') + only_held
-    local surplus, room = used + 1 - c.most, -1
-    if c.most >= 1 and surplus > 0 then
-      local holds = 0
-      for _ in pairs(held) do holds = holds + 1 end
-      local leaving = redis.call('ZRANGEBYSCORE', c.members, text(from), '+inf', 'WITHSCORES', 'LIMIT', 0,
-                                 text(surplus + holds))
-      for i = 1, #leaving, 2 do
-        if not held[leaving[i]] then
-          surplus = surplus - 1
-          if surplus == 0 then room = expiry(tonumber(leaving[i + 1]), c.period) end
-        end
-      end
-    end
-    return used, again and 0 or 1, room
+    return expiry(hundredth(now, c.period), c.period)
   end,
   add = function(c, s)
     local index = hundredth(now, c.period)
-    local seen = redis.call('ZSCORE', c.members, c.member)
-    if not seen or tonumber(seen) < index then redis.call('ZADD', c.members, text(index), c.member) end
     redis.call('ZREMRANGEBYSCORE', c.members, '-inf', '(' .. text(first_live(c)))
+    if redis.call('ZCOUNT', c.members, text(index), text(index)) <= c.most then
+      local seen = redis.call('ZSCORE', c.members, c.member)
+      if not seen or tonumber(seen) < index then redis.call('ZADD', c.members, text(index), c.member) end
+      forget_older(c)
+    end
     redis.call('HSETNX', c.key, 'd', 1)
     live_until(c.key, expiry(index, c.period))
     live_until(c.members, expiry(index, c.period))
@@ -197,8 +234,11 @@ end
 measures.greylist = {
   read = function(c, s)
     local state = sighting(c, s)
-    local passes = state >= 2
-    return 0, 0, passes and now or (state == 1 and s.f or now) + c.delay, passes, state
+    return 0, 0, state >= 2, state
+  end,
+  room = function(c, s)
+    local state = sighting(c, s)
+    return state >= 2 and now or (state == 1 and s.f or now) + c.delay
   end,
   add = function(c, s)
     local state = sighting(c, s)
@@ -209,12 +249,14 @@ measures.greylist = {
   end,
 }
 
--- From ARGV at `at`: measure, four numbers of it, most, cost, group, flags, warn_at, member.
-local kArguments = 11
+-- From ARGV at `at`: measure, four numbers of it, most, cost, group, flags, warn_at, again, member.
+local kArguments = 12
 local function charge_from(at, key, members)
   local c = { measure = ARGV[at], key = key, members = members, most = tonumber(ARGV[at + 5]),
-              cost = tonumber(ARGV[at + 6]), group = ARGV[at + 7], even_if_full = ARGV[at + 8] % 2 == 1,
-              reserve = ARGV[at + 8] >= '2', warn_at = tonumber(ARGV[at + 9]), member = ARGV[at + 10] }
+              cost = tonumber(ARGV[at + 6]), group = ARGV[at + 7], warn_at = tonumber(ARGV[at + 9]),
+              again = tonumber(ARGV[at + 10]), member = ARGV[at + 11] }
+  local flags = tonumber(ARGV[at + 8])
+  c.even_if_full, c.reserve, c.pardoned = flags % 2 == 1, flags % 4 >= 2, flags >= 4
   local p = { tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]) }
   if c.measure == 'fixed' then
     c.ends = p[1]
@@ -244,26 +286,37 @@ local function carry_over(c, old, old_members)
   return false
 end
 
+-- Behind the charges, since what counts though there is no room takes room all the same.
+local function tell_room(charges, charged, result)
+  for i, c in ipairs(charges) do
+    if not c.fits or c.even_if_full then
+      local state = charged[c.key] and load(c.key) or c.state
+      result[i + 1][4] = measures[c.measure].room(c, state, c.most - c.again)
+    end
+  end
+end
+
 local function take()
   local deadline, id, admit = now + tonumber(ARGV[3]), ARGV[4], ARGV[5] == '1'
-  local charges, full, result = {}, {}, { now }
+  local charges, full, charged, any_full, result = {}, {}, {}, false, { now }
   for i = 1, #KEYS / 4 do
     local c = charge_from(6 + (i - 1) * kArguments, KEYS[4 * i - 3], KEYS[4 * i - 2])
     c.renamed = carry_over(c, KEYS[4 * i - 1], KEYS[4 * i])
     local s = load(c.key)
-    local used, cost, room, fits, state = measures[c.measure].read(c, s)
-    if fits == nil then
-      fits = used + cost <= c.most
-      if fits then room = now end
-    end
-    c.state, c.used, c.adds = s, used, cost
-    if not fits then full[c.group] = true end
+    local used, cost, fits, state = measures[c.measure].read(c, s)
+    if fits == nil then fits = used + cost <= c.most end
+    any_full = any_full or not fits
+    c.state, c.used, c.adds, c.fits = s, used, cost, fits
     charges[i] = c
-    result[i + 1] = { used, cost, fits and 1 or 0, room, 0, state or 0, c.renamed and 1 or 0 }
+    result[i + 1] = { used, cost, fits and 1 or 0, now, 0, state or 0, c.renamed and 1 or 0 }
+  end
+  for i, c in ipairs(charges) do
+    if not c.fits and not (c.pardoned and not charges[i + 1].fits) then full[c.group] = true end
   end
   for i, c in ipairs(charges) do
     if c.cost > 0 and (c.even_if_full or (admit and not full[c.group])) then
       forget_overdue(c.key, c.state)
+      charged[c.key] = true
       if c.reserve then
         redis.call('HSET', c.key, 'r' .. id .. '.' .. i, text(c.cost) .. ':' .. text(deadline) .. ':' .. c.member)
         live_until(c.key, deadline)
@@ -277,6 +330,7 @@ local function take()
       end
     end
   end
+  if any_full then tell_room(charges, charged, result) end
   return result
 end
 
@@ -292,10 +346,23 @@ local function settle()
   return now
 end
 
+-- Those that are still there. Another host may have given back what was not renewed in time.
+local function renew()
+  local deadline = text(now + tonumber(ARGV[3]))
+  for i, key in ipairs(KEYS) do
+    local held = redis.call('HGET', key, ARGV[3 + i])
+    if held then
+      redis.call('HSET', key, ARGV[3 + i], (string.gsub(held, '^(%d+):%d+:', '%1:' .. deadline .. ':')))
+      live_until(key, tonumber(deadline))
+    end
+  end
+  return now
+end
+
 local function forget()
   for _, key in ipairs(KEYS) do redis.call('DEL', key) end
   return now
 end
 
-local commands = { take = take, settle = settle, forget = forget }
+local commands = { take = take, settle = settle, renew = renew, forget = forget }
 return commands[ARGV[1]]()

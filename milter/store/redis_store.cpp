@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "milter/files.h"
+#include "milter/guarded.h"
 #include "milter/store/redis_script.h"
 #include "policy/count/admission.h"
 #include "policy/mail/text.h"
@@ -17,8 +18,9 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::string_view kConsequence = "on_store_error of each rule decides";
-constexpr std::size_t kMostUnsettled = 100'000;
+constexpr std::string_view kRedisConsequence = "on_store_error of each rule decides";
+constexpr std::size_t kRenewedAtOnce = 500;  // so that decisions need not wait for long
+constexpr int kRenewals = 3;                 // within the time in which a reservation would end
 
 std::string random_name() {
   std::random_device random;
@@ -32,37 +34,7 @@ std::vector<SocketAddress> addresses_of(const std::vector<std::string>& servers)
   return result;
 }
 
-// "MOVED 3999 192.0.2.1:6381".
-std::optional<SocketAddress> moved_to(std::string_view error) {
-  const std::vector<std::string_view> words = split(error, ' ');
-  if (words.size() != 3) return std::nullopt;
-  const std::size_t colon = words[2].rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  const std::string_view host = words[2].substr(0, colon);
-  const bool v6 = host.find(':') != std::string_view::npos;
-  return SocketAddress::parse_server(fmt::format("{}:{}@{}", v6 ? "inet6" : "inet", words[2].substr(colon + 1), host));
-}
-
 }  // namespace
-
-// One call of the script.
-struct RedisStore::Request {
-  std::vector<std::string> keys;
-  std::vector<std::string> arguments;
-  redis::Connection::Time deadline;
-  std::function<void(const redisReply*)> done;  // null: no answer
-  std::weak_ptr<redis::Connection> connection = {};
-
-  std::string octets(std::string_view verb, std::string_view script, std::int64_t replicas, std::string_view patience) {
-    const std::string count = std::to_string(keys.size());
-    std::vector<std::string_view> words = {verb, script, count};
-    words.insert(words.end(), keys.begin(), keys.end());
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    std::string result = redis::command(words);
-    if (replicas > 0) result += redis::command({"WAIT", std::to_string(replicas), patience});
-    return result;
-  }
-};
 
 RedisStore::RedisStore(const StoreSettings& settings, const Clock& clock, StoreHealth& health, Time time)
     : settings_(settings),
@@ -73,7 +45,8 @@ RedisStore::RedisStore(const StoreSettings& settings, const Clock& clock, StoreH
       options_{.user = settings.user, .password = "", .tls = settings.tls, .script = std::string(redis::script())},
       script_id_(redis::script_id()),
       io_(1),
-      servers_(addresses_of(settings.servers)) {}
+      servers_(addresses_of(settings.servers)),
+      unconfirmed_(io_, [this](const auto& request) { pass_on(request, false); }, [this] { return available(); }) {}
 
 tl::expected<std::unique_ptr<RedisStore>, std::string> RedisStore::open(const StoreSettings& settings,
                                                                         const Clock& clock, StoreHealth& health,
@@ -105,8 +78,9 @@ tl::expected<void, std::string> RedisStore::prepare() {
   for (std::int64_t i = 0; i < settings_.connections; ++i) {
     connections_.push_back(std::make_shared<redis::Connection>(
         io_, servers_, options_, tls_.get(),
-        redis::Connection::Events{[this](const std::string& why) { health_.failed(why, std::string(kConsequence)); },
-                                  [this] { note_readiness(); }}));
+        redis::Connection::Events{
+            [this](const std::string& why) { health_.failed(why, std::string(kRedisConsequence)); },
+            [this] { note_readiness(); }}));
   }
   return {};
 }
@@ -114,11 +88,13 @@ tl::expected<void, std::string> RedisStore::prepare() {
 void RedisStore::run() {
   const auto guard = asio::make_work_guard(io_);
   for (const auto& connection : connections_) connection->start();
-  io_.run();
+  if (time_ == Time::server) renew_in_time();
+  run_guarded(io_, "store");
 }
 
 RedisStore::~RedisStore() {
   asio::post(io_, [this] {
+    unconfirmed_.stop();
     for (const auto& connection : connections_) connection->stop();
     io_.stop();
   });
@@ -133,6 +109,11 @@ redis::Connection::Time RedisStore::deadline_of(Instant now) const {
 
 void RedisStore::take(std::vector<Charge> charges, bool admit, Instant now, Taken done) {
   if (!available()) return done({});
+  if (renewal_is_due(now)) {
+    return renew(unsettled(), now, [this, charges = std::move(charges), admit, now, done = std::move(done)] {
+      take(charges, admit, now, done);
+    });
+  }
   const ReservationId id = ++last_id_;
   auto request = std::make_shared<Request>();
   request->deadline = deadline_of(now);
@@ -149,8 +130,12 @@ void RedisStore::take(std::vector<Charge> charges, bool admit, Instant now, Take
   request->done = [this, id, now, charges = std::move(charges), admit, raw = request.get(),
                    done = std::move(done)](const redisReply* reply) {
     const auto taking = reply == nullptr ? std::nullopt : redis::read_taking(*reply, charges.size(), now);
-    if (reply != nullptr && !taking) health_.failed("what came is no answer of the script", std::string(kConsequence));
-    if (!taking) return done({});
+    if (reply != nullptr && !taking)
+      health_.failed("what came is no answer of the script", std::string(kRedisConsequence));
+    if (!taking) {
+      give_back_unseen(*raw, charges, id);
+      return done({});
+    }
     health_.recovered();
     done(readings_of(*taking, charges, admit, id, *raw));
   };
@@ -184,12 +169,59 @@ void RedisStore::settle(std::vector<ReservationId> ids, Settlement settlement, I
   if (request == nullptr) return done();
   request->done = [this, request = std::weak_ptr(request), done = std::move(done)](const redisReply* reply) {
     if (reply == nullptr) {
-      if (auto unsettled = request.lock()) settle_later(*unsettled);
+      if (const auto unsettled = request.lock()) unconfirmed_.unconfirmed(*unsettled);
     }
     done();
   };
   if (available()) return ask(std::move(request));
   asio::post(io_, [request] { request->done(nullptr); });
+}
+
+void RedisStore::renew_in_time() {
+  renewal_.expires_after(settings_.reservation_timeout / kRenewals);
+  renewal_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    renew_in_time();
+    renew(unsettled(), {}, [] {});
+  });
+}
+
+// Where time is the caller's it may have moved by any amount.
+bool RedisStore::renewal_is_due(Instant now) {
+  if (time_ == Time::server || now - renewed_at_.load() < settings_.reservation_timeout / kRenewals) return false;
+  renewed_at_ = now;
+  return true;
+}
+
+std::vector<ReservationId> RedisStore::unsettled() const {
+  std::vector<ReservationId> ids;
+  const std::lock_guard lock(mutex_);
+  for (const auto& item : held_) ids.push_back(item.first);
+  return ids;
+}
+
+// A few at a time, the last of `ids` first. Where the server does not answer, the next renewal tries again.
+void RedisStore::renew(std::vector<ReservationId> ids, Instant now, const std::function<void()>& then) {
+  auto request = std::make_shared<Request>();
+  request->deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  request->arguments = {"renew", time_ == Time::caller ? std::to_string(now.time_since_epoch().count()) : "0",
+                        std::to_string(settings_.reservation_timeout.count())};
+  {
+    const std::lock_guard lock(mutex_);
+    for (; !ids.empty() && request->keys.size() < kRenewedAtOnce; ids.pop_back()) {
+      const auto it = held_.find(ids.back());
+      if (it == held_.end()) continue;
+      for (const Held& item : it->second) {
+        request->keys.push_back(item.counter);
+        request->arguments.push_back(item.words.front());
+      }
+    }
+  }
+  if (request->keys.empty()) return then();
+  request->done = [this, ids = std::move(ids), now, then](const redisReply* reply) {
+    reply == nullptr ? then() : renew(ids, now, then);
+  };
+  ask(std::move(request));
 }
 
 void RedisStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
@@ -226,26 +258,28 @@ std::shared_ptr<RedisStore::Request> RedisStore::settling(const std::vector<Rese
   return request->keys.empty() ? nullptr : request;
 }
 
-// The first attempt may have been heard: only what is still reserved is settled by a later one.
-void RedisStore::settle_later(const Request& request) {
-  if (unsettled_.size() >= kMostUnsettled) return;  // the server gives it back at its deadline
-  auto again = std::make_shared<Request>(
-      Request{.keys = request.keys, .arguments = request.arguments, .deadline = {}, .done = {}});
-  again->arguments[3] = "1";
-  unsettled_.push_back(std::move(again));
+// What was asked may be carried out though no answer has come in time: nobody would settle what is reserved then.
+void RedisStore::give_back_unseen(const Request& request, const std::vector<Charge>& charges, ReservationId id) {
+  if (request.connection.expired()) return;  // it was not asked
+  Request settling{.keys = {}, .arguments = {"settle", request.arguments[1], "0", "1"}, .deadline = {}, .done = {}};
+  for (std::size_t i = 0; i < charges.size(); ++i) {
+    if (!charges[i].reserve) continue;
+    for (const std::size_t name : {4 * i, 4 * i + 2}) {
+      if (name > 4 * i && charges[i].was.empty()) continue;
+      settling.keys.insert(settling.keys.end(), {request.keys[name], request.keys[name + 1]});
+      settling.arguments.push_back(fmt::format("r{}-{}.{}", owner_, id, i + 1));
+      for (std::string& word : redis::words_of(charges[i])) settling.arguments.push_back(std::move(word));
+    }
+  }
+  if (!settling.keys.empty()) unconfirmed_.unconfirmed(settling);
 }
 
 void RedisStore::note_readiness() {
   const auto ready = std::ranges::count_if(connections_, [](const auto& c) { return c->ready(); });
   ready_ = static_cast<int>(ready);
   if (ready == 0) return;
-  for (const auto& request : std::exchange(unsettled_, {})) {
-    request->deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-    request->done = [this, weak = std::weak_ptr(request)](const redisReply* reply) {
-      if (const auto same = weak.lock(); same && reply == nullptr) settle_later(*same);
-    };
-    pass_on(request, false);
-  }
+  if (time_ == Time::server) renew(unsettled(), {}, [] {});
+  unconfirmed_.tell_again();
 }
 
 std::shared_ptr<redis::Connection> RedisStore::least_busy() const {
@@ -256,12 +290,45 @@ std::shared_ptr<redis::Connection> RedisStore::least_busy() const {
   return result;
 }
 
+// What is returned must be seen by who asks next. All settlements under way are on one connection, and whoever asks for
+// a counter of theirs follows them there: with two connections he could follow one and overtake another.
+std::shared_ptr<redis::Connection> RedisStore::connection_for(const std::shared_ptr<Request>& request) {
+  std::erase_if(settling_, [](const auto& settling) { return settling.expired(); });
+  auto connection = least_busy();
+  const bool settles = request->settles();
+  for (const auto& settling : settling_) {
+    const auto before = settling.lock();
+    if (before == nullptr || before == request) continue;
+    if (!settles && !before->shares_counter(*request)) continue;
+    if (const auto same = before->connection.lock(); same && same->ready()) connection = same;
+  }
+  if (settles) settling_.push_back(request);
+  return connection;
+}
+
+// What the store's thread posts itself comes behind what others have posted meanwhile, so that whoever is answered
+// could overtake what was returned before the answer. Hence a queue.
 void RedisStore::ask(std::shared_ptr<Request> request) {
-  asio::post(io_, [this, request = std::move(request)] { pass_on(request, false); });
+  {
+    const std::lock_guard lock(mutex_);
+    asked_.push_back(std::move(request));
+  }
+  asio::post(io_, [this] { pass_on_all(); });
+}
+
+void RedisStore::pass_on_all() {
+  std::vector<std::shared_ptr<Request>> asked;
+  {
+    const std::lock_guard lock(mutex_);
+    asked.swap(asked_);
+  }
+  for (const auto& request : asked) {
+    if (!guarded("store", [&] { pass_on(request, false); })) request->done(nullptr);
+  }
 }
 
 void RedisStore::pass_on(const std::shared_ptr<Request>& request, bool whole_script) {
-  const auto connection = least_busy();
+  const auto connection = connection_for(request);
   if (connection == nullptr || request->deadline <= std::chrono::steady_clock::now()) return request->done(nullptr);
   request->connection = connection;
   const std::int64_t replicas = settings_.wait_replicas;
@@ -278,7 +345,7 @@ void RedisStore::pass_on(const std::shared_ptr<Request>& request, bool whole_scr
 void RedisStore::answered(const std::shared_ptr<Request>& request, std::vector<redis::Reply> replies,
                           const std::string& failure, bool whole_script) {
   if (!failure.empty()) {
-    health_.failed(failure, std::string(kConsequence));
+    health_.failed(failure, std::string(kRedisConsequence));
     return request->done(nullptr);
   }
   const redisReply& reply = *replies.front();
@@ -289,8 +356,8 @@ void RedisStore::answered(const std::shared_ptr<Request>& request, std::vector<r
   }
   if (replies.size() > 1 && replies[1]->integer < settings_.wait_replicas) {
     health_.failed(fmt::format("{} of {} replicas have what was counted", replies[1]->integer, settings_.wait_replicas),
-                   std::string(kConsequence));
-    return request->done(nullptr);
+                   std::string(kRedisConsequence));
+    return request->done(request->settles() ? &reply : nullptr);  // settled it is
   }
   request->done(&reply);
 }
@@ -300,12 +367,12 @@ void RedisStore::refused(redis::Connection& connection, std::string_view error) 
   const std::string_view word = error.substr(0, error.find(' '));
   const std::string text(error);
   if (word == "MOVED") {
-    if (const auto address = moved_to(error)) return connection.redirect(*address);
+    if (const auto address = redis::moved_to(error)) return connection.redirect(*address);
   }
   constexpr std::array<std::string_view, 6> useless = {"READONLY",   "LOADING",     "NOAUTH",
                                                        "MASTERDOWN", "CLUSTERDOWN", "NOPERM"};
   if (std::ranges::find(useless, word) != useless.end()) return connection.give_up(text);
-  health_.failed(text, std::string(kConsequence));
+  health_.failed(text, std::string(kRedisConsequence));
 }
 
 }  // namespace replygate

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,10 +16,13 @@ namespace replygate {
 namespace {
 
 constexpr std::chrono::milliseconds kWindow{100};
-constexpr std::chrono::milliseconds kLook{50};    // for a lock
-constexpr std::chrono::milliseconds kPause{500};  // between attempts while the file cannot be written
-constexpr std::size_t kBatch = 50'000;            // counters in one transaction, or little more
-constexpr std::string_view kConsequence = "counting goes on in memory; what is counted now is lost if replygate stops";
+constexpr std::chrono::milliseconds kLook{50};       // for a lock
+constexpr std::chrono::milliseconds kDiskLook{100};  // at how long a write takes
+constexpr std::chrono::seconds kDiskPatience{1};
+constexpr std::chrono::milliseconds kRewritePause{500};  // between attempts while the file cannot be written
+constexpr std::size_t kBatch = 50'000;                   // counters in one transaction, or little more
+constexpr std::string_view kSqliteConsequence =
+    "counting goes on in memory; what is counted now is lost if replygate stops";
 
 // Two daemons must not write one file; the lock is gone with the process.
 tl::expected<int, std::string> lock_beside(const std::string& path, Duration patience) {
@@ -51,10 +55,12 @@ tl::expected<std::unique_ptr<SqliteStore>, std::string> SqliteStore::open(const 
   store->lock_ = *lock;
   if (auto loaded = store->load(); !loaded) return tl::unexpected(loaded.error());
   store->thread_ = std::thread([raw = store.get()] { raw->run(); });
+  store->patience_ = std::make_unique<Ticker>("store", kDiskLook, [raw = store.get()] { raw->look_for_overdue(); });
   return store;
 }
 
 SqliteStore::~SqliteStore() {
+  patience_.reset();
   if (thread_.joinable()) {
     {
       const std::lock_guard lock(mutex_);
@@ -67,34 +73,47 @@ SqliteStore::~SqliteStore() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-tl::expected<void, std::string> SqliteStore::load() {
+// Into a memory of its own. What is out of use is to be removed from the file.
+StateFile::Result<StateFile::Content> SqliteStore::read_file(std::vector<MemoryStore::Change>& out_of_use) {
+  out_of_use.clear();
+  file_.reset();
   auto file = StateFile::open(settings_.path, MemoryStore::random_secret());
-  if (!file && file.error().unusable) {
-    if (auto aside = set_aside(file.error().why); !aside) return aside;
-    file = StateFile::open(settings_.path, MemoryStore::random_secret());
-  }
-  if (!file) return tl::unexpected(file.error().why);
-  const MemoryStore::Bounds bounds{.keys = settings_.max_keys, .reservation = settings_.reservation_timeout};
-  memory_ = std::make_unique<MemoryStore>(bounds, (*file)->secret(), true);
+  if (!file) return tl::unexpected(file.error());
+  memory_ = std::make_unique<MemoryStore>(MemoryStore::Bounds{.keys = settings_.max_keys}, (*file)->secret(), true);
   const Instant now = clock_.now();
-  std::vector<MemoryStore::Change> out_of_use;
-  const auto content = (*file)->read([&](const CounterKey& key, std::string_view state) {
+  auto content = (*file)->read([&](const CounterKey& key, std::string_view state) {
     auto counter = Counter::load(state, now);
     if (!counter) return false;
     if (counter->idle(now) || !memory_->restore(key, *std::move(counter))) out_of_use.push_back({key, ""});
     return true;
   });
+  if (content) file_ = *std::move(file);
+  return content;
+}
+
+// A disk that fails once may look like a damaged file: what is damaged is damaged when it is read again.
+tl::expected<void, std::string> SqliteStore::load() {
+  std::vector<MemoryStore::Change> out_of_use;
+  auto content = read_file(out_of_use);
+  if (content ? !content->sound() : content.error().unusable) content = read_file(out_of_use);
+  if (!content && content.error().unusable) {
+    if (auto aside = set_aside(content.error().why); !aside) return aside;
+    content = read_file(out_of_use);
+  }
   if (!content) return tl::unexpected(content.error().why);
   if (content->log_missing) {
     health_.noticed(fmt::format("{}: its write-ahead log is gone", settings_.path), "what was counted last is lost");
   }
-  file_ = *std::move(file);
   if (content->sound()) {
     memory_->list_again(out_of_use);
     return {};
   }
-  const std::string damage = fmt::format("{}: {} counters are damaged, {} or more are missing; {} are sound",
-                                         settings_.path, content->damaged, content->missing, content->counters);
+  return begin_anew(fmt::format("{}: {} counters are damaged, {} or more are missing; {} are sound", settings_.path,
+                                content->damaged, content->missing, content->counters));
+}
+
+// What is sound goes into a new file.
+tl::expected<void, std::string> SqliteStore::begin_anew(const std::string& damage) {
   file_.reset();
   if (auto aside = set_aside(damage); !aside) return aside;
   auto fresh = reopen();
@@ -123,25 +142,30 @@ StateFile::Result<void> SqliteStore::reopen() {
 void SqliteStore::take(std::vector<Charge> charges, bool admit, Instant now, Taken done) {
   Readings readings = memory_->take_now(charges, admit, now);
   if (settings_.durability == StoreSettings::Durability::window || !readings.counted) return done(std::move(readings));
-  wait_for_disk([done = std::move(done), readings = std::move(readings)]() mutable { done(std::move(readings)); });
+  const ReservationId reserved = readings.reservation;
+  wait_for_disk([done, readings = std::move(readings)]() mutable { done(std::move(readings)); },
+                [this, done, reserved, now] {
+                  memory_->settle_now({reserved}, Settlement::give_back, now);
+                  done({});
+                });
 }
 
 void SqliteStore::settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) {
   memory_->settle_now(ids, settlement, now);
   const bool nothing = settlement == Settlement::give_back || std::ranges::all_of(ids, [](auto id) { return id == 0; });
   if (settings_.durability == StoreSettings::Durability::window || nothing) return done();
-  wait_for_disk(std::move(done));
+  wait_for_disk(done, done);
 }
 
 void SqliteStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
   memory_->forget(std::move(counters), now, std::move(done));
 }
 
-void SqliteStore::wait_for_disk(std::function<void()> then) {
+void SqliteStore::wait_for_disk(std::function<void()> then, std::function<void()> overdue) {
   if (in_trouble_) return then();
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(then));
+    waiting_.push_back({std::chrono::steady_clock::now() + kDiskPatience, std::move(then), std::move(overdue)});
   }
   wake_.notify_one();
 }
@@ -151,22 +175,57 @@ void SqliteStore::run() {
   for (bool last = false; !last;) {
     wake_.wait_for(lock, kWindow, [this] { return stopping_ || !waiting_.empty(); });
     last = stopping_;
-    const auto answered = std::exchange(waiting_, {});
+    flying_ = std::exchange(waiting_, {});
+    writing_since_ = std::chrono::steady_clock::now();
     lock.unlock();
-    flush();
-    for (const auto& answer : answered) answer();
+    const bool went_well = guarded("store", [this, last] { flush(last); });
+    if (!went_well) forget_progress();
+    lock.lock();
+    writing_since_.reset();
+    const auto written = std::exchange(flying_, {});
+    lock.unlock();
+    for (const Waiter& waiter : written) guarded("store", went_well ? waiter.then : waiter.overdue);
     lock.lock();
     last = last && waiting_.empty();
   }
+  if (in_trouble_) say(fmt::format("store: {}: what was counted since then is lost", health_.state().trouble));
 }
 
-void SqliteStore::flush() {
+// Behind an exception in the middle of a write nobody knows what of it is on disk: all is written again.
+void SqliteStore::forget_progress() {
+  in_trouble_ = true;
+  guarded("store", [this] { memory_->list_all(); });
+}
+
+// A disk that neither writes nor fails must not keep anybody waiting.
+void SqliteStore::look_for_overdue() {
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<Waiter> late;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!writing_since_ || now - *writing_since_ < kDiskPatience) return;
+    in_trouble_ = true;
+    for (auto* waiters : {&flying_, &waiting_}) {
+      const auto first = std::ranges::stable_partition(*waiters, [&](const Waiter& w) { return w.until > now; });
+      std::ranges::move(first, std::back_inserter(late));
+      waiters->erase(first.begin(), first.end());
+    }
+  }
+  health_.failed(fmt::format("{}: the disk does not answer", settings_.path), std::string(kSqliteConsequence));
+  for (const Waiter& waiter : late) guarded("store", waiter.overdue);
+}
+
+// Before the end the disk is tried once more, however it was a moment ago.
+void SqliteStore::flush(bool last) {
   const auto begin = std::chrono::steady_clock::now();
-  if (in_trouble_ && begin < try_again_) return;
-  if (file_ && !file_->in_place()) {
-    health_.failed(fmt::format("{}: somebody has removed it", settings_.path), "all is written anew");
+  if (in_trouble_ && begin < try_again_ && !last) return;
+  std::string unseen;
+  if (file_ && !file_->in_place(unseen).value_or(true)) {
+    health_.failed(fmt::format("{}: somebody has removed or changed it", settings_.path), "all is written anew");
     file_.reset();
   }
+  if (!lock_in_place(unseen)) return note_trouble({unseen});
+  if (!unseen.empty()) health_.failed(unseen, "counting goes on, into the file that is open");
   if (!file_) {
     if (auto r = reopen(); !r) return note_trouble(r.error());
     memory_->list_all();
@@ -183,16 +242,32 @@ void SqliteStore::flush() {
     changes.clear();
   }
   in_trouble_ = false;
-  health_.recovered();
+  suspected_ = false;
+  if (unseen.empty()) health_.recovered();
+}
+
+// Somebody who removes the lock lets another daemon in: it is taken anew, or the file is his.
+bool SqliteStore::lock_in_place(std::string& why) {
+  struct stat ours{};
+  struct stat there{};
+  const bool seen = ::stat((settings_.path + ".lock").c_str(), &there) == 0;
+  if (::fstat(lock_, &ours) != 0 || (!seen && errno != ENOENT)) return true;
+  if (seen && there.st_ino == ours.st_ino) return true;
+  const auto again = lock_beside(settings_.path, {});
+  if (!again) why = again.error();
+  if (!again) return false;
+  ::close(std::exchange(lock_, *again));
+  return true;
 }
 
 void SqliteStore::note_trouble(const StateFile::Failure& failure) {
-  health_.failed(failure.why, std::string(kConsequence));
+  health_.failed(failure.why, std::string(kSqliteConsequence));
   in_trouble_ = true;
-  try_again_ = std::chrono::steady_clock::now() + kPause;
+  try_again_ = std::chrono::steady_clock::now() + kRewritePause;
   if (!failure.unusable) return;
   file_.reset();
-  if (auto aside = set_aside(failure.why); !aside) health_.failed(aside.error(), std::string(kConsequence));
+  if (!std::exchange(suspected_, true)) return;  // it is looked at once more
+  if (auto aside = set_aside(failure.why); !aside) health_.failed(aside.error(), std::string(kSqliteConsequence));
 }
 
 // Times in the file are those of the wall clock. What clocks drift apart by being slewed is left out, so that what was

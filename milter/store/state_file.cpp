@@ -8,10 +8,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
+#include <system_error>
+
+#include "milter/files.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -73,11 +77,6 @@ bool run(sqlite3_stmt* statement) {
   return status == SQLITE_DONE;
 }
 
-bool is_unusable(int status) {
-  const int primary = status & 0xff;
-  return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_ERROR || primary == SQLITE_MISMATCH;
-}
-
 // What a new file would say of itself.
 const std::string& expected_schema() {
   static const std::string schema = [] {
@@ -96,7 +95,7 @@ const std::string& expected_schema() {
 
 StateFile::Failure StateFile::failure(std::string_view doing) const {
   const int status = sqlite3_extended_errcode(db_.get());
-  return {fmt::format("{}: {}: {}", path_, doing, sqlite3_errmsg(db_.get())), is_unusable(status)};
+  return {fmt::format("{}: {}: {}", path_, doing, sqlite3_errmsg(db_.get())), sqlite::is_unusable(status)};
 }
 
 StateFile::Result<void> StateFile::execute(const char* sql) {
@@ -120,7 +119,7 @@ StateFile::Result<std::int64_t> StateFile::number(const char* sql) {
 }
 
 StateFile::Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& path, const Secret& secret) {
-  const bool log_was_there = std::filesystem::exists(path + "-wal");
+  const bool log_was_there = look_for(path + "-wal") != Presence::absent;
   // Nobody else's to read; SQLite gives what it puts beside it the same rights.
   if (const int created = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); created >= 0) {
     ::close(created);
@@ -168,7 +167,7 @@ StateFile::Result<void> StateFile::prepare(const Secret& secret, bool log_was_th
   if (!removal) return tl::unexpected(removal.error());
   put_ = *std::move(put);
   remove_ = *std::move(removal);
-  struct stat s {};
+  struct stat s{};
   if (::stat(path_.c_str(), &s) == 0) inode_ = s.st_ino;
   return {};
 }
@@ -190,15 +189,18 @@ StateFile::Result<void> StateFile::check_schema() {
   }
   const auto all = statement(kAllSql);
   if (!all) return tl::unexpected(all.error());
-  const bool same = sqlite3_step(all->get()) == SQLITE_ROW && sqlite::column(all->get(), 0) == expected_schema();
-  if (!same) return unusable("its tables are not those that replygate makes");
+  if (sqlite3_step(all->get()) != SQLITE_ROW) return tl::unexpected(failure("cannot be read"));
+  if (sqlite::column(all->get(), 0) != expected_schema())
+    return unusable("its tables are not those that replygate makes");
   return {};
 }
 
 StateFile::Result<void> StateFile::read_secret() {
   const auto query = statement("SELECT value, checksum FROM meta WHERE name = 'secret'");
   if (!query) return tl::unexpected(query.error());
-  const bool found = sqlite3_step(query->get()) == SQLITE_ROW;
+  const int status = sqlite3_step(query->get());
+  if (status != SQLITE_ROW && status != SQLITE_DONE) return tl::unexpected(failure("cannot be read"));
+  const bool found = status == SQLITE_ROW;
   const std::string_view value = found ? blob(query->get(), 0) : std::string_view();
   if (value.size() != secret_.size() || checksum("secret", value) != sqlite3_column_int64(query->get(), 1)) {
     return tl::unexpected(Failure{fmt::format("{}: the key of its counters is damaged", path_), true});
@@ -224,7 +226,7 @@ StateFile::Result<StateFile::Content> StateFile::read(
     const bool sound = octets.size() == sizeof key && checksum(octets, state) == stored && receive(key, state);
     ++(sound ? content.counters : content.damaged);
   }
-  if (status != SQLITE_DONE && !is_unusable(status)) return tl::unexpected(failure("cannot be read"));
+  if (status != SQLITE_DONE && !sqlite::is_unusable(status)) return tl::unexpected(failure("cannot be read"));
   const auto counters = number("SELECT counters FROM totals");
   const auto total = number("SELECT sum FROM totals");
   const std::int64_t seen = content.counters + content.damaged;
@@ -258,26 +260,54 @@ StateFile::Result<void> StateFile::write(const std::vector<MemoryStore::Change>&
   return tl::unexpected(std::move(reason));
 }
 
-bool StateFile::in_place() const {
-  struct stat s {};
-  return ::stat(path_.c_str(), &s) == 0 && s.st_ino == inode_;
+// What cannot be looked at is not gone.
+std::optional<bool> StateFile::in_place(std::string& why) {
+  struct stat s{};
+  struct stat log{};
+  const bool there = ::stat(path_.c_str(), &s) == 0;
+  if (!there && errno != ENOENT && errno != ENOTDIR) {
+    why = fmt::format("{}: cannot be looked at: {}", path_, std::generic_category().message(errno));
+    return std::nullopt;
+  }
+  const bool logged = ::stat((path_ + "-wal").c_str(), &log) == 0;
+  const bool log_lost = log_inode_ != 0 && (!logged || log.st_ino != log_inode_);
+  if (!there || s.st_ino != inode_ || s.st_size < size_ || log_lost) return false;
+  size_ = s.st_size;
+  if (logged) log_inode_ = log.st_ino;
+  return true;
 }
 
 StateFile::~StateFile() {
   if (put_) sqlite3_exec(db_.get(), "UPDATE totals SET open = 0", nullptr, nullptr, nullptr);
 }
 
+namespace {
+
+constexpr std::size_t kMostAside = 10;
+
+// A disk that damages files again and again must not be filled with them.
+void forget_old_ones(const std::string& path) {
+  std::string why;
+  const auto all = read_source({DataSource::Kind::glob, path + ".unusable-*", ""}, why);
+  std::vector<std::string> names = lines_of(all.value_or(""));
+  std::erase_if(names, [](const std::string& name) { return name.ends_with("-wal") || name.ends_with("-shm"); });
+  for (std::size_t i = 0; i + kMostAside < names.size(); ++i) {
+    for (const char* part : {"", "-wal", "-shm"}) std::remove((names[i] + part).c_str());
+  }
+}
+
+}  // namespace
+
 tl::expected<std::string, std::string> StateFile::set_aside(const std::string& path) {
   const std::string stem = fmt::format("{}.unusable-{:%Y%m%dT%H%M%SZ}", path, fmt::gmtime(std::time(nullptr)));
   std::string name = stem;
-  for (int i = 2; std::filesystem::exists(name); ++i) name = fmt::format("{}.{}", stem, i);
+  for (int i = 2; look_for(name) == Presence::present; ++i) name = fmt::format("{}.{}", stem, i);
   for (const char* part : {"", "-wal", "-shm"}) {
-    std::error_code error;
-    std::filesystem::rename(path + part, name + part, error);
-    if (error && std::filesystem::exists(path + part)) {
-      return tl::unexpected(fmt::format("{}: cannot be renamed: {}", path + part, error.message()));
-    }
+    if (std::rename((path + part).c_str(), (name + part).c_str()) == 0 || errno == ENOENT) continue;
+    return tl::unexpected(
+        fmt::format("{}: cannot be renamed: {}", path + part, std::generic_category().message(errno)));
   }
+  forget_old_ones(path);
   return name;
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -45,8 +46,8 @@ class StateFile {
   // On disk once it returns; all of them or none.
   Result<void> write(const std::vector<MemoryStore::Change>& changes);
 
-  // The file is still where it was opened.
-  bool in_place() const;
+  // The file and its log are still what was opened; nothing where that cannot be told, with the reason in `why`.
+  std::optional<bool> in_place(std::string& why);
 
   // Gives a file, and what belongs to it, a name that says since when it is out of use; gives that name.
   static tl::expected<std::string, std::string> set_aside(const std::string& path);
@@ -65,6 +66,8 @@ class StateFile {
 
   std::string path_;
   std::uint64_t inode_ = 0;
+  std::uint64_t log_inode_ = 0;  // 0: none was seen yet
+  std::int64_t size_ = 0;        // the greatest so far: it never shrinks by itself
   sqlite::Database db_;
   sqlite::Statement put_;
   sqlite::Statement remove_;

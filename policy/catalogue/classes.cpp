@@ -25,6 +25,12 @@ constexpr std::array kClasses = {
                    "Access denied",
                    kAny,
                    "The policy refuses this client, sender or recipient for good."},
+    Classification{"refused-by-policy",
+                   550,
+                   {5, 7, 1},
+                   "Refused by the policy of this site",
+                   kAny,
+                   "The policy refuses it, and states no reason: what a code by itself means."},
     Classification{"relay-denied",
                    571,
                    {5, 7, 1},
@@ -258,16 +264,7 @@ const Classification* find_classification(std::string_view slug) {
   return it == kClasses.end() ? nullptr : &*it;
 }
 
-const Classification& classification_of(int code, Stage stage) {
-  const Classification* first = nullptr;
-  for (const Classification& c : kClasses) {
-    if (c.code != code) continue;
-    if (has(c.stages, stage)) return c;
-    if (first == nullptr) first = &c;
-  }
-  if (first != nullptr) return *first;
-  return *find_classification(severity_of(code) == Severity::permanent ? "transaction-failed" : "local-error");
-}
+const Classification& classification_without_reason() { return *find_classification("refused-by-policy"); }
 
 std::vector<const Classification*> classifications_with(int code) {
   std::vector<const Classification*> result;

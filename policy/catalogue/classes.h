@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/base/stage.h"
 #include "policy/catalogue/codes.h"
 #include "policy/catalogue/enhanced.h"
-#include "policy/stage.h"
 
 namespace replygate {
 
@@ -32,9 +32,8 @@ std::span<const Classification> classifications();
 // By slug, or null.
 const Classification* find_classification(std::string_view slug);
 
-// The classification that a bare code means at a stage: the first that has it as default and arises there, else the
-// first that has it as default, else transaction-failed (5yz) or local-error (4yz). Never null for 400..599.
-const Classification& classification_of(int code, Stage stage);
+// What a code means of which nobody has said why: refused-by-policy, with the class digit of the code.
+const Classification& classification_without_reason();
 
 // All whose default is `code`.
 std::vector<const Classification*> classifications_with(int code);

@@ -33,6 +33,12 @@ const ReplyCode* find_reply_code(int code) {
   return it != rows.end() && it->code == code ? &*it : nullptr;
 }
 
+Listing listing_of(const ReplyCode& code, CommandSet commands) {
+  if (code.any_command || (code.commands & commands) != 0) return Listing::lists;
+  if ((code.rfc5321 & commands) != 0) return Listing::rfc5321;
+  return (code.customary & commands) != 0 ? Listing::custom : Listing::nobody;
+}
+
 Severity severity_of(int code) {
   if (code >= 500) return Severity::permanent;
   if (code >= 400) return Severity::transient;
@@ -67,6 +73,11 @@ std::string_view to_string(Bounce bounce) {
 std::string_view to_string(Command command) { return kCommandNames[static_cast<std::size_t>(command)]; }
 
 std::string_view to_string(Source source) { return kSourceNames[static_cast<std::size_t>(source)]; }
+
+std::string_view to_string(Listing listing) {
+  constexpr std::array<std::string_view, 4> words = {"not listed", "listed", "listed by RFC 5321", "customary"};
+  return words[static_cast<std::size_t>(listing)];
+}
 
 std::optional<Command> command_from(std::string_view name) {
   if (equal_ignoring_case(name, "dot") || equal_ignoring_case(name, "eom")) return Command::message;

@@ -64,6 +64,8 @@ struct ReplyCode {
   std::span<const Sense> senses;  // at least one
   CommandSet commands = 0;        // the commands at which the code is listed
   bool any_command = false;       // may answer whatever command (421)
+  CommandSet rfc5321 = 0;         // the commands at which RFC 5321 §4.3.2 lists it
+  CommandSet customary = 0;       // where MTAs answer so by default, though neither those lists nor RFC 5321 have it
   std::string_view defined_by;    // RFC, or "" where no RFC defines the code
   std::string_view sender_should;
   std::string_view admin_should;
@@ -71,6 +73,10 @@ struct ReplyCode {
 
 // All known codes in ascending order.
 std::span<const ReplyCode> reply_codes();
+
+// Who lists a code as an answer to one of some commands.
+enum class Listing : std::uint8_t { nobody, lists, rfc5321, custom };
+Listing listing_of(const ReplyCode& code, CommandSet commands);
 
 // The row of `code`, or null.
 const ReplyCode* find_reply_code(int code);
@@ -89,6 +95,7 @@ std::string_view to_string(Severity severity);
 std::string_view to_string(Bounce bounce);
 std::string_view to_string(Command command);
 std::string_view to_string(Source source);
+std::string_view to_string(Listing listing);  // for people: "listed by RFC 5321"
 
 // Case is ignored; "dot" and "eom" are taken for "message". Nothing for an unknown name.
 std::optional<Command> command_from(std::string_view name);

@@ -50,7 +50,7 @@ void Bucket::add(std::int64_t cost, Instant now, const Rate& rate) {
 
 std::optional<Instant> Bucket::room_at(std::int64_t cost, std::int64_t depth, Instant now, const Rate& rate) const {
   if (used(now, rate) + cost <= depth) return now;
-  if (cost + reserved_ > depth || rate.most == 0) return std::nullopt;
+  if (cost > depth || rate.most == 0) return std::nullopt;
   Bucket later = *this;
   later.advance(now, rate);
   const std::int64_t surplus = later.taken_ + reserved_ + cost - depth;  // that must have come back since the anchor

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "policy/base/time.h"
 #include "policy/count/packed.h"
-#include "policy/time.h"
 
 namespace replygate {
 
@@ -22,7 +22,7 @@ class Bucket {
   void add(std::int64_t cost, Instant now, const Rate& rate);
   void reserve(std::int64_t cost) { reserved_ += cost; }
   void give_back(std::int64_t cost) { reserved_ -= cost; }
-  // When `cost` fits in a bucket of `depth`; nothing where it never does, or where reservations hold the room.
+  // When `cost` fits in a bucket of `depth`, if all that is reserved is kept now; nothing where it never does.
   std::optional<Instant> room_at(std::int64_t cost, std::int64_t depth, Instant now, const Rate& rate) const;
 
   const Rate& rate() const { return rate_; }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "policy/overloaded.h"
+#include "policy/base/overloaded.h"
 
 namespace replygate {
 namespace {
@@ -10,8 +10,10 @@ namespace {
 constexpr std::int64_t kFormat = 1;
 
 Reading limit_reading(const Charge& c, std::int64_t used, std::int64_t cost) {
-  return {.used = used, .cost = cost, .fits = used + cost <= c.most};
+  return {.used = used, .cost = cost, .fits = used + cost <= c.most, .room_at = std::nullopt};
 }
+
+bool passes(Sighting::State state) { return state == Sighting::State::passing || state == Sighting::State::known; }
 
 Instant period_end(const Measure& measure, Instant now) {
   return std::visit(
@@ -42,41 +44,44 @@ bool Counter::is(const Measure& measure) const {
 }
 
 Reading Counter::read(const Charge& c, DistinctWindow::Member member, Instant now) const {
-  return std::visit(
-      Overloaded{[&](const Sliding& m) {
-                   const auto& window = std::get<Window>(state_);
-                   Reading r = limit_reading(c, window.used(now, m.period), c.cost);
-                   r.room_at = r.fits ? std::optional(now) : window.room_at(c.cost, c.most, now, m.period);
-                   return r;
-                 },
-                 [&](const Bucket::Rate& m) {
-                   const auto& bucket = std::get<Bucket>(state_);
-                   Reading r = limit_reading(c, bucket.used(now, m), c.cost);
-                   r.room_at = r.fits ? std::optional(now) : bucket.room_at(c.cost, c.most, now, m);
-                   return r;
-                 },
-                 [&](const Fixed& m) {
-                   const auto& fixed = std::get<FixedCount>(state_);
-                   Reading r = limit_reading(c, fixed.count + fixed.reserved, c.cost);
-                   r.room_at = r.fits ? std::optional(now) : std::optional(m.until);
-                   return r;
-                 },
-                 [&](const Distinct&) {
-                   const auto& window = std::get<DistinctWindow>(state_);
-                   const bool again = c.cost == 0 || window.contains(member, now);
-                   Reading r = limit_reading(c, window.used(now), again ? 0 : 1);
-                   r.room_at = r.fits ? std::optional(now) : window.room_at(c.most, now);
-                   return r;
-                 },
-                 [&](const Greylisting& m) {
-                   const auto& sighting = std::get<Sighting>(state_);
-                   Reading r{.sighting = sighting.state(now, m)};
-                   r.fits = r.sighting == Sighting::State::passing || r.sighting == Sighting::State::known;
-                   const Instant first = r.sighting == Sighting::State::early ? sighting.first() : now;
-                   r.room_at = r.fits ? now : first + m.delay;
-                   return r;
-                 }},
+  Reading r = std::visit(
+      Overloaded{
+          [&](const Sliding& m) { return limit_reading(c, std::get<Window>(state_).used(now, m.period), c.cost); },
+          [&](const Bucket::Rate& m) { return limit_reading(c, std::get<Bucket>(state_).used(now, m), c.cost); },
+          [&](const Fixed&) { return limit_reading(c, std::get<FixedCount>(state_).used(), c.cost); },
+          [&](const Distinct&) {
+            return limit_reading(c, std::get<DistinctWindow>(state_).used(now), cost_of_member(c, member, now));
+          },
+          [&](const Greylisting& m) { return Reading{.sighting = std::get<Sighting>(state_).state(now, m)}; }},
       c.measure);
+  if (std::holds_alternative<Greylisting>(c.measure)) r.fits = passes(r.sighting);
+  if (r.fits) r.room_at = now;
+  return r;
+}
+
+std::optional<Instant> Counter::room_at(const Charge& c, DistinctWindow::Member member, Instant now) const {
+  const std::int64_t most = c.most - c.again;
+  using Room = std::optional<Instant>;
+  return std::visit(
+      Overloaded{
+          [&](const Sliding& m) { return std::get<Window>(state_).room_at(c.cost, most, now, m.period); },
+          [&](const Bucket::Rate& m) { return std::get<Bucket>(state_).room_at(c.cost, most, now, m); },
+          [&](const Fixed& m) { return Room(std::get<FixedCount>(state_).used() + c.cost <= most ? now : m.until); },
+          [&](const Distinct&) {
+            const std::int64_t cost = cost_of_member(c, member, now);
+            return std::get<DistinctWindow>(state_).room_at(member, cost, most, now);
+          },
+          [&](const Greylisting& m) {
+            const auto& sighting = std::get<Sighting>(state_);
+            const Sighting::State state = sighting.state(now, m);
+            const Instant first = state == Sighting::State::early ? sighting.first() : now;
+            return Room(passes(state) ? now : first + m.delay);
+          }},
+      c.measure);
+}
+
+std::int64_t Counter::cost_of_member(const Charge& c, DistinctWindow::Member member, Instant now) const {
+  return c.cost == 0 || std::get<DistinctWindow>(state_).contains(member, now) ? 0 : 1;
 }
 
 void Counter::visit(const Charge& c, std::int64_t used) {
@@ -105,7 +110,7 @@ void Counter::add(const Charge& c, DistinctWindow::Member member, Instant now) {
                         },
                         [&](const Distinct& m) {
                           auto& window = std::get<DistinctWindow>(state_);
-                          window.add(member, now, m.period);
+                          window.add(member, c.most, now, m.period);
                           visit(c, window.used(now));
                         },
                         [&](const Greylisting& m) {
@@ -115,8 +120,8 @@ void Counter::add(const Charge& c, DistinctWindow::Member member, Instant now) {
              c.measure);
 }
 
-Counter::Hold Counter::reserve(const Charge& c, DistinctWindow::Member member, Instant now) {
-  ++holds_;
+Counter::Reserved Counter::reserve(const Charge& c, DistinctWindow::Member member, Instant now) {
+  ++reservations_;
   std::visit(Overloaded{[&](const Sliding&) { std::get<Window>(state_).reserve(c.cost); },
                         [&](const Bucket::Rate&) { std::get<Bucket>(state_).reserve(c.cost); },
                         [&](const Fixed& m) {
@@ -129,18 +134,18 @@ Counter::Hold Counter::reserve(const Charge& c, DistinctWindow::Member member, I
   return {.measure = c.measure, .most = c.most, .cost = c.cost, .member = member};
 }
 
-void Counter::give_back(const Hold& hold, Instant now) {
-  --holds_;
-  std::visit(Overloaded{[&](const Sliding&) { std::get<Window>(state_).give_back(hold.cost); },
-                        [&](const Bucket::Rate&) { std::get<Bucket>(state_).give_back(hold.cost); },
-                        [&](const Fixed&) { std::get<FixedCount>(state_).reserved -= hold.cost; },
-                        [&](const Distinct&) { std::get<DistinctWindow>(state_).give_back(hold.member, now); },
+void Counter::give_back(const Reserved& reserved, Instant now) {
+  --reservations_;
+  std::visit(Overloaded{[&](const Sliding&) { std::get<Window>(state_).give_back(reserved.cost); },
+                        [&](const Bucket::Rate&) { std::get<Bucket>(state_).give_back(reserved.cost); },
+                        [&](const Fixed&) { std::get<FixedCount>(state_).reserved -= reserved.cost; },
+                        [&](const Distinct&) { std::get<DistinctWindow>(state_).give_back(reserved.member, now); },
                         [](const Greylisting&) {}},
-             hold.measure);
+             reserved.measure);
 }
 
-void Counter::keep(const Hold& hold, Instant now) {
-  add({.measure = hold.measure, .most = hold.most, .cost = hold.cost}, hold.member, now);
+void Counter::keep(const Reserved& reserved, Instant now) {
+  add({.measure = reserved.measure, .most = reserved.most, .cost = reserved.cost}, reserved.member, now);
 }
 
 bool Counter::warn(const Measure& measure, Instant now) {
@@ -150,7 +155,7 @@ bool Counter::warn(const Measure& measure, Instant now) {
 }
 
 bool Counter::idle(Instant now) const {
-  if (holds_ > 0 || now < warned_until_) return false;
+  if (reservations_ > 0 || now < warned_until_) return false;
   return std::visit(Overloaded{[&](const FixedCount& fixed) { return now >= fixed.until; },
                                [&](const auto& state) { return now >= state.idle_at(); }},
                     state_);

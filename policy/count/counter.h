@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <variant>
 
@@ -13,7 +14,7 @@ namespace replygate {
 class Counter {
  public:
   // Of a charge that was reserved; what its settlement needs.
-  struct Hold {
+  struct Reserved {
     Measure measure;
     std::int64_t most = 0;
     std::int64_t cost = 0;
@@ -26,18 +27,20 @@ class Counter {
   // Whether it counts as the measure does. False: the identity of the counter stands for something else now.
   bool is(const Measure& measure) const;
 
-  // `member`: the hash of the member that a Distinct charge names.
+  // `member`: the hash of the member that a Distinct charge names. When there is room is told only if that is now.
   Reading read(const Charge& charge, DistinctWindow::Member member, Instant now) const;
+  // When the charge fits, or would fit once more where it is counted already; as Reading::room_at.
+  std::optional<Instant> room_at(const Charge& charge, DistinctWindow::Member member, Instant now) const;
   // Counts for good, or sees.
   void add(const Charge& charge, DistinctWindow::Member member, Instant now);
-  Hold reserve(const Charge& charge, DistinctWindow::Member member, Instant now);
-  void give_back(const Hold& hold, Instant now);
+  Reserved reserve(const Charge& charge, DistinctWindow::Member member, Instant now);
+  void give_back(const Reserved& reserved, Instant now);
   // What was given back counts after all.
-  void keep(const Hold& hold, Instant now);
+  void keep(const Reserved& reserved, Instant now);
   // True once in a period of the charge.
   bool warn(const Measure& measure, Instant now);
 
-  bool held() const { return holds_ > 0; }
+  bool reserved() const { return reservations_ > 0; }
   bool idle(Instant now) const;
   // How much is lost if it is forgotten: nothing for a key that came once, most for one near its limit.
   unsigned worth() const { return (well_used() ? 256U : 0U) + visits_ * 16U + fullness_; }
@@ -57,15 +60,18 @@ class Counter {
     Instant until{};
     std::int64_t count = 0;
     std::int64_t reserved = 0;
+
+    std::int64_t used() const { return count + reserved; }
   };
 
+  std::int64_t cost_of_member(const Charge& charge, DistinctWindow::Member member, Instant now) const;
   void visit(const Charge& charge, std::int64_t used);
 
   std::variant<Window, Bucket, FixedCount, DistinctWindow, Sighting> state_;
   Instant warned_until_{};
-  std::uint32_t holds_ = 0;    // not settled yet
-  std::uint8_t visits_ = 0;    // decisions that charged it, 15 at the most
-  std::uint8_t fullness_ = 0;  // sixteenths of its limit at the last
+  std::uint32_t reservations_ = 0;  // not settled yet
+  std::uint8_t visits_ = 0;         // decisions that charged it, 15 at the most
+  std::uint8_t fullness_ = 0;       // sixteenths of its limit at the last
   bool listed_ = false;
 };
 

@@ -12,14 +12,14 @@ constexpr std::size_t kFew = 32;
 
 }  // namespace
 
-bool DistinctWindow::counts(const Entry& e, Instant now) const {
-  return e.reserved > 0 || (e.index >= 0 && hundredth::expiry(e.index, members_->period) > now);
+bool DistinctWindow::lasts(const Entry& e, Instant now) const {
+  return e.index >= members_->floor && hundredth::expiry(e.index, members_->period) > now;
 }
 
 std::int64_t DistinctWindow::used(Instant now) const {
   std::int64_t sum = members_->reserved;
-  for (const Leaving& group : members_->leaving) {
-    if (hundredth::expiry(group.index, members_->period) > now) sum += group.count;
+  for (const Group& group : members_->groups) {
+    if (hundredth::expiry(group.index, members_->period) > now) sum += group.free;
   }
   return sum;
 }
@@ -29,40 +29,68 @@ bool DistinctWindow::contains(Member member, Instant now) const {
   return it != members_->entries.end() && counts(it->second, now);
 }
 
+void DistinctWindow::forget_expired(Instant now) {
+  Members& m = *members_;
+  const auto expired = [&](const Group& g) { return hundredth::expiry(g.index, m.period) <= now; };
+  m.groups.erase(m.groups.begin(), std::ranges::find_if_not(m.groups, expired));
+}
+
+// As long as newer ones alone exceed the limit, older ones have no say in when there is room again.
+void DistinctWindow::forget_older(std::int64_t most) {
+  Members& m = *members_;
+  std::int64_t all = 0;
+  for (const Group& group : m.groups) all += group.all;
+  auto first = m.groups.begin();
+  for (; first != m.groups.end() && all - first->all > most; ++first) {
+    all -= first->all;
+    m.floor = first->index + 1;
+  }
+  m.groups.erase(m.groups.begin(), first);
+}
+
 // Members whose time is over are forgotten together, once they are many.
 DistinctWindow::Entry& DistinctWindow::entry(Member member, Instant now) {
   Members& m = *members_;
-  const auto expired = [&](const Leaving& g) { return hundredth::expiry(g.index, m.period) <= now; };
-  m.leaving.erase(m.leaving.begin(), std::ranges::find_if_not(m.leaving, expired));
+  forget_expired(now);
   if (m.entries.size() > kFew && m.entries.size() > 2 * static_cast<std::size_t>(used(now))) {
     erase_if(m.entries, [&](const auto& item) { return item.first != member && !counts(item.second, now); });
   }
   Entry& e = m.entries[member];
-  if (!counts(e, now)) e = {};
+  if (!lasts(e, now)) e.index = -1;
   return e;
 }
 
-// Of a hundredth that is left already nothing is counted.
-void DistinctWindow::count(std::int64_t index, std::int64_t change) {
-  auto& leaving = members_->leaving;
-  const auto at = std::ranges::lower_bound(leaving, index, {}, &Leaving::index);
-  if (at != leaving.end() && at->index == index) {
-    at->count += change;
-    if (at->count == 0) leaving.erase(at);
-  } else if (change > 0) {
-    leaving.insert(at, {index, change});
-  }
+std::int64_t DistinctWindow::size_of(std::int64_t index) const {
+  const auto at = std::ranges::lower_bound(members_->groups, index, {}, &Group::index);
+  return at != members_->groups.end() && at->index == index ? at->all : 0;
 }
 
-void DistinctWindow::add(Member member, Instant now, Duration period) {
-  members_->period = period;
+// Of a hundredth that is left already nothing is counted.
+void DistinctWindow::count(std::int64_t index, std::int64_t all, std::int64_t free) {
+  auto& groups = members_->groups;
+  auto at = std::ranges::lower_bound(groups, index, {}, &Group::index);
+  const bool there = at != groups.end() && at->index == index;
+  if (!there && all <= 0) return;
+  if (!there) at = groups.insert(at, {.index = index});
+  at->all += all;
+  at->free += free;
+  if (at->all == 0) groups.erase(at);
+}
+
+void DistinctWindow::add(Member member, std::int64_t most, Instant now, Duration period) {
+  Members& m = *members_;
+  m.period = period;
+  const std::int64_t present = std::max(hundredth::of(now, period), m.floor);
+  forget_expired(now);
+  if (size_of(present) > most) return;
   Entry& e = entry(member, now);
-  const std::int64_t index = std::max(e.index, hundredth::of(now, period));
-  if (e.reserved == 0 && index != e.index) {
-    if (e.index >= 0) count(e.index, -1);
-    count(index, 1);
-  }
+  const std::int64_t index = std::max(e.index, present);
+  if (index == e.index) return;
+  const std::int64_t free = e.reserved == 0 ? 1 : 0;
+  if (e.index >= 0) count(e.index, -1, -free);
+  count(index, 1, free);
   e.index = index;
+  forget_older(most);
 }
 
 void DistinctWindow::reserve(Member member, Instant now, Duration period) {
@@ -70,46 +98,50 @@ void DistinctWindow::reserve(Member member, Instant now, Duration period) {
   Entry& e = entry(member, now);
   if (e.reserved++ > 0) return;
   ++members_->reserved;
-  if (e.index >= 0) count(e.index, -1);
+  if (e.index >= 0) count(e.index, 0, -1);
 }
 
 void DistinctWindow::give_back(Member member, Instant now) {
   const auto it = members_->entries.find(member);
   if (it == members_->entries.end() || it->second.reserved == 0 || --it->second.reserved > 0) return;
   --members_->reserved;
-  if (counts(it->second, now)) {
-    count(it->second.index, 1);
+  if (lasts(it->second, now)) {
+    count(it->second.index, 0, 1);
   } else {
     members_->entries.erase(it);
   }
 }
 
-std::optional<Instant> DistinctWindow::room_at(std::int64_t most, Instant now) const {
-  if (most < 1) return std::nullopt;
-  std::int64_t surplus = used(now) + 1 - most;
+// That the member itself leaves makes no room for it. Of no members at all it can never be one.
+std::optional<Instant> DistinctWindow::room_at(Member member, std::int64_t cost, std::int64_t most, Instant now) const {
+  if (std::max<std::int64_t>(cost, 1) > most) return std::nullopt;
+  std::int64_t surplus = used(now) + cost - most;
   if (surplus <= 0) return now;
-  for (const Leaving& group : members_->leaving) {
+  const auto own = members_->entries.find(member);
+  const bool free = own != members_->entries.end() && own->second.reserved == 0;
+  for (const Group& group : members_->groups) {
     const Instant gone = hundredth::expiry(group.index, members_->period);
     if (gone <= now) continue;
-    surplus -= group.count;
+    surplus -= group.free - (free && own->second.index == group.index ? 1 : 0);
     if (surplus <= 0) return gone;
   }
-  return std::nullopt;
+  return hundredth::expiry(hundredth::of(now, members_->period), members_->period);
 }
 
 Instant DistinctWindow::idle_at() const {
-  const auto& leaving = members_->leaving;
-  return leaving.empty() ? Instant{} : hundredth::expiry(leaving.back().index, members_->period);
+  const auto& groups = members_->groups;
+  return groups.empty() ? Instant{} : hundredth::expiry(groups.back().index, members_->period);
 }
 
 void DistinctWindow::save(PackedWriter& out, Duration shift) const {
   const Members& m = *members_;
+  const auto kept = [&](const auto& item) { return item.second.index >= m.floor; };
   out.duration(m.period);
-  out.number(std::ranges::count_if(m.entries, [](const auto& item) { return item.second.index >= 0; }));
-  for (const auto& [member, e] : m.entries) {
-    if (e.index < 0) continue;
-    out.number(static_cast<std::int64_t>(member));
-    out.number(hundredth::shifted(e.index, m.period, shift));
+  out.number(std::ranges::count_if(m.entries, kept));
+  for (const auto& item : m.entries) {
+    if (!kept(item)) continue;
+    out.number(static_cast<std::int64_t>(item.first));
+    out.number(hundredth::shifted(item.second.index, m.period, shift));
   }
 }
 
@@ -123,7 +155,7 @@ void DistinctWindow::load(PackedReader& in, Instant now) {
     Entry& e = entry(member, now);
     if (e.index >= 0) in.fail();  // a member stands there once
     e.index = std::min(index, hundredth::of(now, period));
-    count(e.index, 1);
+    count(e.index, 1, 1);
   }
 }
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "policy/calendar.h"
-#include "policy/time.h"
+#include "policy/base/calendar.h"
+#include "policy/base/time.h"
 
 namespace replygate {
 

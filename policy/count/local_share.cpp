@@ -19,6 +19,7 @@ bool is_sighting(const Charge& c) { return std::holds_alternative<Greylisting>(c
 Charge by_itself(Charge c, std::uint32_t group) {
   c.group = group;
   c.even_if_full = true;
+  c.pardoned = false;
   c.reserve = false;
   c.warn_at = 0;
   return c;

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "policy/time.h"
+#include "policy/base/time.h"
 
 namespace replygate {
 

@@ -1,13 +1,14 @@
 #include "policy/count/raise.h"
 
 #include <algorithm>
-#include <limits>
+
+#include "policy/mail/quantity.h"
 
 namespace replygate {
 namespace {
 
 std::int64_t scaled(std::int64_t number, std::int64_t percent) {
-  return number > std::numeric_limits<std::int64_t>::max() / percent ? number : number * percent / 100;
+  return number > kMostQuantity / percent ? std::max(number, kMostQuantity) : number * percent / 100;
 }
 
 }  // namespace

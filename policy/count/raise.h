@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/base/time.h"
 #include "policy/count/limit.h"
-#include "policy/time.h"
 
 namespace replygate {
 

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
+#include "policy/base/time.h"
 #include "policy/count/packed.h"
-#include "policy/time.h"
 
 namespace replygate {
 

@@ -7,9 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "policy/base/time.h"
 #include "policy/count/bucket.h"
 #include "policy/count/sighting.h"
-#include "policy/time.h"
 
 namespace replygate {
 
@@ -34,6 +34,8 @@ struct Charge {
   // Charges of one group are admitted all or none. Group 0 is what is enforced; each observed rule is a group.
   std::uint32_t group = 0;
   bool even_if_full = false;  // is counted whether or not its group is admitted; a sighting always is
+  bool pardoned = false;      // keeps its group out only if the next charge fits, too
+  std::int64_t again = 0;     // of what is charged already: what trying anew costs more than `cost`
   bool reserve = true;        // held until settled; else counted for good at once
   std::int64_t warn_at = 0;   // use that is worth a warning; 0: none is
   std::string member;         // of Distinct
@@ -46,7 +48,7 @@ struct Reading {
   std::int64_t used = 0;           // before this charge, reservations included
   std::int64_t cost = 0;           // what this charge adds: 0 for a member that is counted already
   bool fits = false;               // used + cost <= most; of a sighting: it passes
-  std::optional<Instant> room_at;  // when the cost will fit, where that can be told
+  std::optional<Instant> room_at;  // when the cost will fit, where that can be told; see Store::take()
   bool warn = false;               // the first charge in a period that reaches warn_at
   bool local = false;              // counted on this host alone; `used` is what is not left to it
   Sighting::State sighting = Sighting::State::fresh;
@@ -78,12 +80,15 @@ class Store {
   // Tests all charges and charges those groups in which every one has room, in one atomic step. With `admit` false
   // nothing is admitted: only charges that count even if full are charged. `done` is called exactly once, perhaps
   // before take() returns, perhaps on another thread, as soon as what was charged is as safe as the store promises.
-  // A reservation lives until it is settled; the caller owes exactly one settle() for each id that is not 0. What is
-  // not settled until the store's deadline, since its session died, is given back.
+  // Where one of them does not fit, room_at is told as if all that is reserved were kept now, and behind what the take
+  // itself has charged: of a charge that counts even if full it is when the same will fit once more.
+  // A reservation lives until it is settled; the caller owes exactly one settle() for each id that is not 0. Where the
+  // counters outlive the process, what it had reserved when it died is given back after the store's deadline.
   virtual void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) = 0;
 
-  // Turns reservations into use, or returns them. Ids of 0 do nothing. What is kept behind its deadline counts even if
-  // there is no room any more. `done` is called as that of take(); a failure is the store's own matter.
+  // Turns reservations into use, or returns them. Ids of 0 do nothing. What is kept although it was given back, because
+  // it was forgotten or the store was away for too long, counts even if there is no room any more. `done` is called as
+  // that of take(); a failure is the store's own matter.
   virtual void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) = 0;
 
   // Forgets what these counters have counted; what is reserved in them counts anew once it is kept. `done` is called as

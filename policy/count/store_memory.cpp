@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "policy/count/admission.h"
 
@@ -52,13 +53,12 @@ struct MemoryStore::Decision {
   boost::container::small_vector<CounterKey, 4> keys;
   boost::container::small_vector<DistinctWindow::Member, 4> members;
   Readings result;
-  Held held;
+  Reservation reservation;
 };
 
 MemoryStore::MemoryStore(const Bounds& bounds, const Secret& secret, bool saved)
     : secret_(secret),
       keys_of_shard_(static_cast<std::size_t>(bounds.keys) / kShards + 1),
-      reservation_(bounds.reservation),
       saved_(saved),
       shards_(std::make_unique<std::array<Shard, kShards>>()) {
   static_assert(crypto_shorthash_siphashx24_BYTES == sizeof(CounterKey));
@@ -94,33 +94,36 @@ void MemoryStore::settle(std::vector<ReservationId> ids, Settlement settlement, 
 void MemoryStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
   for (const std::string& counter : counters) {
     const CounterKey key = key_of(counter);
-    for (const Held& held : return_held(key)) settle_held(held, Settlement::give_back, now);
+    const std::vector<Counter::Reserved> returned = return_reserved(key);
     Shard& shard = (*shards_)[shard_of(key)];
     const std::lock_guard lock(shard.mutex);
     KeyTable::Entry* e = shard.table.find(key);
-    if (e != nullptr && !e->counter.held()) drop(shard, *e);
+    if (e == nullptr) continue;
+    for (const Counter::Reserved& reserved : returned) e->counter.give_back(reserved, now);
+    if (!e->counter.reserved()) drop(shard, *e);
   }
   done(true);
 }
 
-// The reservations in which the counter has a part, as if they were overdue.
-std::vector<MemoryStore::Held> MemoryStore::return_held(const CounterKey& key) {
-  std::vector<Held> found;
+// The parts that the counter has in reservations; what else they hold stays.
+std::vector<Counter::Reserved> MemoryStore::return_reserved(const CounterKey& key) {
+  std::vector<Counter::Reserved> found;
   for (Shard& shard : *shards_) {
     const std::lock_guard lock(shard.mutex);
-    for (auto& [id, held] : shard.held) {
-      const bool has_part = std::ranges::any_of(held.items, [&](const Item& item) { return item.key == key; });
-      if (!has_part || held.returned) continue;
-      found.push_back(held);
-      held.returned = true;
+    for (auto& [id, reservation] : shard.reservations) {
+      for (Item& item : reservation.items) {
+        if (item.key != key || std::exchange(item.returned, true)) continue;
+        ++reservation.returned;
+        found.push_back(item.reserved);
+      }
     }
   }
   return found;
 }
 
 Readings MemoryStore::take_now(const std::vector<Charge>& charges, bool admit, Instant now) {
-  give_back_overdue(now);
-  Decision d{.charges = charges, .admit = admit, .now = now, .keys = {}, .members = {}, .result = {}, .held = {}};
+  Decision d{
+      .charges = charges, .admit = admit, .now = now, .keys = {}, .members = {}, .result = {}, .reservation = {}};
   std::uint64_t chosen = 0;
   for (const Charge& c : charges) {
     d.keys.push_back(key_of(c.counter));
@@ -131,12 +134,12 @@ Readings MemoryStore::take_now(const std::vector<Charge>& charges, bool admit, I
   const Locks locks(*shards_, chosen);
   look(d);
   for (std::size_t i = 0; i < charges.size(); ++i) charge(d, i);
-  if (!d.held.items.empty()) {
-    const std::size_t number = shard_of(d.held.items.front().key);
+  tell_room(d);
+  if (!d.reservation.items.empty()) {
+    const std::size_t number = shard_of(d.reservation.items.front().key);
     Shard& shard = (*shards_)[number];
     d.result.reservation = ++shard.last_id * kShards + number;
-    d.held.deadline = now + reservation_;
-    shard.held.emplace(d.result.reservation, std::move(d.held));
+    shard.reservations.emplace(d.result.reservation, std::move(d.reservation));
   }
   return std::move(d.result);
 }
@@ -146,10 +149,27 @@ void MemoryStore::look(Decision& d) {
   for (std::size_t i = 0; i < d.charges.size(); ++i) {
     const Charge& c = d.charges[i];
     if (!c.was.empty()) carry_over(c, d.keys[i], d.now);
-    const KeyTable::Entry* e = (*shards_)[shard_of(d.keys[i])].table.find(d.keys[i]);
-    d.result.readings.emplace_back(e != nullptr && e->counter.is(c.measure)
-                                       ? e->counter.read(c, d.members[i], d.now)
-                                       : Counter(c.measure).read(c, d.members[i], d.now));
+    const Counter* counter = counter_of(d, i);
+    d.result.readings.emplace_back(counter != nullptr ? counter->read(c, d.members[i], d.now)
+                                                      : Counter(c.measure).read(c, d.members[i], d.now));
+  }
+}
+
+// Null where nothing is counted yet, or something else.
+Counter* MemoryStore::counter_of(const Decision& d, std::size_t i) {
+  KeyTable::Entry* e = (*shards_)[shard_of(d.keys[i])].table.find(d.keys[i]);
+  return e != nullptr && e->counter.is(d.charges[i].measure) ? &e->counter : nullptr;
+}
+
+// Behind the charges, since what counts though there is no room takes room all the same.
+void MemoryStore::tell_room(Decision& d) {
+  if (std::ranges::all_of(d.result.readings, [](const auto& reading) { return reading->fits; })) return;
+  for (std::size_t i = 0; i < d.charges.size(); ++i) {
+    const Charge& c = d.charges[i];
+    if (d.result.readings[i]->fits && !c.even_if_full) continue;
+    const Counter* counter = counter_of(d, i);
+    d.result.readings[i]->room_at = counter != nullptr ? counter->room_at(c, d.members[i], d.now)
+                                                       : Counter(c.measure).room_at(c, d.members[i], d.now);
   }
 }
 
@@ -161,7 +181,7 @@ void MemoryStore::carry_over(const Charge& c, CounterKey& key, Instant now) {
   Shard& old_shard = (*shards_)[shard_of(old_key)];
   KeyTable::Entry* old = old_shard.table.find(old_key);
   if (old == nullptr || !old->counter.is(c.measure)) return;
-  if (old->counter.held()) {
+  if (old->counter.reserved()) {
     key = old_key;
     return;
   }
@@ -176,7 +196,7 @@ void MemoryStore::charge(Decision& d, std::size_t i) {
   if (!is_charged(d.charges, d.result.readings, d.admit, i)) return;
   KeyTable::Entry& e = entry_for(c, d.keys[i], d.now, d.result.evicted);
   if (c.reserve) {
-    d.held.items.push_back({d.keys[i], e.counter.reserve(c, d.members[i], d.now)});
+    d.reservation.items.push_back({d.keys[i], e.counter.reserve(c, d.members[i], d.now)});
   } else {
     e.counter.add(c, d.members[i], d.now);
   }
@@ -208,7 +228,7 @@ void MemoryStore::make_room(Shard& shard, Instant now, std::int64_t& evicted) {
   for (std::size_t place = 0; place < shard.table.places() && seen < kLooksForLess; ++place) {
     if (seen >= kLooksForCheap && !least->counter.well_used()) break;
     KeyTable::Entry* e = shard.table.look_on();
-    if (e == nullptr || e->counter.held()) continue;
+    if (e == nullptr || e->counter.reserved()) continue;
     ++seen;
     if (e->counter.idle(now)) return drop(shard, *e);
     if (least == nullptr || e->counter.worth() < least->counter.worth()) least = e;
@@ -235,55 +255,34 @@ void MemoryStore::settle_now(const std::vector<ReservationId>& ids, Settlement s
   for (const ReservationId id : ids) {
     if (id == 0) continue;
     Shard& shard = (*shards_)[shard_of(id)];
-    Held held;
+    Reservation reservation;
     {
       const std::lock_guard lock(shard.mutex);
-      const auto it = shard.held.find(id);
-      if (it == shard.held.end()) continue;
-      held = std::move(it->second);
-      shard.held.erase(it);
+      const auto it = shard.reservations.find(id);
+      if (it == shard.reservations.end()) continue;
+      reservation = std::move(it->second);
+      shard.reservations.erase(it);
     }
-    settle_held(held, settlement, now);
+    settle_reserved(reservation, settlement, now);
   }
 }
 
-// One that is overdue was given back already; what is kept of it all the same is counted anew.
-void MemoryStore::settle_held(const Held& held, Settlement settlement, Instant now) {
+void MemoryStore::settle_reserved(const Reservation& reservation, Settlement settlement, Instant now) {
   const bool keep = settlement == Settlement::keep;
-  if (held.returned && !keep) return;
+  if (!keep && reservation.returned == reservation.items.size()) return;
   std::uint64_t chosen = 0;
-  for (const Item& item : held.items) chosen |= Locks::bit(item.key);
+  for (const Item& item : reservation.items) chosen |= Locks::bit(item.key);
   const Locks locks(*shards_, chosen);
-  for (const Item& item : held.items) {
+  for (const Item& item : reservation.items) {
+    if (item.returned && !keep) continue;
     Shard& shard = (*shards_)[shard_of(item.key)];
     std::int64_t evicted = 0;
-    KeyTable::Entry& e = entry_for({.measure = item.hold.measure}, item.key, now, evicted);
-    if (!held.returned) e.counter.give_back(item.hold, now);
+    KeyTable::Entry& e = entry_for({.measure = item.reserved.measure}, item.key, now, evicted);
+    if (!item.returned) e.counter.give_back(item.reserved, now);
     if (!keep) continue;
-    e.counter.keep(item.hold, now);
+    e.counter.keep(item.reserved, now);
     note_change(shard, e);
   }
-}
-
-void MemoryStore::give_back_overdue(Instant now) {
-  Instant due = look_for_overdue_.load();
-  if (now < due || !look_for_overdue_.compare_exchange_strong(due, now + reservation_)) return;
-  Instant next = now + reservation_;
-  std::vector<Held> overdue;
-  for (Shard& shard : *shards_) {
-    const std::lock_guard lock(shard.mutex);
-    for (auto& [id, held] : shard.held) {
-      if (held.returned) continue;
-      if (held.deadline <= now) {
-        overdue.push_back(held);
-        held.returned = true;
-      } else {
-        next = std::min(next, held.deadline);
-      }
-    }
-  }
-  look_for_overdue_ = next;
-  for (const Held& held : overdue) settle_held(held, Settlement::give_back, now);
 }
 
 void MemoryStore::changes(std::size_t number, Instant now, Duration shift, std::vector<Change>& changes) {
@@ -295,7 +294,7 @@ void MemoryStore::changes(std::size_t number, Instant now, Duration shift, std::
     KeyTable::Entry* e = shard.table.find(key);
     if (e == nullptr) continue;
     e->counter.list(false);
-    if (!e->counter.held() && e->counter.idle(now)) continue;
+    if (!e->counter.reserved() && e->counter.idle(now)) continue;
     out.clear();
     e->counter.save(out, shift);
     change.state = out.octets();
@@ -306,7 +305,10 @@ void MemoryStore::list_all() {
   for (Shard& shard : *shards_) {
     const std::lock_guard lock(shard.mutex);
     for (std::size_t i = 0; i < shard.table.places(); ++i) {
-      if (KeyTable::Entry* e = shard.table.look_on()) note_change(shard, *e);
+      KeyTable::Entry* e = shard.table.look_on();
+      if (e == nullptr) continue;
+      e->counter.list(false);  // whoever took the list before may have lost it
+      note_change(shard, *e);
     }
   }
 }
@@ -345,8 +347,7 @@ std::size_t MemoryStore::reservations() const {
   std::size_t sum = 0;
   for (const Shard& shard : *shards_) {
     const std::lock_guard lock(shard.mutex);
-    sum +=
-        static_cast<std::size_t>(std::ranges::count_if(shard.held, [](const auto& h) { return !h.second.returned; }));
+    sum += shard.reservations.size();
   }
   return sum;
 }

@@ -21,8 +21,7 @@ class MemoryStore final : public Store {
  public:
   using Secret = std::array<unsigned char, 16>;
   struct Bounds {
-    std::int64_t keys = 1'000'000;                    // counters with reservations may exceed it
-    Duration reservation = std::chrono::minutes(15);  // until what is not settled is given back
+    std::int64_t keys = 1'000'000;  // counters with reservations may exceed it
   };
   // What has become of a counter since it was last asked for.
   struct Change {
@@ -62,19 +61,19 @@ class MemoryStore final : public Store {
  private:
   struct Item {
     CounterKey key;
-    Counter::Hold hold;
+    Counter::Reserved reserved;
+    bool returned = false;  // since its counter was forgotten
   };
-  struct Held {
+  struct Reservation {
     boost::container::small_vector<Item, 2> items;
-    Instant deadline;
-    bool returned = false;
+    std::size_t returned = 0;  // how many of them are
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;
     // Guarded by mutex.
     KeyTable table;
     std::vector<CounterKey> changed;
-    boost::unordered_flat_map<ReservationId, Held> held;  // those whose first counter is here
+    boost::unordered_flat_map<ReservationId, Reservation> reservations;  // those whose first counter is here
     std::uint64_t last_id = 0;
   };
   struct Decision;
@@ -83,23 +82,22 @@ class MemoryStore final : public Store {
   static std::size_t shard_of(const CounterKey& key) { return key[1] % kShards; }
   static std::size_t shard_of(ReservationId id) { return id % kShards; }
   CounterKey key_of(std::string_view text) const;
+  Counter* counter_of(const Decision& d, std::size_t i);
   void look(Decision& d);
   void carry_over(const Charge& charge, CounterKey& key, Instant now);
   void charge(Decision& d, std::size_t i);
+  void tell_room(Decision& d);
   KeyTable::Entry& entry_for(const Charge& charge, const CounterKey& key, Instant now, std::int64_t& evicted);
   void make_room(Shard& shard, Instant now, std::int64_t& evicted);
   void drop(Shard& shard, KeyTable::Entry& entry);
   void note_change(Shard& shard, KeyTable::Entry& entry);
-  void give_back_overdue(Instant now);
-  std::vector<Held> return_held(const CounterKey& key);
-  void settle_held(const Held& held, Settlement settlement, Instant now);
+  std::vector<Counter::Reserved> return_reserved(const CounterKey& key);
+  void settle_reserved(const Reservation& reservation, Settlement settlement, Instant now);
 
   const Secret secret_;
   const std::size_t keys_of_shard_;
-  const Duration reservation_;
   const bool saved_;
   std::unique_ptr<std::array<Shard, kShards>> shards_;
-  std::atomic<Instant> look_for_overdue_{Instant{}};
   std::atomic<std::int64_t> evictions_{0};
 };
 

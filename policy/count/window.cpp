@@ -69,6 +69,7 @@ void Window::add(std::int64_t cost, Instant now, Duration period) {
 std::optional<Instant> Window::room_at(std::int64_t cost, std::int64_t most, Instant now, Duration period) const {
   std::int64_t in_use = used(now, period);
   if (in_use + cost <= most) return now;
+  if (cost > most) return std::nullopt;
   std::optional<Instant> result;
   each([&](const Slot& slot) {
     const Instant gone = hundredth::expiry(slot.index, period);
@@ -76,7 +77,7 @@ std::optional<Instant> Window::room_at(std::int64_t cost, std::int64_t most, Ins
     in_use -= slot.count;
     if (in_use + cost <= most) result = gone;
   });
-  return result;
+  return result ? result : hundredth::expiry(hundredth::of(now, period), period);
 }
 
 Instant Window::idle_at() const { return last_.count > 0 ? hundredth::expiry(last_.index, period_) : Instant{}; }

@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "policy/base/time.h"
 #include "policy/count/packed.h"
-#include "policy/time.h"
 
 namespace replygate {
 
@@ -32,8 +32,8 @@ class Window {
   void reserve(std::int64_t cost) { reserved_ += cost; }
   void give_back(std::int64_t cost) { reserved_ -= cost; }
 
-  // When `cost` will have room within `most`, if nothing else is charged and no reservation is given back;
-  // nothing where that can't be told, because reservations hold the room or cost > most.
+  // When `cost` will have room within `most`, if nothing else is charged and all that is reserved is kept now; nothing
+  // where cost > most.
   std::optional<Instant> room_at(std::int64_t cost, std::int64_t most, Instant now, Duration period) const;
 
   Duration period() const { return period_; }

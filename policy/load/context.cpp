@@ -24,6 +24,12 @@ Diagnostic& Context::warning(Rg code, const Region& at, std::string message, std
   return diagnostic;
 }
 
+Diagnostic& Context::note(Rg code, const Region& at, std::string message, std::string help) {
+  Diagnostic& diagnostic = error(code, at, std::move(message), std::move(help));
+  diagnostic.level = Diagnostic::Level::note;
+  return diagnostic;
+}
+
 bool Context::failed() const {
   return std::ranges::any_of(diagnostics_, [](const Diagnostic& d) { return d.level == Diagnostic::Level::error; });
 }

@@ -19,9 +19,10 @@ class Context {
  public:
   Context(std::string policy_path, const ReadSource& read) : path_(std::move(policy_path)), read_(read) {}
 
-  // Both return the diagnostic for labels to be added; the reference is good until the next call.
+  // All return the diagnostic for labels to be added; the reference is good until the next call.
   Diagnostic& error(Rg code, const Region& at, std::string message, std::string help = "");
   Diagnostic& warning(Rg code, const Region& at, std::string message, std::string help = "");
+  Diagnostic& note(Rg code, const Region& at, std::string message, std::string help = "");
   bool failed() const;
 
   // The text of a source, read once and kept, so that views into it stay good; null with a reason where it can't be

@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+
+#include "policy/mail/text.h"
+#include "policy/mail/unicode.h"
 
 namespace replygate {
 namespace {
@@ -29,9 +33,16 @@ std::string indent_like(std::string_view line, std::size_t columns) {
   return indent;
 }
 
+// What is printed is UTF-8, whatever the source is.
+std::string printable_line(std::string_view line) {
+  std::string text(line);
+  if (!is_utf8(line)) std::ranges::replace_if(text, [](char c) { return !is_ascii(c); }, '?');
+  return text;
+}
+
 std::string label_lines(const Label& label, char mark, const Sources& sources, int width) {
   const Region& r = label.region;
-  const std::string_view line = line_of(sources, r, r.line);
+  const std::string line = printable_line(line_of(sources, r, r.line));
   const std::size_t last = r.end_line > r.line ? line.size() + 1 : r.end_column;
   const std::size_t length = last > r.column ? last - r.column : 1;
   return fmt::format("{:>{}} | {}\n{:>{}} | {}{}{}{}\n", r.line, width, line, "", width,
@@ -41,10 +52,14 @@ std::string label_lines(const Label& label, char mark, const Sources& sources, i
 
 }  // namespace
 
+std::string_view to_string(Diagnostic::Level level) {
+  constexpr std::array<std::string_view, 3> words = {"error", "warning", "note"};
+  return words[static_cast<std::size_t>(level)];
+}
+
 std::string render(const Diagnostic& d, const Sources& sources) {
   const Region& at = d.primary.region;
-  std::string text = fmt::format("{}[RG{}]: {}\n", d.level == Diagnostic::Level::error ? "error" : "warning",
-                                 static_cast<int>(d.code), d.message);
+  std::string text = fmt::format("{}[RG{}]: {}\n", to_string(d.level), static_cast<int>(d.code), d.message);
   if (at.line == 0) {
     if (!at.file.empty()) text += fmt::format("  --> {}\n", at.file);
     if (!d.help.empty()) text += fmt::format("   = help: {}\n", d.help);
@@ -75,7 +90,7 @@ std::string render_json(std::span<const Diagnostic> diagnostics) {
   boost::json::array all;
   for (const Diagnostic& d : diagnostics) {
     const Region& at = d.primary.region;
-    boost::json::object object{{"level", d.level == Diagnostic::Level::error ? "error" : "warning"},
+    boost::json::object object{{"level", to_string(d.level)},
                                {"code", fmt::format("RG{}", static_cast<int>(d.code))},
                                {"message", d.message},
                                {"file", at.file},

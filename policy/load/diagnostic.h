@@ -58,6 +58,11 @@ enum class Rg : std::uint16_t {
   unreachable = 1309,
   header_field = 1310,
   header_never = 1311,
+  override_key = 1312,
+  cannot_shield = 1313,
+  shared_key = 1314,
+  few_recipients = 1315,
+  external_untold = 1316,
   limit_syntax = 1401,
   unknown_unit = 1402,
   unit_stage = 1403,
@@ -66,6 +71,9 @@ enum class Rg : std::uint16_t {
   burst = 1406,
   greylist = 1407,
   escalation = 1408,
+  step_unreached = 1409,
+  limit_idle = 1410,
+  limit_stays = 1411,
   unknown_list = 1501,
   list_unreadable = 1502,
   list_source = 1503,
@@ -95,7 +103,8 @@ struct Label {
 };
 
 struct Diagnostic {
-  enum class Level : std::uint8_t { error, warning };
+  // An error keeps the policy from being taken; a note is worth knowing, and no reason to change anything.
+  enum class Level : std::uint8_t { error, warning, note };
 
   Level level = Level::error;
   Rg code = Rg::syntax;
@@ -107,6 +116,8 @@ struct Diagnostic {
 
 // The texts of the files that diagnostics point into, by name.
 using Sources = std::map<std::string, std::string, std::less<>>;
+
+std::string_view to_string(Diagnostic::Level level);
 
 // With excerpt and carets, LF at the end of each line.
 std::string render(const Diagnostic& diagnostic, const Sources& sources);

@@ -37,8 +37,8 @@ constexpr std::array kTable = {
            "The first digit of both says whether the sender may retry; they must agree. Postfix treats a filter that "
            "contradicts itself as broken."},
     RgInfo{Rg::foreign_code, "code foreign to the command",
-           "Neither the catalogue nor the classification knows this code as an answer to the command at which the rule "
-           "is judged. Clients will cope, since only the first digit matters to them; people may be puzzled."},
+           "Neither the catalogue's lists, RFC 5321 nor a classification know this code as an answer to the command at "
+           "which the rule is judged. Clients will cope, since only the first digit matters to them; people may be puzzled."},
     RgInfo{Rg::reply_text, "reply text not usable", "A text is printable ASCII and names known facts in braces."},
     RgInfo{Rg::reply_too_long, "reply line too long",
            "A reply line has 512 octets at the most with code and line end (RFC 5321), also at the longest "
@@ -50,7 +50,8 @@ constexpr std::array kTable = {
     RgInfo{Rg::outcome, "a rule says one thing",
            "A rule has one of reply, accept, hold and discard; one that only adds header fields has none."},
     RgInfo{Rg::too_early, "judged too early", "A rule cannot be judged before its facts are known."},
-    RgInfo{Rg::regex, "regular expression not understood", "Expressions are in RE2's syntax."},
+    RgInfo{Rg::regex, "regular expression not understood",
+           "Regular expressions stand between two slashes and are in RE2's syntax; without them a text stands for itself."},
     RgInfo{Rg::recipient_too_late, "recipient facts behind RCPT",
            "After RCPT there is one reply for all recipients, so that nothing can be said of one."},
     RgInfo{Rg::never_holds, "rule can never hold", "No transaction fulfils all conditions of the rule at once."},
@@ -62,6 +63,20 @@ constexpr std::array kTable = {
     RgInfo{
         Rg::header_never, "header never added",
         "Header fields are added to what is let through; a rule that refuses whenever it holds lets nothing through."},
+    RgInfo{Rg::override_key, "override key that no key is like",
+           "Keys of override are values of the facts of `per`, several joined by '|', or patterns for them. A key with "
+           "another number of parts, or a part that its fact cannot be, would never be found."},
+    RgInfo{Rg::cannot_shield, "acceptance comes too late",
+           "Rules are judged stage by stage, so a rule that accepts at a later stage cannot keep one from refusing that is "
+           "judged earlier, though it stands before it. `at` lets the other rule be judged as late."},
+    RgInfo{Rg::shared_key, "many clients under one key",
+           "All clients without a verified name have the client_name \"unknown\", and would share a counter."},
+    RgInfo{Rg::few_recipients, "few recipients in a message",
+           "RFC 5321 (4.5.3.1.8) asks servers to take at least 100 recipients in a message; a sender that meets a lower "
+           "bound sends the rest later. This is a note: it changes no exit status."},
+    RgInfo{Rg::external_untold, "nothing says what is external",
+           "A recipient is external if its domain is in neither local_domains nor relay_domains. Without both lists the "
+           "MTA's mailer decides, as far as it can."},
     RgInfo{Rg::limit_syntax, "limit not understood", "Limits read \"500 recipients / 1h\"."},
     RgInfo{
         Rg::unknown_unit, "unknown unit",
@@ -69,8 +84,8 @@ constexpr std::array kTable = {
     RgInfo{Rg::unit_stage, "unit counted elsewhere",
            "The unit is counted at a stage at which some fact of the rule is not known, or at another than `at` says."},
     RgInfo{Rg::limit_missing, "key without limit",
-           "per, count, override, burst and warn_at mean something only beside a limit; greylist, escalate and share "
-           "need per."},
+           "per, count, override, burst and warn_at mean something only beside a limit; greylist, escalate, share and "
+           "override need per."},
     RgInfo{Rg::limit_twice, "two limits of one kind",
            "Of two limits with equal unit and period only the smaller acts."},
     RgInfo{Rg::burst, "burst not usable",
@@ -79,12 +94,21 @@ constexpr std::array kTable = {
            "A greylisting rule has per, a reply and times that leave room for a retry."},
     RgInfo{Rg::escalation, "step of escalation not understood",
            "Steps read { after = \"10 refusals / 1h\", reply = 550 }."},
+    RgInfo{Rg::step_unreached, "step of escalation never reached",
+           "A step behind it is reached as early, and the last step that was reached gives the reply."},
+    RgInfo{Rg::limit_idle, "limit or exemption without effect",
+           "A message is one message and a session one connection, so that nothing is beyond such a limit; and what the "
+           "rule does not count nobody need be exempt from."},
+    RgInfo{Rg::limit_stays, "stricter limit stays beside an override",
+           "An override takes the place of limits in its unit over the same kind of period (a time, the calendar, message, "
+           "session). The others of the rule stay in force for its key."},
     RgInfo{Rg::unknown_list, "unknown list", "The name after $ must be in [lists], or be a list of [site]."},
-    RgInfo{Rg::list_unreadable, "list cannot be read", "The file of a list is missing or may not be read."},
+    RgInfo{Rg::list_unreadable, "list cannot be read",
+           "The file of a list is missing, may not be read, or is no UTF-8."},
     RgInfo{Rg::list_source, "no list", "A list is an array, a file, a query to SQLite, or a map of Postfix."},
     RgInfo{Rg::mailbox_source, "mailbox source not usable",
            "[mailbox] has one of file, sqlite with query, and quota_status; mailbox_used needs it."},
-    RgInfo{Rg::empty_list, "list without entries", "A condition on an empty list never holds."},
+    RgInfo{Rg::empty_list, "list without entries", "A condition on an empty list, or on an empty array, never holds."},
     RgInfo{Rg::engine, "the engine cannot do this",
            "Some keys of [milter] are for the engine \"asio\" alone; with libmilter they would have no effect."},
     RgInfo{Rg::open_relay, "the policy lets strangers relay",

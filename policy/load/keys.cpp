@@ -19,11 +19,12 @@ constexpr std::string_view kStore[] = {
     "backend",       "path", "durability", "if_unusable", "max_keys", "reservation_timeout", "servers",       "user",
     "password_file", "tls",  "ca_file",    "prefix",      "timeout",  "connections",         "wait_replicas", "hosts"};
 constexpr std::string_view kLog[] = {"decisions", "format"};
-constexpr std::string_view kKeys[] = {"ipv4_prefix", "ipv6_prefix", "subaddress", "timezone"};
+constexpr std::string_view kKeys[] = {"ipv4_prefix", "ipv6_prefix", "subaddress",
+                                      "timezone",    "normalize",   "login_domain"};
 constexpr std::string_view kMailbox[] = {"file", "sqlite", "query", "quota_status", "timeout"};
 constexpr std::string_view kControl[] = {"listen"};
 constexpr std::string_view kMetrics[] = {"listen"};
-constexpr std::string_view kHistory[] = {"path", "keep", "max_records"};
+constexpr std::string_view kHistory[] = {"path", "keep", "max_records", "max_size"};
 constexpr std::string_view kNotify[] = {"to", "from", "smtp", "webhook", "on", "pause", "most_per_hour"};
 constexpr std::string_view kReply[] = {"class", "code", "enhanced", "text"};
 constexpr std::string_view kRule[] = {"name",       "when",     "unless",  "per",           "limit",    "count",

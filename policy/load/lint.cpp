@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "policy/load/lints.h"
 #include "policy/proof/solver.h"
 
 namespace replygate {
 namespace {
-
-Region region_of(const Rule& rule) {
-  const Place& p = rule.place;
-  return {.file = p.file, .line = p.line, .column = p.column, .end_line = p.line, .end_column = p.column + 8};
-}
 
 std::string text_of(const Condition& c, bool when) {
   return fmt::format("{} {} = {}", when ? "when" : "unless", c.fact.text(), c.source);
@@ -28,10 +24,31 @@ std::vector<std::string> conditions_of(const Rule& rule) {
 
 bool answers_for_certain(const Rule& rule) { return rule.is_certain() && !std::holds_alternative<Tag>(rule.outcome); }
 
-// Where both hold, the earlier has answered.
+bool names_what_moves(const Rule& rule) {
+  const auto named = [](const Condition& c) { return moves(slot_of(c.fact.fact)); };
+  return std::ranges::any_of(rule.when, named) || std::ranges::any_of(rule.unless, named);
+}
+
+// Facts that a door may not know: it leaves rules that name them to another door.
+constexpr FactSet kNotOfEveryDoor = bit(Fact::listener) | bit(Fact::messages) | bit(Fact::recipients) |
+                                    bit(Fact::refusals) | bit(Fact::recipient_route) | bit(Fact::mta_refused) |
+                                    bit(Fact::smtputf8) | bit(Fact::mailbox_used) | bit(Fact::session_age);
+
+// Whether `earlier` is asked wherever `later` is, as far as one stage tells.
+bool is_asked_with(const Rule& earlier, const Rule& later) {
+  if ((earlier.facts & ~later.facts & kNotOfEveryDoor) != 0) return false;
+  if (later.needs(Fact::mta_refused) && !earlier.needs(Fact::mta_refused)) return false;
+  return earlier.on_unknown == OnUnknown::tempfail || later.on_unknown == OnUnknown::skip;
+}
+
+// Where both hold, the earlier has answered. At another stage other things may be true by then; sessions without EHLO
+// pass over the one stage, recipients with rules of their own over the other; and local submissions, which nothing
+// refuses, go on to what acts in another way or counts.
 bool hides(const Rule& earlier, const Rule& later) {
-  if (earlier.stage > later.stage || earlier.name == later.name) return false;
-  return earlier.refuses() || earlier.stage == later.stage || !earlier.names_recipient_facts();
+  if (earlier.stage > later.stage || earlier.name == later.name || !is_asked_with(earlier, later)) return false;
+  if (earlier.stage == later.stage) return true;
+  return earlier.stage != Stage::helo && earlier.stage < Stage::rcpt && !names_what_moves(earlier) && later.refuses() &&
+         !later.has_limits();
 }
 
 class ReachLint {
@@ -69,15 +86,19 @@ class ReachLint {
 
   void report(const Rule& rule, const Rule& earlier) {
     Diagnostic& d =
-        context_.warning(Rg::unreachable, region_of(rule), fmt::format("the rule \"{}\" is never reached", rule.name),
+        context_.warning(Rg::unreachable, head_of(rule), fmt::format("the rule \"{}\" is never reached", rule.name),
                          "remove it, or let it stand before that rule");
-    d.secondary = Label{region_of(earlier), fmt::format("wherever it holds, \"{}\" has answered", earlier.name)};
+    d.secondary = Label{head_of(earlier), fmt::format("wherever it holds, \"{}\" has answered", earlier.name)};
   }
 
   Context& context_;
   const Policy& policy_;
   boost::unordered_flat_map<std::string, std::vector<Earlier>> by_first_;
 };
+
+bool answers_unknown(const Rule& rule) {
+  return rule.on_unknown == OnUnknown::tempfail && !std::holds_alternative<Tag>(rule.outcome);
+}
 
 void warn_of_empty_rules(Context& context, const Policy& policy) {
   const Rule* before = nullptr;
@@ -86,17 +107,31 @@ void warn_of_empty_rules(Context& context, const Policy& policy) {
     before = &rule;
     if (part || rule.when.size() + rule.unless.size() < 2) continue;
     Model model;
-    if (solve(literals_of(rule), policy.site(), model) != Solved::none) continue;
-    context.warning(Rg::never_holds, region_of(rule), fmt::format("the rule \"{}\" can never hold", rule.name),
+    Literals literals = literals_of(rule);
+    if (answers_unknown(rule)) {
+      for (Literal& literal : literals) literal.allowed |= kUnknown;
+    }
+    if (solve(literals, policy.site(), model) != Solved::none) continue;
+    context.warning(Rg::never_holds, head_of(rule), fmt::format("the rule \"{}\" can never hold", rule.name),
                     "its conditions exclude each other");
   }
 }
 
 }  // namespace
 
+Region head_of(const Rule& rule) {
+  const Place& p = rule.place;
+  return {.file = p.file, .line = p.line, .column = p.column, .end_line = p.line, .end_column = p.column + 8};
+}
+
 void lint(Context& context, const Policy& policy) {
   warn_of_empty_rules(context, policy);
   ReachLint(context, policy).run();
+  warn_of_late_acceptance(context, policy);
+  warn_of_unreached_steps(context, policy);
+  warn_of_shared_keys(context, policy);
+  warn_of_untold_externals(context, policy);
+  note_few_recipients(context, policy);
 }
 
 }  // namespace replygate

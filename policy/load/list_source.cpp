@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "policy/mail/list_text.h"
 #include "policy/mail/text.h"
+#include "policy/mail/unicode.h"
 
 namespace replygate {
 namespace {
@@ -26,6 +28,29 @@ std::optional<NamedSource> parse_map(Context& context, const Node& node) {
                     ? "maps of Postfix can be \"texthash:/path\", \"cdb:/path\" or \"lmdb:/path\""
                     : fmt::format("a list of one is [\"{}\"]", node.string));
   return std::nullopt;
+}
+
+// The key of a line of a map: in text Postfix takes a line that begins with a blank for one that goes on, '#' for a
+// comment at the beginning alone, and quotes around a key that has blanks in it (postmap(1)).
+std::string_view key_of_map(std::string_view line, bool text) {
+  if (text && !line.empty() && (is_blank(line.front()) || line.front() == '#')) return {};
+  line = trim(line);
+  if (!text || !line.starts_with('"')) return line.substr(0, line.find_first_of(" \t"));
+  const std::size_t end = line.find("\" ", 1);
+  return end == std::string_view::npos ? line.substr(0, line.find_first_of(" \t")) : line.substr(1, end - 1);
+}
+
+// True, with an error, for what another program has written in another way.
+bool is_misread(Context& context, const ListItem& item) {
+  if (!is_utf8(item.text)) {
+    context.error(Rg::list_unreadable, item.region(), "the line is no UTF-8", "save the list as UTF-8");
+  } else if (item.text.find("\xef\xbb\xbf") != std::string_view::npos) {
+    context.error(Rg::list_unreadable, item.region(), "the line has a byte-order mark in it",
+                  "it comes of files that were joined; remove it");
+  } else {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -67,25 +92,34 @@ std::vector<ListItem> read_items(Context& context, const NamedSource& named) {
                   named.source.kind == Kind::file ? "relative paths are taken from the folder of the policy" : "");
     return items;
   }
+  if (is_utf16(*text)) {
+    context.error(Rg::list_unreadable, named.node->region, fmt::format("{} is UTF-16", named.source.path),
+                  "save it as UTF-8");
+    return items;
+  }
   const std::string* name = context.keep(named.source.text());
   items.reserve(static_cast<std::size_t>(std::ranges::count(*text, '\n')) + 1);
-  const bool comments = named.source.kind == Kind::file;
-  std::string_view rest = *text;
+  const bool file = named.source.kind == Kind::file;
+  std::string_view rest = file ? without_byte_order_mark(*text) : std::string_view(*text);
   for (unsigned number = 1; !rest.empty(); ++number) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (named.map && named.source.kind == Kind::file && !line.empty() && is_blank(line.front())) continue;
-    if (comments) line = line.substr(0, line.find('#'));
-    line = trim(line);
-    if (named.map) line = line.substr(0, line.find_first_of(" \t"));
-    if (!line.empty()) items.push_back({.text = line, .file = name, .line = number});
+    line = named.map ? key_of_map(line, file) : file ? without_comment(line) : trim(line);
+    if (line.empty()) continue;
+    items.push_back({.text = line, .file = name, .line = number});
+    if (is_misread(context, items.back())) break;  // once is enough
   }
   return items;
 }
 
 std::pair<std::string_view, std::string_view> split_item(std::string_view text) {
-  const std::size_t end = std::min(text.find_first_of(" \t"), text.size());
+  std::size_t end = 0;
+  for (bool quoted = false; end < text.size() && (quoted || !is_blank(text[end])); ++end) {
+    if (text[end] == '"') quoted = !quoted;
+    if (text[end] == '\\' && quoted) ++end;
+  }
+  end = std::min(end, text.size());
   return {text.substr(0, end), trim(text.substr(end))};
 }
 

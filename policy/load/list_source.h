@@ -28,7 +28,7 @@ struct NamedSource {
 };
 std::optional<NamedSource> parse_source(Context& context, const Node& node, std::string_view shown);
 
-// The entries of a source: one a line, `#` begins a comment; of a map the keys.
+// The entries of a source: one a line without its comment, see policy/mail/list_text.h; of a map the keys.
 std::vector<ListItem> read_items(Context& context, const NamedSource& source);
 
 // Key and value of an entry "key value"; the value is empty where there is none.

@@ -8,6 +8,7 @@
 
 #include "policy/load/context.h"
 #include "policy/load/lint.h"
+#include "policy/load/lints.h"
 #include "policy/load/patterns.h"
 #include "policy/load/replies.h"
 #include "policy/load/rules.h"
@@ -141,15 +142,6 @@ void define_replies(Context& context, const Documents& documents, Replies& repli
   }
 }
 
-// The head of a rule: [[rule]].
-Region region_of(const Place& place) {
-  return {.file = place.file,
-          .line = place.line,
-          .column = place.column,
-          .end_line = place.line,
-          .end_column = place.column + 8};
-}
-
 void check_mailbox(Context& context, const Settings& settings, const std::vector<Rule>& rules) {
   if (!settings.mailbox.none()) return;
   const auto it = std::ranges::find_if(rules, [](const Rule& rule) {
@@ -157,7 +149,7 @@ void check_mailbox(Context& context, const Settings& settings, const std::vector
     return std::ranges::find(named, Fact::mailbox_used, &FactRef::fact) != named.end();
   });
   if (it == rules.end()) return;
-  context.error(Rg::mailbox_source, region_of(it->place),
+  context.error(Rg::mailbox_source, head_of(*it),
                 fmt::format("the rule \"{}\" needs mailbox_used, and nothing says how full mailboxes are", it->name),
                 "add for instance [mailbox] with quota_status = \"inet:12340@127.0.0.1\"");
 }
@@ -167,7 +159,7 @@ void check_local_counting(Context& context, const Settings& settings, const std:
   const bool shared = settings.store.backend == StoreSettings::Backend::redis;
   const auto it = std::ranges::find(rules, OnStoreError::local, &Rule::on_store_error);
   if (!shared || settings.store.hosts > 0 || it == rules.end()) return;
-  context.error(Rg::store, region_of(it->place),
+  context.error(Rg::store, head_of(*it),
                 fmt::format("the rule \"{}\" counts locally, and nothing says how many hosts there are", it->name),
                 "add for instance hosts = 3 to [store]");
 }
@@ -183,6 +175,7 @@ std::shared_ptr<const Policy> compile(Context& context, const Documents& documen
   define_replies(context, documents, replies);
   Settings values = settings.load();
   Site site = settings.site();
+  patterns.know(site);
   auto rules =
       load_rules(context, patterns, replies, settings.rule_defaults(values), tables_of(context, documents, "rule"));
   check_mailbox(context, values, rules);

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "policy/data_source.h"
 #include "policy/load/diagnostic.h"
-#include "policy/policy.h"
+#include "policy/rules/data_source.h"
+#include "policy/rules/policy.h"
 #include "policy/scenario/scenario.h"
 
 namespace replygate {

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "policy/load/context.h"
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 

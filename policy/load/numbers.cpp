@@ -11,8 +11,11 @@ namespace replygate {
 namespace {
 
 constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMostMembers = 1'000'000;  // of distinct_recipients: they are kept one by one
 constexpr std::array<std::string_view, 5> kPeriods = {"message", "session", "day", "week", "month"};
-constexpr std::int64_t kDay = 1440;
+constexpr std::int64_t kEndOfDay = 1440;
+
+bool is_time_unit(char c) { return std::string_view("smhdw").find(c) != std::string_view::npos; }
 
 std::optional<std::int64_t> number(FactKind kind, std::string_view text) {
   switch (kind) {
@@ -21,6 +24,7 @@ std::optional<std::int64_t> number(FactKind kind, std::string_view text) {
       if (!text.ends_with('%')) return std::nullopt;
       return parse_count(trim(text.substr(0, text.size() - 1)));
     case FactKind::duration: {
+      if (text.size() == 2 && text.front() == '0' && is_time_unit(text.back())) return 0;
       const auto duration = parse_duration(text);
       return duration ? std::optional(duration->count() / 1000000) : std::nullopt;
     }
@@ -28,18 +32,24 @@ std::optional<std::int64_t> number(FactKind kind, std::string_view text) {
   }
 }
 
-std::optional<NumberRange> range_of(FactKind kind, std::string_view text) {
+// `greatest`: of the numbers in it.
+std::optional<NumberRange> range_of(FactKind kind, std::string_view text, std::int64_t& greatest) {
+  const auto read = [&](std::string_view part) {
+    const auto value = number(kind, trim(part));
+    greatest = std::max(greatest, value.value_or(0));
+    return value;
+  };
   text = trim(text);
   if (const std::size_t dots = text.find(".."); dots != std::string_view::npos) {
-    const auto least = number(kind, trim(text.substr(0, dots)));
-    const auto most = number(kind, trim(text.substr(dots + 2)));
+    const auto least = read(text.substr(0, dots));
+    const auto most = read(text.substr(dots + 2));
     if (!least || !most || *least > *most) return std::nullopt;
     return NumberRange{*least, *most};
   }
   const std::size_t end = text.find_first_not_of("<>=!");
   if (end == std::string_view::npos) return std::nullopt;
   const std::string_view sign = text.substr(0, end);
-  const auto value = number(kind, trim(text.substr(end)));
+  const auto value = read(text.substr(end));
   if (!value) return std::nullopt;
   if (sign.empty() || sign == "=" || sign == "==") return NumberRange{*value, *value};
   if (sign == "!=") return NumberRange{*value, *value, true};
@@ -56,7 +66,7 @@ std::optional<std::int64_t> clock_of(std::string_view text) {
   if (colon == std::string_view::npos || text.size() != colon + 3 || colon > 2) return std::nullopt;
   const auto hours = parse_count(text.substr(0, colon));
   const auto minutes = parse_count(text.substr(colon + 1));
-  if (!hours || !minutes || *minutes > 59 || *hours * 60 + *minutes > kDay) return std::nullopt;
+  if (!hours || !minutes || *minutes > 59 || *hours * 60 + *minutes > kEndOfDay) return std::nullopt;
   return *hours * 60 + *minutes;
 }
 
@@ -85,7 +95,7 @@ std::vector<NumberRange> cyclic_ranges(FactKind kind, std::string_view text) {
   const auto last = dash == std::string_view::npos ? first : value(trim(text.substr(dash + 1)));
   if (!first || !last || (clock && (dash == std::string_view::npos || *first == *last))) return {};
   if (!clock) return cycle(*first, *last, 1, 7);
-  return cycle(*first, *last == 0 ? kDay - 1 : *last - 1, 0, kDay);
+  return cycle(*first, *last == 0 ? kEndOfDay - 1 : *last - 1, 0, kEndOfDay);
 }
 
 std::string_view range_help(FactKind kind) {
@@ -97,6 +107,35 @@ std::string_view range_help(FactKind kind) {
     case FactKind::weekday: return "write for instance \"sat\" or \"mon-fri\"";
     default: return "write for instance \"> 100\", \"<= 5\" or \"10..20\"";
   }
+}
+
+// What to write for a comparison that says nothing.
+std::string help_against(FactKind kind, std::string_view text) {
+  const std::size_t dots = text.find("..");
+  if (dots != std::string_view::npos) {
+    const std::string_view first = trim(text.substr(0, dots));
+    const std::string_view last = trim(text.substr(dots + 2));
+    if (number(kind, first) && number(kind, last)) return fmt::format("write \"{}..{}\"", last, first);
+  }
+  return std::string(range_help(kind));
+}
+
+// "> 25" where sizes, shares and times have a unit.
+bool lacks_unit(FactKind kind, std::string_view text) {
+  const std::string_view rest = trim(text.substr(std::min(text.find_first_not_of("<>=! "), text.size())));
+  return (kind == FactKind::size || kind == FactKind::percent || kind == FactKind::duration) && parse_count(rest);
+}
+
+void report_range(Context& context, FactKind kind, std::string_view fact, const Node& node) {
+  const std::string_view text = node.string;
+  if (lacks_unit(kind, text)) {
+    const std::string_view unit = kind == FactKind::size ? " B" : kind == FactKind::percent ? "%" : "s";
+    context.error(Rg::unit_missing, node.region, fmt::format("\"{}\" has no unit, and {} has one", text, fact),
+                  fmt::format("write \"{}{}\"", trim(text), unit));
+    return;
+  }
+  context.error(Rg::quantity, node.region, fmt::format("\"{}\" compares {} with nothing", text, fact),
+                help_against(kind, text));
 }
 
 void report_unit(Context& context, FactKind kind, std::string_view fact, const Node& node) {
@@ -115,10 +154,70 @@ void report_unit(Context& context, FactKind kind, std::string_view fact, const N
   }
 }
 
+// "500 recipients", "25 MiB". False after an error.
+bool parse_amount(Context& context, const Node& node, std::string_view amount, Limit& limit) {
+  const auto part = [&](std::string_view word) { return part_of(node, node.string.find(word), word.size()); };
+  const std::size_t blank = amount.find(' ');
+  const std::string_view unit_word = blank == std::string_view::npos ? "" : trim(amount.substr(blank));
+  if (const auto size = parse_size(amount)) {
+    limit.most = *size;
+    limit.unit = Unit::bytes;
+  } else if (const auto count = parse_count(amount.substr(0, blank)); count && !unit_word.empty()) {
+    const auto unit = unit_from(unit_word);
+    if (!unit) {
+      context.error(Rg::unknown_unit, part(unit_word), fmt::format("a limit cannot count \"{}\"", unit_word),
+                    suggestion(unit_word, unit_names(), "it counts"));
+      return false;
+    }
+    limit.most = *count;
+    limit.unit = *unit;
+    if (*unit == Unit::distinct_recipients && limit.most > kMostMembers && limit.most <= kMostQuantity) {
+      context.error(Rg::out_of_range, part(amount), "so many different recipients are not told apart",
+                    fmt::format("write at most {} distinct_recipients", kMostMembers));
+      return false;
+    }
+  } else {
+    context.error(Rg::limit_syntax, part(amount), fmt::format("\"{}\" is no number with unit", amount),
+                  "write for instance \"500 recipients / 1h\" or \"25 MiB / 1d\"");
+    return false;
+  }
+  return !is_beyond(context, limit.most, amount, part(amount));
+}
+
+// "1h", "day", "message". False after an error.
+bool parse_period(Context& context, const Node& node, std::string_view period, Limit& limit) {
+  if (const auto it = std::ranges::find(kPeriods, period); it != kPeriods.end()) {
+    const auto index = it - kPeriods.begin();
+    limit.scope = index == 0 ? Scope::message : index == 1 ? Scope::session : Scope::calendar;
+    if (index >= 2) limit.calendar = static_cast<Calendar>(index - 2);
+    return true;
+  }
+  if (const auto duration = parse_duration(period); duration && *duration % std::chrono::seconds(1) == Duration(0)) {
+    limit.period = *duration;
+    return true;
+  }
+  context.error(Rg::quantity, part_of(node, node.string.rfind(period), period.size()),
+                fmt::format("\"{}\" is no period", period),
+                nearest(period, kPeriods).empty()
+                    ? "write for instance \"30s\", \"1h\", \"1d\", \"day\", \"month\", \"message\" or \"session\""
+                    : suggestion(period, kPeriods, ""));
+  return false;
+}
+
 }  // namespace
 
+bool is_beyond(Context& context, std::int64_t quantity, std::string_view shown, const Region& at) {
+  if (quantity <= kMostQuantity) return false;
+  context.error(Rg::out_of_range, at, fmt::format("{} is more than can be counted", shown),
+                fmt::format("write at most {}", kMostQuantity));
+  return true;
+}
+
 std::vector<NumberRange> parse_range(Context& context, FactKind kind, std::string_view fact, const Node& node) {
-  if (node.kind == Node::Kind::integer && kind == FactKind::count) return {{node.integer, node.integer}};
+  if (node.kind == Node::Kind::integer && kind == FactKind::count) {
+    if (is_beyond(context, node.integer, std::to_string(node.integer), node.region)) return {};
+    return {{node.integer, node.integer}};
+  }
   if (node.kind == Node::Kind::integer) {
     report_unit(context, kind, fact, node);
     return {};
@@ -127,15 +226,19 @@ std::vector<NumberRange> parse_range(Context& context, FactKind kind, std::strin
   std::vector<NumberRange> ranges;
   if (kind == FactKind::clock || kind == FactKind::weekday) {
     ranges = cyclic_ranges(kind, trim(node.string));
-  } else if (const auto range = range_of(kind, node.string)) {
-    ranges.push_back(*range);
+  } else {
+    std::int64_t greatest = 0;
+    const auto range = range_of(kind, node.string, greatest);
+    if (is_beyond(context, greatest, fmt::format("\"{}\"", node.string), node.region)) return {};
+    if (range) ranges.push_back(*range);
   }
   if (ranges.empty()) {
-    context.error(Rg::quantity, node.region, fmt::format("\"{}\" compares {} with nothing", node.string, fact),
-                  std::string(range_help(kind)));
+    report_range(context, kind, fact, node);
   } else if (ranges.front().least > ranges.front().most) {
     context.error(Rg::cannot_match, node.region, fmt::format("{} is never \"{}\"", fact, node.string),
-                  "it is never below 0");
+                  kind == FactKind::clock
+                      ? fmt::format("write \"00:00-{}\"", trim(node.string.substr(node.string.find('-') + 1)))
+                      : "it is never below 0");
   }
   return ranges;
 }
@@ -161,53 +264,17 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
     return std::nullopt;
   }
   if (!context.expect(node, Node::Kind::string, "a limit")) return std::nullopt;
-  const std::string& text = node.string;
+  const std::string_view text = node.string;
   const std::size_t slash = text.find('/');
-  if (slash == std::string::npos) {
+  if (slash == std::string_view::npos) {
     context.error(Rg::limit_syntax, node.region, fmt::format("\"{}\" names no period", text),
                   fmt::format("write for instance \"{} / 1h\"", trim(text)));
     return std::nullopt;
   }
-  const std::string_view amount = trim(std::string_view(text).substr(0, slash));
-  const std::string_view period = trim(std::string_view(text).substr(slash + 1));
   Limit limit;
-  const std::size_t blank = amount.find(' ');
-  const std::string_view unit_word = blank == std::string_view::npos ? "" : trim(amount.substr(blank));
-  if (const auto size = parse_size(amount)) {
-    limit.most = *size;
-    limit.unit = Unit::bytes;
-  } else if (const auto count = parse_count(amount.substr(0, blank)); count && !unit_word.empty()) {
-    const auto unit = unit_from(unit_word);
-    if (!unit) {
-      context.error(Rg::unknown_unit, part_of(node, text.find(unit_word), unit_word.size()),
-                    fmt::format("a limit cannot count \"{}\"", unit_word),
-                    suggestion(unit_word, unit_names(), "it counts"));
-      return std::nullopt;
-    }
-    limit.most = *count;
-    limit.unit = *unit;
-  } else {
-    context.error(Rg::limit_syntax, part_of(node, text.find(amount), amount.size()),
-                  fmt::format("\"{}\" is no number with unit", amount),
-                  "write for instance \"500 recipients / 1h\" or \"25 MiB / 1d\"");
-    return std::nullopt;
-  }
-  if (const auto it = std::ranges::find(kPeriods, period); it != kPeriods.end()) {
-    const auto index = it - kPeriods.begin();
-    limit.scope = index == 0 ? Scope::message : index == 1 ? Scope::session : Scope::calendar;
-    if (index >= 2) limit.calendar = static_cast<Calendar>(index - 2);
-  } else if (const auto duration = parse_duration(period);
-             duration && *duration % std::chrono::seconds(1) == Duration(0)) {
-    limit.period = *duration;
-  } else {
-    context.error(Rg::quantity, part_of(node, text.rfind(period), period.size()),
-                  fmt::format("\"{}\" is no period", period),
-                  nearest(period, kPeriods).empty()
-                      ? "write for instance \"30s\", \"1h\", \"1d\", \"day\", \"month\", \"message\" or \"session\""
-                      : suggestion(period, kPeriods, ""));
-    return std::nullopt;
-  }
-  return limit;
+  const bool good = parse_amount(context, node, trim(text.substr(0, slash)), limit) &&
+                    parse_period(context, node, trim(text.substr(slash + 1)), limit);
+  return good ? std::optional(limit) : std::nullopt;
 }
 
 }  // namespace replygate

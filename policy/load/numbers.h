@@ -5,15 +5,18 @@
 #include <vector>
 
 #include "policy/count/limit.h"
-#include "policy/facts.h"
 #include "policy/load/context.h"
-#include "policy/match.h"
+#include "policy/rules/facts.h"
+#include "policy/rules/match.h"
 
 namespace replygate {
 
 // 10, "> 100", ">= 25 MB", "10..20", "!= 5", ">= 90%", "> 5m", "22:00-06:00", "sat", "mon-fri"; what has a unit needs
 // it. Any of the ranges; none, with a diagnostic, for anything else.
 std::vector<NumberRange> parse_range(Context& context, FactKind kind, std::string_view fact, const Node& node);
+
+// Whether a quantity is beyond kMostQuantity, which is reported; `shown` is how the policy writes it.
+bool is_beyond(Context& context, std::int64_t quantity, std::string_view shown, const Region& at);
 
 // "500 recipients / 1h", "25 MiB / 1d", "100 recipients / message".
 std::optional<Limit> parse_limit(Context& context, const Node& node);

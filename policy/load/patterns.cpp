@@ -2,17 +2,13 @@
 
 #include <algorithm>
 
-#include "policy/load/numbers.h"
-#include "policy/mail/address.h"
+#include "policy/load/number_pattern.h"
+#include "policy/load/pattern_signs.h"
 #include "policy/mail/domain.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
-
-bool is_pattern(std::string_view text) {
-  return text.starts_with('.') || text.starts_with('/') || text.find_first_of("*?@") != std::string_view::npos;
-}
 
 // A string, or the strings of an array.
 std::vector<const Node*> strings_of(Context& context, const Node& node, std::string_view what) {
@@ -63,12 +59,12 @@ const Patterns::List* Patterns::find(std::string_view name, const Region& at) {
   return nullptr;
 }
 
-std::shared_ptr<const TextSet> Patterns::texts(std::string_view name, FactKind kind) {
-  auto& compiled = texts_[{std::string(name), kind}];
+std::shared_ptr<const TextSet> Patterns::texts(std::string_view name, const Subject& subject) {
+  auto& compiled = texts_[{std::string(name), subject}];
   if (compiled == nullptr) {
     auto set = std::make_shared<TextSet>();
     if (const auto it = lists_.find(name); it != lists_.end()) {
-      for (const ListItem& item : it->second.items) add_text(*set, kind, item);
+      for (const ListItem& item : it->second.items) text_.add(*set, subject, item);
     }
     compiled = std::move(set);
   }
@@ -88,8 +84,33 @@ std::shared_ptr<const NetworkSet> Patterns::networks(std::string_view name) {
   return compiled;
 }
 
-std::optional<Matcher> Patterns::compile(FactKind kind, std::string_view fact, const Node& pattern) {
-  switch (kind) {
+// The pattern with the entries of lists in the place of their names.
+Node Patterns::with_lists(const Node& pattern) {
+  Node all{.kind = Node::Kind::array, .region = pattern.region};
+  const auto add = [&](const Node& item) {
+    const bool list = item.kind == Node::Kind::string && item.string.starts_with('$');
+    if (!list) return all.items.push_back(item);
+    const List* found = find(std::string_view(item.string).substr(1), item.region);
+    if (found == nullptr) return;
+    for (const ListItem& entry : found->items) {
+      all.items.push_back({.kind = Node::Kind::string, .region = entry.region(), .string = std::string(entry.text)});
+    }
+  };
+  if (pattern.kind == Node::Kind::array) {
+    std::ranges::for_each(pattern.items, add);
+  } else {
+    add(pattern);
+  }
+  return all;
+}
+
+std::optional<Matcher> Patterns::compile(const Subject& subject, std::string_view fact, const Node& pattern) {
+  if (pattern.kind == Node::Kind::array && pattern.items.empty()) {
+    context_.warning(Rg::empty_list, pattern.region,
+                     fmt::format("{} is compared with nothing, so this never holds", fact),
+                     "name values, or remove the condition");
+  }
+  switch (subject.kind) {
     case FactKind::boolean:
       if (!context_.expect(pattern, Node::Kind::boolean, fact)) return std::nullopt;
       return Matcher(pattern.boolean);
@@ -98,7 +119,7 @@ std::optional<Matcher> Patterns::compile(FactKind kind, std::string_view fact, c
     case FactKind::percent:
     case FactKind::duration:
     case FactKind::clock:
-    case FactKind::weekday: return numbers(kind, fact, pattern);
+    case FactKind::weekday: return Matcher(number_pattern(context_, subject.kind, fact, with_lists(pattern)));
     case FactKind::ip: {
       auto set = std::make_shared<NetworkSet>();
       for (const Node* node : strings_of(context_, pattern, fact)) {
@@ -116,35 +137,28 @@ std::optional<Matcher> Patterns::compile(FactKind kind, std::string_view fact, c
   auto set = std::make_shared<TextSet>();
   for (const Node* node : strings_of(context_, pattern, fact)) {
     if (!node->string.starts_with('$')) {
-      add_text(*set, kind, {.text = node->string, .node = node});
+      text_.add(*set, subject, {.text = node->string, .node = node});
     } else if (find(node->string.substr(1), node->region) != nullptr) {
-      set->add_set(texts(node->string.substr(1), kind));
+      set->add_set(texts(node->string.substr(1), subject));
     }
   }
   return Matcher(std::shared_ptr<const TextSet>(std::move(set)));
 }
 
-std::optional<Matcher> Patterns::numbers(FactKind kind, std::string_view fact, const Node& pattern) {
-  std::vector<NumberRange> ranges;
-  const auto add = [&](const Node& node) {
-    for (const NumberRange& range : parse_range(context_, kind, fact, node)) ranges.push_back(range);
-  };
-  if (pattern.kind == Node::Kind::array) {
-    std::ranges::for_each(pattern.items, add);
-  } else {
-    add(pattern);
-  }
-  return Matcher(std::move(ranges));
-}
-
-std::shared_ptr<const TextSet> Patterns::text_pattern(const std::string& text, const Region& at, FactKind kind) {
+std::shared_ptr<const TextSet> Patterns::text_pattern(const std::string& text, const Region& at,
+                                                      const Subject& subject) {
   if (text.starts_with('$')) {
-    return find(text.substr(1), at) == nullptr ? nullptr : texts(text.substr(1), kind);
+    return find(text.substr(1), at) == nullptr ? nullptr : texts(text.substr(1), subject);
   }
   auto set = std::make_shared<TextSet>();
   const Node node{.kind = Node::Kind::string, .region = at, .string = text};
-  add_text(*set, kind, {.text = node.string, .node = &node});
+  text_.add(*set, subject, {.text = node.string, .node = &node});
   return set;
+}
+
+std::optional<std::string> Patterns::glob(const std::string& text, const Region& at, const Subject& subject) {
+  const Node node{.kind = Node::Kind::string, .region = at, .string = text};
+  return text_.glob(subject, {.text = node.string, .node = &node});
 }
 
 std::string Patterns::first_domain(std::string_view list) const {
@@ -167,71 +181,6 @@ void Patterns::add_network(NetworkSet& set, const ListItem& item) {
                    fmt::format("the network is \"{}\"; for the one address leave the / away", network->text()));
   } else {
     set.add(*network);
-  }
-}
-
-std::optional<std::string> Patterns::domain(std::string_view text, const ListItem& item) {
-  auto result = canonical_domain(text);
-  if (!result) context_.error(Rg::domain, item.region(), fmt::format("\"{}\" is no domain", text));
-  return result;
-}
-
-// RE2 names the part that it stumbles over, which stands somewhere in the expression.
-void Patterns::add_regex(TextSet& set, const ListItem& item) {
-  std::string_view part;
-  const std::string_view expression = item.text.substr(1, item.text.size() - 2);
-  const auto why = set.add_regex(expression, &part);
-  if (!why) return;
-  Region at = item.region();
-  if (item.node != nullptr && !part.empty()) {
-    at = part_of(*item.node, 1 + static_cast<std::size_t>(part.data() - expression.data()), part.size());
-  }
-  context_.error(Rg::regex, at, fmt::format("{}: {}", item.text, *why), "the syntax is that of RE2");
-}
-
-void Patterns::add_text(TextSet& set, FactKind kind, const ListItem& item) {
-  const std::string_view text = item.text;
-  const bool has_domain = kind != FactKind::local_part;
-  const bool has_local = kind == FactKind::address || kind == FactKind::login || kind == FactKind::text;
-  if (text.size() >= 2 && text.starts_with('/') && text.ends_with('/')) {
-    add_regex(set, item);
-  } else if (text.find_first_of("*?") != std::string_view::npos) {
-    set.add_glob(to_lower(text));
-  } else if (text.size() > 1 && text.starts_with('.') && has_domain) {
-    if (auto name = domain(text.substr(1), item)) set.add_domain_tree(*std::move(name));
-  } else if (text.size() > 1 && text.starts_with('@') && has_local) {
-    if (auto name = domain(text.substr(1), item)) set.add_at_domain(*std::move(name));
-  } else if (text.size() > 1 && text.ends_with('@') && has_local) {
-    set.add_local(to_lower(text.substr(0, text.size() - 1)));
-  } else {
-    add_exact(set, kind, item);
-  }
-}
-
-void Patterns::add_exact(TextSet& set, FactKind kind, const ListItem& item) {
-  const std::string_view text = item.text;
-  if (kind == FactKind::domain) {
-    if (text.find('@') != std::string_view::npos) {
-      context_.error(Rg::cannot_match, item.region(), fmt::format("a domain is never \"{}\"", text),
-                     fmt::format("write \"{}\"", text.substr(text.rfind('@') + 1)));
-    } else if (auto name = domain(text, item)) {
-      set.add_exact(*std::move(name));
-    }
-  } else if (kind == FactKind::address && !text.empty()) {
-    Address address = canonical_address(text, {.default_domain = "", .is_local = [](auto) { return false; }});
-    if (address.form == Address::Form::mailbox) {
-      set.add_exact(std::move(address.full));
-    } else {
-      context_.error(Rg::cannot_match, item.region(), fmt::format("an address is never \"{}\"", text),
-                     canonical_domain(text)
-                         ? fmt::format("for every address of the domain write \"@{}\"", text)
-                         : "write \"user@example.org\", \"@example.org\", \".example.org\" or \"user@\"");
-    }
-  } else if (kind == FactKind::local_part && text.find('@') != std::string_view::npos) {
-    context_.error(Rg::cannot_match, item.region(), fmt::format("a local part is never \"{}\"", text),
-                   fmt::format("write \"{}\"", text.substr(0, text.find('@'))));
-  } else {
-    set.add_exact(to_lower(text));
   }
 }
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "policy/base/time.h"
 #include "policy/load/context.h"
-#include "policy/time.h"
 
 // Keys of a table that are a quantity. Each leaves `value` as it is where the key is absent, or wrong, which is
 // reported.

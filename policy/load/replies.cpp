@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/catalogue/reply.h"
 #include "policy/mail/text.h"
-#include "policy/reply.h"
 
 namespace replygate {
 namespace {
@@ -45,12 +45,20 @@ void Replies::define(const Entry& entry) {
     return;
   }
   // Compiled here too, so that a reply that no rule uses is checked as well.
-  from_table(entry.value, Stage::rcpt);
+  from_table(entry.value, standard_of(classification_without_reason()));
 }
 
-std::optional<ReplySpec> Replies::compile(const Node& node, Stage stage) {
-  if (node.kind == Node::Kind::table) return from_table(node, stage);
-  if (node.kind == Node::Kind::integer) return complete({.code = &node}, stage, node.region);
+std::optional<ReplySpec> Replies::compile(const Node& node, const Classification& reason) {
+  return compile(node, standard_of(reason));
+}
+
+std::optional<ReplySpec> Replies::compile_step(const Node& node, const ReplySpec& own) {
+  return compile(node, Standard{own.classification, own.enhanced, own.text.source()});
+}
+
+std::optional<ReplySpec> Replies::compile(const Node& node, const Standard& standard) {
+  if (node.kind == Node::Kind::table) return from_table(node, standard);
+  if (node.kind == Node::Kind::integer) return complete({.code = &node}, standard, node.region);
   if (!context_.expect(node, Node::Kind::string, "reply")) return std::nullopt;
   if (const auto it = named_.find(node.string); it != named_.end()) {
     // Its mistakes were reported at its definition.
@@ -59,10 +67,10 @@ std::optional<ReplySpec> Replies::compile(const Node& node, Stage stage) {
     };
     Context silent("", reads_nothing);
     Replies again(silent);
-    return again.from_table(*it->second.table, stage);
+    return again.from_table(*it->second.table, standard);
   }
   if (const Classification* c = find_classification(node.string)) {
-    return complete({.classification = c}, stage, node.region);
+    return complete({.classification = c}, standard, node.region);
   }
   unknown_name(node, true);
   return std::nullopt;
@@ -91,7 +99,7 @@ const Classification* Replies::class_of(const Node& node) {
   return result;
 }
 
-std::optional<ReplySpec> Replies::from_table(const Node& table, Stage stage) {
+std::optional<ReplySpec> Replies::from_table(const Node& table, const Standard& standard) {
   context_.check_keys(table, "reply", "a reply");
   Fields fields;
   for (const Entry& entry : table.entries) {
@@ -108,7 +116,7 @@ std::optional<ReplySpec> Replies::from_table(const Node& table, Stage stage) {
                    "write for instance class = \"access-denied\"");
     return std::nullopt;
   }
-  return complete(fields, stage, table.region);
+  return complete(fields, standard, table.region);
 }
 
 std::optional<int> Replies::code_of(const Node& node) {
@@ -171,27 +179,20 @@ std::optional<ReplyTemplate> Replies::text_of(const Node& node, EnhancedCode enh
   return std::move(result);
 }
 
-std::optional<ReplySpec> Replies::complete(const Fields& fields, Stage stage, const Region& at) {
-  ReplySpec reply;
-  if (fields.code != nullptr) {
-    const auto code = code_of(*fields.code);
-    if (!code) return std::nullopt;
-    reply.code = *code;
-  } else {
-    reply.code = fields.classification->code;
-  }
-  reply.classification =
-      fields.classification != nullptr ? fields.classification : &classification_of(reply.code, stage);
-  reply.enhanced = reply.classification->enhanced;
+std::optional<ReplySpec> Replies::complete(const Fields& fields, Standard standard, const Region& at) {
+  if (fields.classification != nullptr) standard = standard_of(*fields.classification);
+  const auto code = fields.code != nullptr ? code_of(*fields.code) : std::optional(standard.classification->code);
+  if (!code) return std::nullopt;
+  ReplySpec reply{.classification = standard.classification, .code = *code, .enhanced = standard.enhanced, .text = {}};
   reply.enhanced.severity = static_cast<std::uint16_t>(reply.code / 100);
   if (fields.enhanced != nullptr) {
     const auto enhanced = enhanced_of(fields, reply.code);
     if (!enhanced) return std::nullopt;
     reply.enhanced = *enhanced;
   }
-  Node standard{.kind = Node::Kind::string, .region = at};
-  standard.string = reply.classification->text;
-  auto text = text_of(fields.text != nullptr ? *fields.text : standard, reply.enhanced);
+  Node ready{.kind = Node::Kind::string, .region = at};
+  ready.string = standard.text;
+  auto text = text_of(fields.text != nullptr ? *fields.text : ready, reply.enhanced);
   if (!text) return std::nullopt;
   reply.text = *std::move(text);
   return reply;
@@ -200,10 +201,10 @@ std::optional<ReplySpec> Replies::complete(const Fields& fields, Stage stage, co
 void Replies::check_stage(const ReplySpec& reply, Stage stage, const Region& at) {
   const ReplyCode* code = find_reply_code(reply.code);
   const CommandSet here = commands_of(stage);
-  const bool listed = code != nullptr && (code->any_command || (code->commands & here) != 0);
-  const bool own = reply.classification->code == reply.code && has(reply.classification->stages, stage);
-  if (listed || own) return;
-  const auto commands = code == nullptr ? std::vector<std::string_view>() : names(code->commands);
+  if (code != nullptr && listing_of(*code, here) != Listing::nobody) return;
+  const auto classes = classifications_with(reply.code);
+  if (std::ranges::any_of(classes, [&](const Classification* c) { return has(c->stages, stage); })) return;
+  const auto commands = code == nullptr ? std::vector<std::string_view>() : names(code->commands | code->rfc5321);
   context_.warning(Rg::foreign_code, at, fmt::format("{} is no usual answer to {}", reply.code, join_or(names(here))),
                    commands.empty() ? fmt::format("the catalogue does not know {}", reply.code)
                                     : fmt::format("it is listed for {}", join_or(commands)));

@@ -1,9 +1,12 @@
+#include "policy/load/rule_counting.h"
+
 #include <algorithm>
 
 #include "policy/load/list_source.h"
+#include "policy/load/named_fact.h"
 #include "policy/load/numbers.h"
+#include "policy/load/override_key.h"
 #include "policy/load/quantities.h"
-#include "policy/load/rule_loader.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 
@@ -11,12 +14,7 @@ namespace replygate {
 namespace {
 
 constexpr std::int64_t kMostWarning = 100;
-constexpr std::int64_t kDay = 86'400'000;  // milliseconds
-
-bool is_pattern(std::string_view key) {
-  return key.find_first_of("*?$") != std::string_view::npos || key.starts_with('@') || key.ends_with('@') ||
-         key.starts_with('.') || key.starts_with('/');
-}
+constexpr std::int64_t kMillisecondsADay = 86'400'000;  // milliseconds
 
 // A string, or each string of an array.
 template <typename Each>
@@ -25,9 +23,8 @@ void each_item(const Node& node, Each each) {
   std::ranges::for_each(node.items, each);
 }
 
-}  // namespace
-
-Stage stage_of(Unit unit) {
+// The stage at which a unit is counted.
+Stage counting_stage(Unit unit) {
   switch (unit) {
     case Unit::connections:
     case Unit::refusals:
@@ -40,7 +37,9 @@ Stage stage_of(Unit unit) {
   return Stage::mail;
 }
 
-void RuleLoader::counting() {
+}  // namespace
+
+void RuleCounting::read() {
   if (const Entry* e = table_.find("per")) per(e->value);
   if (const Entry* e = table_.find("limit")) {
     rule_.limits = limits(e->value);
@@ -54,7 +53,7 @@ void RuleLoader::counting() {
   report_keys_without_meaning();
 }
 
-void RuleLoader::report_keys_without_meaning() {
+void RuleCounting::report_keys_without_meaning() {
   const auto report = [&](std::string_view key, std::string message, std::string help) {
     if (const Entry* e = table_.find(key)) {
       context_.error(Rg::limit_missing, e->key_region, std::move(message), std::move(help));
@@ -72,27 +71,27 @@ void RuleLoader::report_keys_without_meaning() {
     }
   }
   if (table_.find("per") == nullptr) {
-    for (const std::string_view key : {"greylist", "escalate", "share"}) {
+    for (const std::string_view key : {"greylist", "escalate", "share", "override"}) {
       report(key, fmt::format("{} is for each key, and the rule has none", key),
              "add for instance per = \"client_ip\"");
     }
   }
 }
 
-void RuleLoader::per(const Node& node) {
+void RuleCounting::per(const Node& node) {
   each_item(node, [&](const Node& item) {
     if (!context_.expect(item, Node::Kind::string, "a fact of per")) return;
-    if (auto ref = fact(item.string, item.region)) rule_.per.push_back(*std::move(ref));
+    if (auto ref = named_fact(context_, item.string, item.region)) rule_.per.push_back(*std::move(ref));
   });
 }
 
-Limits RuleLoader::limits(const Node& node) {
+Limits RuleCounting::limits(const Node& node) {
   Limits result;
   each_item(node, [&](const Node& item) { add_limit(item, result); });
   return result;
 }
 
-void RuleLoader::add_limit(const Node& node, Limits& result) {
+void RuleCounting::add_limit(const Node& node, Limits& result) {
   const auto limit = parse_limit(context_, node);
   if (!limit) return;
   const bool twice = std::ranges::any_of(
@@ -108,12 +107,39 @@ void RuleLoader::add_limit(const Node& node, Limits& result) {
                    fmt::format("write \"{} distinct_recipients / 1d\"", limit->most));
     return;
   }
-  unit_stages_.insert(stage_of(limit->unit));
-  if (limit->unit == Unit::distinct_recipients) names_recipient_facts_ = true;
+  report_idle(node, *limit);
+  stages_.insert(counting_stage(limit->unit));
+  if (limit->unit == Unit::distinct_recipients) names_recipients_ = true;
   result.push_back(*limit);
 }
 
-void RuleLoader::burst(const Node& node) {
+// A message is one message, a session one connection.
+void RuleCounting::report_idle(const Node& node, const Limit& limit) {
+  const bool alone =
+      (limit.unit == Unit::messages && limit.scope == Scope::message) ||
+      (limit.unit == Unit::connections && (limit.scope == Scope::message || limit.scope == Scope::session));
+  if (!alone || limit.most == 0) return;
+  context_.warning(Rg::limit_idle, node.region, fmt::format("nothing is ever beyond {}", limit.text()),
+                   limit.unit == Unit::messages ? "write \"/ session\", or count recipients"
+                                                : "write for instance \"100 connections / 1h\"");
+}
+
+// A limit over another kind of period goes on beside what the key has of its own.
+void RuleCounting::note_what_stays(const Override& own, const Region& at) {
+  for (const Limit& limit : rule_.limits) {
+    const auto replaces = [&](const Limit& l) { return l.unit == limit.unit && l.scope == limit.scope; };
+    const auto looser = [&](const Limit& l) { return l.unit == limit.unit && l.most > limit.most; };
+    const bool exempt = own.all || std::ranges::find(own.exempt, limit.unit) != own.exempt.end();
+    if (has_noted_ || exempt || std::ranges::any_of(own.limits, replaces)) continue;
+    if (std::ranges::none_of(own.limits, looser)) continue;
+    has_noted_ = true;
+    context_.note(
+        Rg::limit_stays, at, fmt::format("\"{}\" of the rule stays in force for this key", limit.text()),
+        "an override takes the place of limits over the same kind of period: a time, the calendar, message, session");
+  }
+}
+
+void RuleCounting::burst(const Node& node) {
   const bool bytes = !rule_.limits.empty() && rule_.limits.front().unit == Unit::bytes;
   std::optional<std::int64_t> depth;
   if (node.kind == Node::Kind::integer && !bytes) depth = node.integer;
@@ -123,6 +149,7 @@ void RuleLoader::burst(const Node& node) {
                    bytes ? "write for instance burst = \"10 MB\"" : "write for instance burst = 50");
     return;
   }
+  if (is_beyond(context_, *depth, "the burst", node.region)) return;
   bool well = true;
   each_limit(rule_, [&](Limits& all) {
     for (Limit& limit : all) {
@@ -138,7 +165,7 @@ void RuleLoader::burst(const Node& node) {
   }
 }
 
-void RuleLoader::warn_at(const Node& node) {
+void RuleCounting::warn_at(const Node& node) {
   if (!context_.expect(node, Node::Kind::string, "warn_at")) return;
   const auto share = parse_share(node.string);
   if (!share || *share < 100 || *share > kMostWarning * 100) {
@@ -149,7 +176,7 @@ void RuleLoader::warn_at(const Node& node) {
   rule_.warn_at = *share / 100;
 }
 
-void RuleLoader::share(const Node& node) {
+void RuleCounting::share(const Node& node) {
   if (!context_.expect(node, Node::Kind::string, "share")) return;
   const auto share = parse_share(node.string);
   if (!share || *share > Rule::kWhole) {
@@ -160,18 +187,54 @@ void RuleLoader::share(const Node& node) {
   rule_.share = *share;
 }
 
-void RuleLoader::overrides(const Node& node) {
+void RuleCounting::overrides(const Node& node) {
   if (!context_.expect(node, Node::Kind::table, "override")) return;
   const bool source = node.find("file") != nullptr || node.find("sqlite") != nullptr;
   if (source) return override_source(node);
   for (const Entry& e : node.entries) {
-    const bool exempt = e.value.kind == Node::Kind::string && e.value.string == "unlimited";
-    add_override(e.key, e.key_region, exempt ? Limits() : limits(e.value));
+    Override own;
+    each_item(e.value, [&](const Node& item) { add_to_override(item, own); });
+    note_what_stays(own, e.value.region);
+    add_override(e.key, e.key_region, of_key(own));
   }
 }
 
+// "unlimited", "unlimited messages", or a limit.
+void RuleCounting::add_to_override(const Node& node, Override& own) {
+  constexpr std::string_view kWord = "unlimited";
+  const std::string_view text = node.kind == Node::Kind::string ? trim(node.string) : "";
+  if (!text.starts_with(kWord)) return add_limit(node, own.limits);
+  const std::string_view unit = trim(text.substr(kWord.size()));
+  if (unit.empty()) {
+    own.all = true;
+  } else if (const auto exempt = unit_from(unit); exempt && text[kWord.size()] == ' ') {
+    own.exempt.push_back(*exempt);
+    if (std::ranges::find(rule_.limits, *exempt, &Limit::unit) == rule_.limits.end()) {
+      context_.warning(Rg::limit_idle, node.region, fmt::format("the rule has no limit of {}", to_string(*exempt)),
+                       "\"unlimited\" exempts from all that it has");
+    }
+  } else {
+    context_.error(Rg::unknown_unit, node.region, fmt::format("\"{}\" exempts from nothing", text),
+                   suggestion(unit, unit_names(), "it is \"unlimited\", or with one of"));
+  }
+}
+
+// An override takes the place of the rule's limits in the same unit over the same kind of period; the others stay.
+Limits RuleCounting::of_key(const Override& own) const {
+  if (own.all) return {};
+  Limits result;
+  for (const Limit& limit : rule_.limits) {
+    const bool exempt = std::ranges::find(own.exempt, limit.unit) != own.exempt.end();
+    const bool replaced =
+        std::ranges::any_of(own.limits, [&](const Limit& l) { return l.unit == limit.unit && l.scope == limit.scope; });
+    if (!exempt && !replaced) result.push_back(limit);
+  }
+  result.insert(result.end(), own.limits.begin(), own.limits.end());
+  return result;
+}
+
 // "key 100 messages / 1h, 1000 messages / 1d", one a line.
-void RuleLoader::override_source(const Node& node) {
+void RuleCounting::override_source(const Node& node) {
   context_.check_keys(node, "list", "override");
   const auto source = parse_source(context_, node, "override");
   if (!source) return;
@@ -179,44 +242,47 @@ void RuleLoader::override_source(const Node& node) {
     const auto [key, text] = split_item(item.text);
     Region at = item.region();
     at.column += static_cast<unsigned>(text.empty() ? 0 : text.data() - item.text.data());
-    Limits own;
-    if (text != "unlimited") {
-      for (const std::string_view part : split(text, ',')) {
-        add_limit(Node{.kind = Node::Kind::string, .region = at, .string = std::string(part)}, own);
-      }
+    Override own;
+    for (const std::string_view part : split(text, ',')) {
+      add_to_override(Node{.kind = Node::Kind::string, .region = at, .string = std::string(trim(part))}, own);
     }
-    add_override(key, item.region(), std::move(own));
+    note_what_stays(own, at);
+    add_override(key, item.region(), of_key(own));
   }
 }
 
-void RuleLoader::add_override(std::string_view key, const Region& at, Limits own) {
-  const FactKind kind = rule_.per.size() == 1 ? info(rule_.per.front().fact).kind : FactKind::text;
+void RuleCounting::add_override(std::string_view text, const Region& at, Limits own) {
+  if (rule_.per.empty()) return;  // is reported once
+  auto key = override_key(context_, patterns_, rule_.per, text, at);
   auto& patterns = rule_.overrides.patterns;
-  if (kind == FactKind::ip) {
-    if (const auto address = IpAddress::parse(key)) {
-      rule_.overrides.exact.insert_or_assign(address->text(), std::move(own));
-    } else {
-      context_.error(Rg::pattern_type, at, fmt::format("\"{}\" is no address, and the key is one", key),
-                     "write an address; for networks count per client_net, or make a rule with client_ip in `when`");
-    }
-  } else if (!is_pattern(key)) {
-    rule_.overrides.exact.insert_or_assign(to_lower(key), std::move(own));
-  } else if (auto set = patterns_.text_pattern(std::string(key), at, kind); set && key.starts_with('$')) {
-    patterns.emplace_back(std::move(set), std::move(own));
+  if (!key) return;
+  if (key->networks != nullptr) {
+    auto& networks = rule_.overrides.networks;
+    const auto end = networks.end() - static_cast<std::ptrdiff_t>(key->list ? 0 : network_lists_);
+    networks.insert(end, {std::move(key->networks), std::move(own)});
+    if (key->list) ++network_lists_;
+  } else if (key->pattern == nullptr && rule_.overrides.exact.contains(key->exact)) {
+    context_.error(Rg::override_key, at, fmt::format("there is an override for the key \"{}\" already", key->exact),
+                   "spellings of one key are one: keep one of them");
+  } else if (key->pattern == nullptr) {
+    rule_.overrides.exact.insert_or_assign(std::move(key->exact), std::move(own));
+  } else if (key->list) {
+    patterns.emplace_back(std::move(key->pattern), std::move(own));
     ++list_overrides_;
-  } else if (set) {  // a pattern goes before every list
-    patterns.insert(patterns.end() - static_cast<std::ptrdiff_t>(list_overrides_), {std::move(set), std::move(own)});
+  } else {  // a pattern goes before every list
+    patterns.insert(patterns.end() - static_cast<std::ptrdiff_t>(list_overrides_),
+                    {std::move(key->pattern), std::move(own)});
   }
 }
 
-void RuleLoader::greylist(const Node& node) {
+void RuleCounting::greylist(const Node& node) {
   if (!context_.expect(node, Node::Kind::table, "greylist")) return;
   context_.check_keys(node, "greylist", "greylist");
   using std::chrono::hours;
   Greylisting g{.delay = std::chrono::minutes(5), .retry_within = hours(24), .remember = hours(36 * 24)};
-  read_duration(context_, node, "delay", {1000, kDay, "\"1s\"", "\"1d\""}, g.delay);
-  read_duration(context_, node, "retry_within", {60'000, 30 * kDay, "\"1m\"", "\"30d\""}, g.retry_within);
-  read_duration(context_, node, "remember", {3'600'000, 366 * kDay, "\"1h\"", "\"366d\""}, g.remember);
+  read_duration(context_, node, "delay", {1000, kMillisecondsADay, "\"1s\"", "\"1d\""}, g.delay);
+  read_duration(context_, node, "retry_within", {60'000, 30 * kMillisecondsADay, "\"1m\"", "\"30d\""}, g.retry_within);
+  read_duration(context_, node, "remember", {3'600'000, 366 * kMillisecondsADay, "\"1h\"", "\"366d\""}, g.remember);
   read_number(context_, node, "known_after", {1, 1000000, "1", "1000000"}, g.after);
   if (g.retry_within <= g.delay) {
     context_.error(Rg::greylist, node.region, "retry_within must be longer than delay",
@@ -234,12 +300,12 @@ void RuleLoader::greylist(const Node& node) {
 }
 
 // A pattern for the client's name, a network, or a list of networks.
-void RuleLoader::pool(const Node& node) {
+void RuleCounting::pool(const Node& node) {
   if (!context_.expect(node, Node::Kind::string, "a pool")) return;
   const std::string& text = node.string;
   Pool pool{.name = "pool " + text, .names = {}, .networks = {}};
   const bool network = text.starts_with('$') || IpNetwork::parse(text);
-  const auto matcher = patterns_.compile(network ? FactKind::ip : FactKind::domain, "a pool", node);
+  const auto matcher = patterns_.compile(subject_of(network ? FactKind::ip : FactKind::domain), "a pool", node);
   if (!matcher) return;
   if (network) {
     pool.networks = std::get<std::shared_ptr<const NetworkSet>>(*matcher);
@@ -249,12 +315,11 @@ void RuleLoader::pool(const Node& node) {
   rule_.pools.push_back(std::move(pool));
 }
 
-void RuleLoader::escalate(const Node& node) {
-  if (node.kind != Node::Kind::array) return escalation_step(node);
-  std::ranges::for_each(node.items, [&](const Node& step) { escalation_step(step); });
+void RuleCounting::escalate(const Node& node, const ReplySpec& own) {
+  each_item(node, [&](const Node& step) { escalation_step(step, own); });
 }
 
-void RuleLoader::escalation_step(const Node& node) {
+void RuleCounting::escalation_step(const Node& node, const ReplySpec& own) {
   if (!context_.expect(node, Node::Kind::table, "a step of escalate")) return;
   context_.check_keys(node, "escalate", "a step of escalate");
   const Entry* after = node.find("after");
@@ -265,7 +330,7 @@ void RuleLoader::escalation_step(const Node& node) {
     return;
   }
   const auto limit = parse_limit(context_, after->value);
-  auto spec = replies_.compile(reply->value, rule_.stage);
+  auto spec = replies_.compile_step(reply->value, own);
   if (!limit || !spec) return;
   if (limit->unit != Unit::refusals || limit->scope != Scope::window || limit->most < 1) {
     context_.error(Rg::escalation, after->value.region, "a step begins after so many refusals in a time",
@@ -276,14 +341,13 @@ void RuleLoader::escalation_step(const Node& node) {
   step_replies_.push_back(&reply->value);
 }
 
-// Those that are counted at a stage; reports those that cannot be counted where the rule's facts put them.
-Limits RuleLoader::limits_at(Stage stage, const Limits& limits, const Region& at) {
+Limits RuleCounting::limits_at(Stage stage, const Limits& limits, const Region& at) {
   Limits result;
   for (const Limit& limit : limits) {
-    const Stage counted = stage_of(limit.unit);
+    const Stage counted = counting_stage(limit.unit);
     if (std::max(rule_.stage, counted) != stage) continue;
     result.push_back(limit);
-    const bool movable = limit.unit == Unit::messages || counts_events(limit.unit) ||
+    const bool movable = limit.unit == Unit::messages || limit.unit == Unit::recipients || counts_events(limit.unit) ||
                          (limit.unit == Unit::connections && stage <= Stage::helo);
     if (stage == counted || movable) continue;
     context_.error(Rg::unit_stage, at,

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "policy/load/named_fact.h"
+#include "policy/load/reason.h"
 #include "policy/load/rule_loader.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
 
-constexpr std::pair<std::string_view, Mode> kModes[] = {{"enforce", Mode::enforce}, {"observe", Mode::observe}};
+constexpr std::pair<std::string_view, Mode> kRuleModes[] = {{"enforce", Mode::enforce}, {"observe", Mode::observe}};
 constexpr std::pair<std::string_view, OnUnknown> kOnUnknown[] = {{"skip", OnUnknown::skip},
                                                                  {"tempfail", OnUnknown::tempfail}};
 constexpr std::pair<std::string_view, OnStoreError> kOnStoreError[] = {
@@ -43,7 +46,11 @@ std::string source_of(const Node& node) {
 
 RuleLoader::RuleLoader(Context& context, Patterns& patterns, Replies& replies, const RuleDefaults& defaults,
                        const Node& table)
-    : context_(context), patterns_(patterns), replies_(replies), table_(table) {
+    : context_(context),
+      patterns_(patterns),
+      replies_(replies),
+      table_(table),
+      counting_(context, patterns, replies, table, rule_) {
   rule_.mode = defaults.mode;
   rule_.on_unknown = defaults.on_unknown;
 }
@@ -54,8 +61,10 @@ std::vector<Rule> RuleLoader::load() {
   rule_.place = {.file = table_.region.file, .line = table_.region.line, .column = table_.region.column};
   if (const Entry* e = table_.find("when")) conditions(*e, rule_.when);
   if (const Entry* e = table_.find("unless")) conditions(*e, rule_.unless);
-  counting();
-  word("mode", kModes, rule_.mode);
+  counting_.read();
+  for (const FactRef& ref : rule_.per) note(ref);
+  names_recipient_facts_ |= counting_.names_recipients();
+  word("mode", kRuleModes, rule_.mode);
   word("on_unknown", kOnUnknown, rule_.on_unknown);
   word("count", kCounts, rule_.count);
   former_name();
@@ -95,24 +104,6 @@ void RuleLoader::store_error() {
   word("on_store_error", kOnStoreError, rule_.on_store_error);
 }
 
-std::optional<FactRef> RuleLoader::fact(std::string_view name, const Region& at) {
-  if (auto ref = find_fact_ref(name)) {
-    note(*ref);
-    return ref;
-  }
-  if (name.starts_with("header")) {
-    context_.error(Rg::unknown_fact, at, fmt::format("\"{}\" names no header field", name),
-                   "write for instance header.Subject");
-    return std::nullopt;
-  }
-  std::vector<std::string_view> names;
-  for (const FactInfo& known : fact_table()) names.push_back(known.name);
-  const std::string_view meant = nearest(name, names);
-  context_.error(Rg::unknown_fact, at, fmt::format("there is no fact \"{}\"", name),
-                 meant.empty() ? "POLICY.md lists the facts" : fmt::format("did you mean \"{}\"?", meant));
-  return std::nullopt;
-}
-
 void RuleLoader::note(const FactRef& ref) {
   const FactInfo& row = info(ref.fact);
   raise(row.stage);
@@ -126,11 +117,14 @@ void RuleLoader::conditions(const Entry& entry, std::vector<Condition>& target) 
       header_conditions(e, target);
       continue;
     }
-    const auto ref = fact(e.key, e.key_region);
+    const auto ref = named_fact(context_, e.key, e.key_region);
     if (!ref) continue;
+    note(*ref);
     const FactInfo& row = info(ref->fact);
-    if (auto matcher = patterns_.compile(row.kind, row.name, e.value)) {
-      target.push_back({*ref, *std::move(matcher), source_of(e.value)});
+    if (auto matcher = patterns_.compile(subject_of(row.fact), row.name, e.value)) {
+      const bool tags = may_have_tag(row.kind) && !patterns_.site().subaddress.empty();
+      target.push_back({*ref, *std::move(matcher), source_of(e.value), tags});
+      if (grows_in_session(row.fact)) growing_.emplace_back(e.value.region, target.back());
     }
   }
 }
@@ -144,7 +138,7 @@ void RuleLoader::header_conditions(const Entry& entry, std::vector<Condition>& t
     }
     FactRef ref{Fact::header, to_lower(e.key)};
     note(ref);
-    if (auto matcher = patterns_.compile(FactKind::text, ref.text(), e.value)) {
+    if (auto matcher = patterns_.compile(subject_of(Fact::header), ref.text(), e.value)) {
       target.push_back({std::move(ref), *std::move(matcher), source_of(e.value)});
     }
   }
@@ -157,15 +151,25 @@ void RuleLoader::move_stage() {
   const auto wanted = e == nullptr ? std::nullopt : choice(context_, e->value, "at", kStageWords);
   if (!wanted) {
     // What is held against a client is looked at for every recipient; greylisting answers a recipient, too.
-    if (events || rule_.greylist) raise(Stage::rcpt);
+    if (events || rule_.greylist || !growing_.empty()) raise(Stage::rcpt);
     return;
   }
-  const Stage known = std::max(rule_.stage, unit_stages_.empty() ? rule_.stage : *unit_stages_.rbegin());
+  const Stage known = std::max(rule_.stage, counting_.stages().empty() ? rule_.stage : *counting_.stages().rbegin());
   if (*wanted < known) {
     context_.error(Rg::too_early, e->value.region, fmt::format("the rule cannot be judged at {}", to_string(*wanted)),
                    fmt::format("what it names is known at {}; leave `at` away", to_string(known)));
   }
   raise(*wanted);
+  check_growing(*wanted);
+}
+
+void RuleLoader::check_growing(Stage stage) {
+  if (stage > Stage::connect) return;
+  for (const auto& [at, condition] : growing_) {
+    if (matches(condition.matcher, Value(std::int64_t{0})) == Truth::yes) continue;
+    context_.error(Rg::cannot_match, at, fmt::format("{} is always 0 at connect", condition.fact.text()),
+                   "leave `at` away: the rule is then judged for each recipient");
+  }
 }
 
 void RuleLoader::outcome() {
@@ -252,10 +256,10 @@ void RuleLoader::finish(Outcome outcome, const Region& at) {
   for (const AddedHeader& header : rule_.headers) {
     for (const FactRef& named : header.value.facts()) note(named);
   }
-  if (!unit_stages_.empty()) raise(*unit_stages_.rbegin());
+  if (!counting_.stages().empty()) raise(*counting_.stages().rbegin());
   move_stage();
   rule_.outcome = std::move(outcome);
-  rule_.limits = limits_at(rule_.stage, rule_.limits, at);
+  rule_.limits = counting_.limits_at(rule_.stage, rule_.limits, at);
   check_recipient_facts(rule_.stage, at);
   parts_.push_back(std::move(rule_));
 }
@@ -281,8 +285,13 @@ void RuleLoader::headers(const Node& node) {
 }
 
 void RuleLoader::refuses(const Node& node) {
-  const auto spec = replies_.compile(node, rule_.stage);
-  if (const Entry* e = table_.find("escalate")) escalate(e->value);
+  const Classification& without_reason = classification_without_reason();
+  const Classification* reason = reason_of(rule_);
+  const auto spec = replies_.compile(node, reason != nullptr ? *reason : without_reason);
+  if (const Entry* e = table_.find("escalate")) {
+    const ReplySpec other{&without_reason, without_reason.code, without_reason.enhanced, {}};
+    counting_.escalate(e->value, spec ? *spec : other);
+  }
   if (!spec) return;
   for (const FactRef& named : spec->text.facts()) note(named);
   for (const Escalation& step : rule_.escalate) {
@@ -292,8 +301,9 @@ void RuleLoader::refuses(const Node& node) {
     for (const FactRef& named : header.value.facts()) note(named);
   }
   move_stage();
+  rule_.outcome = *spec;
   std::set<Stage> stages;
-  for (const Stage counted : unit_stages_) stages.insert(std::max(rule_.stage, counted));
+  for (const Stage counted : counting_.stages()) stages.insert(std::max(rule_.stage, counted));
   if (!rule_.has_limits() || rule_.greylist) stages.insert(rule_.stage);
   for (const Stage stage : stages) add_part(stage, node);
 }
@@ -301,16 +311,11 @@ void RuleLoader::refuses(const Node& node) {
 void RuleLoader::add_part(Stage stage, const Node& reply) {
   Rule part = rule_;
   part.stage = stage;
-  each_limit(part, [&](Limits& limits) { limits = limits_at(stage, limits, reply.region); });
+  each_limit(part, [&](Limits& limits) { limits = counting_.limits_at(stage, limits, reply.region); });
   check_recipient_facts(stage, reply.region);
-  // The stage may decide what a bare code means.
-  auto spec = replies_.compile(reply, stage);
-  if (!spec) return;
-  replies_.check_stage(*spec, stage, reply.region);
-  part.outcome = *std::move(spec);
+  replies_.check_stage(std::get<ReplySpec>(part.outcome), stage, reply.region);
   for (std::size_t i = 0; i < part.escalate.size(); ++i) {
-    if (auto step = replies_.compile(*step_replies_[i], stage)) part.escalate[i].reply = *std::move(step);
-    replies_.check_stage(part.escalate[i].reply, stage, step_replies_[i]->region);
+    replies_.check_stage(part.escalate[i].reply, stage, counting_.step_replies()[i]->region);
   }
   parts_.push_back(std::move(part));
 }

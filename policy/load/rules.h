@@ -5,7 +5,7 @@
 #include "policy/load/context.h"
 #include "policy/load/patterns.h"
 #include "policy/load/replies.h"
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 

@@ -64,6 +64,7 @@ void ServiceLoader::history(const Node& table, HistorySettings& history) {
   context_.check_keys(table, "history", "[history]");
   read_duration(context_, table, "keep", {60'000, kYear, "\"1m\"", "\"366d\""}, history.keep);
   read_number(context_, table, "max_records", {0, 100'000'000, "0", "100000000"}, history.records);
+  read_size(context_, table, "max_size", {1'000'000, std::int64_t{1} << 50U, "\"1 MB\"", "\"1 PiB\""}, history.octets);
   const Entry* e = table.find("path");
   if (e == nullptr || !context_.expect(e->value, Node::Kind::string, "path")) return;
   history.path = e->value.string;

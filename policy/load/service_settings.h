@@ -1,7 +1,7 @@
 #pragma once
 
 #include "policy/load/context.h"
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 

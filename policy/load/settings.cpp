@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::pair<std::string_view, LogFormat> kFormats[] = {{"json", LogFormat::json},
                                                                {"logfmt", LogFormat::logfmt}};
+constexpr std::pair<std::string_view, SenderForm> kSenderForms[] = {
+    {"batv", SenderForm::batv}, {"srs", SenderForm::srs}, {"verp", SenderForm::verp}};
 constexpr std::string_view kSiteLists[] = {"local_domains", "relay_domains", "trusted_networks"};
 
 }  // namespace
@@ -128,11 +130,11 @@ void SettingsLoader::load_mailbox(const Node& table, Settings& settings) {
 
 Site SettingsLoader::site() {
   Site site;
-  site.local_domains = patterns_.texts("local_domains", FactKind::domain);
-  site.relay_domains = patterns_.texts("relay_domains", FactKind::domain);
+  site.local_domains = patterns_.texts("local_domains", subject_of(FactKind::domain));
+  site.relay_domains = patterns_.texts("relay_domains", subject_of(FactKind::domain));
   site.trusted_networks = patterns_.networks("trusted_networks");
-  if (std::string first = patterns_.first_domain("local_domains"); !first.empty())
-    site.default_domain = std::move(first);
+  const std::string first = patterns_.first_domain("local_domains");
+  if (!first.empty()) site.default_domain = first;
   if (const Node* table = section("site")) {
     if (const Entry* e = table->find("default_domain");
         e != nullptr && context_.expect(e->value, Node::Kind::string, "default_domain")) {
@@ -141,6 +143,15 @@ Site SettingsLoader::site() {
       } else {
         context_.error(Rg::domain, e->value.region, fmt::format("\"{}\" is no domain", e->value.string));
       }
+    }
+  }
+  site.postmaster_domain = site.default_domain;
+  if (!site.local_domains->contains(site.default_domain)) {
+    const TextTable& trees = site.local_domains->trees();
+    if (!first.empty()) {
+      site.postmaster_domain = first;
+    } else if (!trees.empty()) {
+      site.postmaster_domain = *std::ranges::min_element(trees);
     }
   }
   if (const Node* table = section("site")) {
@@ -158,13 +169,39 @@ void SettingsLoader::load_keys(const Node& table, Site& site) {
   site.ipv4_prefix = prefix(table, "ipv4_prefix", site.ipv4_prefix, 32);
   site.ipv6_prefix = prefix(table, "ipv6_prefix", site.ipv6_prefix, 128);
   load_zone(table, site);
-  if (const Entry* e = table.find("subaddress");
-      e != nullptr && context_.expect(e->value, Node::Kind::string, "subaddress")) {
-    site.subaddress = e->value.string;
-    if (site.subaddress.find_first_of("@\"") != std::string::npos) {
-      context_.error(Rg::not_a_choice, e->value.region, "an address cannot be parted at this character",
-                     "write for instance subaddress = \"+\"");
+  load_subaddress(table, site);
+  load_normalize(table, site);
+  load_login_domain(table, site);
+}
+
+void SettingsLoader::load_subaddress(const Node& table, Site& site) {
+  const Entry* e = table.find("subaddress");
+  if (e == nullptr || !context_.expect(e->value, Node::Kind::string, "subaddress")) return;
+  site.subaddress = e->value.string;
+  if (site.subaddress.find_first_of("@\"") != std::string::npos) {
+    context_.error(Rg::not_a_choice, e->value.region, "an address cannot be parted at this character",
+                   "write for instance subaddress = \"+\"");
+  }
+}
+
+void SettingsLoader::load_normalize(const Node& table, Site& site) {
+  const Entry* e = table.find("normalize");
+  if (e == nullptr || !context_.expect(e->value, Node::Kind::array, "normalize")) return;
+  for (const Node& item : e->value.items) {
+    if (const auto form = choice(context_, item, "normalize", kSenderForms)) {
+      site.normalize = static_cast<SenderForms>(site.normalize | bit(*form));
     }
+  }
+}
+
+void SettingsLoader::load_login_domain(const Node& table, Site& site) {
+  const Entry* e = table.find("login_domain");
+  if (e == nullptr || !context_.expect(e->value, Node::Kind::string, "login_domain")) return;
+  if (auto domain = canonical_domain(e->value.string)) {
+    site.login_domain = *std::move(domain);
+  } else {
+    context_.error(Rg::domain, e->value.region, fmt::format("\"{}\" is no domain", e->value.string),
+                   "write for instance login_domain = \"example.org\"");
   }
 }
 

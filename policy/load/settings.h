@@ -8,7 +8,7 @@
 #include "policy/load/context.h"
 #include "policy/load/patterns.h"
 #include "policy/load/rules.h"
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 
@@ -29,6 +29,9 @@ class SettingsLoader {
   const Node* section(std::string_view name);
   void define_named_lists(const Node& table);
   void load_mailbox(const Node& table, Settings& settings);
+  void load_subaddress(const Node& table, Site& site);
+  void load_normalize(const Node& table, Site& site);
+  void load_login_domain(const Node& table, Site& site);
   void load_zone(const Node& table, Site& site);
   void load_log(const Node& table, Settings& settings);
   void load_keys(const Node& table, Site& site);

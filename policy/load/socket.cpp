@@ -57,6 +57,7 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view text) {
 
 std::optional<SocketAddress> SocketAddress::parse_server(std::string_view text) {
   if (text.starts_with("inet:")) return parse_inet(text.substr(5), Family::inet, true);
+  if (text.starts_with("inet6:")) return parse_inet(text.substr(6), Family::inet6, true);
   auto address = parse(text);
   return address && address->family != Family::descriptor ? address : std::nullopt;
 }

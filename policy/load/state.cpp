@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "policy/count/charges.h"
+#include "policy/decide/inquiry.h"
 #include "policy/load/numbers.h"
 #include "policy/load/quantities.h"
 #include "policy/mail/text.h"
@@ -33,7 +33,7 @@ class StateLoader {
     read_number(context_, table, "used", {0, kMostUsed, "0", "2^50"}, used);
     if (rule == nullptr || !limit) return;
     limit->burst = burst_of(*rule, *limit);
-    count(*rule, *limit, key_of(table.find("key")), used);
+    count(*rule, *limit, key_of(*rule, table.find("key")), used);
   }
 
   std::vector<Charge> take() { return std::move(charges_); }
@@ -57,12 +57,13 @@ class StateLoader {
     return it == rule.limits.end() ? 0 : it->burst;
   }
 
-  Key key_of(const Entry* entry) {
-    Key key;
-    if (entry == nullptr || !context_.expect(entry->value, Node::Kind::string, "key")) return key;
-    key.shown = to_lower(entry->value.string);
-    for (const std::string_view part : split(key.shown, '|')) key.identity += fmt::format("{}:{}", part.size(), part);
-    return key;
+  Key key_of(const Rule& rule, const Entry* entry) {
+    if (entry == nullptr || !context_.expect(entry->value, Node::Kind::string, "key")) return {};
+    if (auto key = key_from_text(rule, entry->value.string, policy_.site())) return *std::move(key);
+    context_.error(Rg::override_key, entry->value.region,
+                   fmt::format("\"{}\" is no key of the rule \"{}\"", entry->value.string, rule.name),
+                   fmt::format("its keys have {} parts, joined by '|'", rule.per.size()));
+    return {};
   }
 
   void count(const Rule& rule, const Limit& limit, const Key& key, std::int64_t used) {

@@ -10,8 +10,8 @@
 namespace replygate {
 namespace {
 
-constexpr std::int64_t kYear = 31'622'400'000;  // milliseconds
-constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kLongestPause = 31'622'400'000;  // milliseconds
+constexpr auto kMostCounted = std::numeric_limits<std::int64_t>::max();
 constexpr std::pair<std::string_view, Bounce> kBounces[] = {
     {"none", Bounce::none}, {"soft", Bounce::soft}, {"hard", Bounce::hard}};
 
@@ -31,7 +31,7 @@ class TestLoader {
     if (const Entry* e = table_.find("given")) given(e->value);
     if (const Entry* e = table_.find("rcpt")) recipients(e->value);
     read_number(context_, table_, "repeat", {1, 100000, "1", "100000"}, scenario_.repeat);
-    read_duration(context_, table_, "every", {1000, kYear, "\"1s\"", "\"366d\""}, scenario_.every);
+    read_duration(context_, table_, "every", {1000, kLongestPause, "\"1s\"", "\"366d\""}, scenario_.every);
     expect();
     return std::move(scenario_);
   }
@@ -183,7 +183,7 @@ class TestLoader {
 
   void count(const Node& table, std::string_view key, std::optional<std::int64_t>& target) {
     if (table.find(key) == nullptr) return;
-    read_number(context_, table, key, {0, kMost, "0", "the number of recipients"}, target.emplace());
+    read_number(context_, table, key, {0, kMostCounted, "0", "the number of recipients"}, target.emplace());
   }
 
   ExpectedReply reply(const Node& table) {

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "policy/mail/domain.h"
+#include "policy/mail/subaddress.h"
 #include "policy/mail/text.h"
+#include "policy/mail/unicode.h"
 
 namespace replygate {
 namespace {
@@ -37,8 +40,15 @@ class Reader {
  private:
   bool step(char c) {
     if (c == '\0') return false;
-    if (is_blank_or_newline(c)) return ++at_, true;
-    if (c == '(') return skip_comment();
+    if (is_blank_or_newline(c) || c == '(') {
+      gap_ = true;
+      return c == '(' ? skip_comment() : (++at_, true);
+    }
+    // Blanks and comments may stand around dots and at the ends (RFC 5322, sections 3.2.2 and 4.4), not between words:
+    // MTAs do not read "a b" as "ab".
+    const bool joint = c == '.' || c == '@' || last_ == '.' || last_ == '@';
+    if (std::exchange(gap_, false) && !joint) return false;
+    last_ = c;
     if (parts_.domain) return domain_octet(c);
     if (c == '"') return quoted();
     if (c == '@') return parts_.domain.emplace(), ++at_, true;
@@ -89,6 +99,8 @@ class Reader {
   std::size_t at_ = 0;
   Parts parts_;
   bool local_seen_ = false;
+  bool gap_ = false;  // a blank or a comment stands before this octet
+  char last_ = '@';   // the octet before, apart from those; the ends are joints
 };
 
 // The innermost <…> of "Name <a@b>" and "<<a@b>>"; the text itself where there is none.
@@ -145,7 +157,7 @@ bool follow_route(std::string& local, std::string& domain) {
   return false;
 }
 
-Address malformed() { return {.form = Address::Form::malformed, .full = {}, .at = 0}; }
+Address malformed() { return {.form = Address::Form::malformed, .full = {}, .at = 0, .bare = {}}; }
 
 }  // namespace
 
@@ -164,10 +176,25 @@ Address canonical_address(std::string_view raw, const AddressContext& context) {
     if (!context.is_local(domain) || !follow_route(local, domain)) break;
   }
   if (local.empty()) return malformed();
-  Address address{.form = Address::Form::mailbox, .full = quoted_if_needed(to_lower(local)), .at = 0};
-  address.at = address.full.size();
-  address.full += '@' + domain;
+  return mailbox_of(quoted_if_needed(folded(local)) + '@' + domain, context.subaddress);
+}
+
+Address mailbox_of(std::string full, std::string_view subaddress) {
+  Address address{.form = Address::Form::mailbox, .full = std::move(full), .at = 0, .bare = {}};
+  address.at = address.full.rfind('@');
+  if (subaddress.empty()) return address;
+  std::string bare = without_tag(address.full, subaddress);
+  if (bare != address.full) address.bare = std::move(bare);
   return address;
+}
+
+Address without_tag(const Address& address) { return address.bare.empty() ? address : mailbox_of(address.bare); }
+
+std::string canonical_login(std::string_view login) {
+  const std::size_t at = login.rfind('@');
+  if (at == std::string_view::npos) return folded(login);
+  const auto domain = canonical_domain(login.substr(at + 1));
+  return folded(login.substr(0, at)) + '@' + (domain ? *domain : to_lower(login.substr(at + 1)));
 }
 
 }  // namespace replygate

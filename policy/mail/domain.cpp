@@ -4,14 +4,12 @@
 #include <idn2.h>
 
 #include <algorithm>
-#include <boost/locale/encoding_utf.hpp>
-#include <clocale>
 #include <cstdint>
-#include <cwctype>
 #include <memory>
 
 #include "policy/mail/ip.h"
 #include "policy/mail/text.h"
+#include "policy/mail/unicode.h"
 
 namespace replygate {
 namespace {
@@ -44,27 +42,13 @@ bool ascii_name_ok(std::string_view name) {
   }
 }
 
-// Simple lower-casing of code points and no other mapping. Throws where `utf8` is not UTF-8.
-std::string lower_code_points(const std::string& utf8) {
-  static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  std::u32string points = boost::locale::conv::utf_to_utf<char32_t>(utf8, boost::locale::conv::stop);
-  if (locale != nullptr) {
-    for (char32_t& point : points) point = static_cast<char32_t>(towlower_l(static_cast<wint_t>(point), locale));
-  }
-  return boost::locale::conv::utf_to_utf<char>(points, boost::locale::conv::stop);
-}
-
-std::optional<std::string> a_labels_of(const std::string& domain) try {
-  const std::string lowered = lower_code_points(domain);
+std::optional<std::string> a_labels_of(const std::string& folded) {
   std::uint8_t* a_labels = nullptr;
-  const int status =
-      idn2_lookup_u8(reinterpret_cast<const std::uint8_t*>(lowered.c_str()), &a_labels, IDN2_NFC_INPUT | IDN2_NO_TR46);
+  const int status = idn2_lookup_u8(reinterpret_cast<const std::uint8_t*>(folded.c_str()), &a_labels, IDN2_NO_TR46);
   const std::unique_ptr<std::uint8_t, decltype(&idn2_free)> owner(a_labels, &idn2_free);
   if (status != IDN2_OK) return std::nullopt;
   const std::string_view result = reinterpret_cast<const char*>(a_labels);
   return ascii_name_ok(result) ? std::optional(to_lower(result)) : std::nullopt;
-} catch (const boost::locale::conv::conversion_error&) {
-  return std::nullopt;
 }
 
 }  // namespace
@@ -82,7 +66,8 @@ std::optional<std::string> canonical_domain(std::string_view domain) {
   const bool names_nothing = std::ranges::any_of(split(lowered, '.'), &std::string_view::empty);
   const auto foreign = [](char c) { return is_ascii(c) && !label_octet(c) && c != '.'; };
   if (lowered.size() > 255 || names_nothing || std::ranges::any_of(lowered, foreign)) return std::nullopt;
-  const auto a_labels = a_labels_of(lowered);
+  const auto folded = folded_utf8(lowered);
+  const auto a_labels = folded ? a_labels_of(*folded) : std::nullopt;
   return a_labels ? a_labels : std::optional(lowered);
 }
 

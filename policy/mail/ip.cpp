@@ -12,6 +12,7 @@
 namespace replygate {
 namespace {
 
+constexpr unsigned kMappedBits = 96;  // of ::ffff:0:0, under which IPv4 is kept
 constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 // Bytes with the bits from `length` on set to `ones`.
@@ -94,16 +95,36 @@ IpNetwork IpNetwork::around(IpAddress address, unsigned length) {
   return {fill(address, bits, false), bits};
 }
 
-bool IpNetwork::contains(IpAddress address) const { return fill(address, length_, false) == first(); }
+bool IpNetwork::contains(IpAddress address) const {
+  if (address.is_v4() && !is_v4()) return false;
+  return fill(address, length_, false) == first();
+}
+
+std::array<std::optional<IpNetwork::Range>, 2> IpNetwork::ranges() const {
+  const IpAddress begin = first();
+  const IpAddress end = last();
+  const IpAddress four_begin = IpAddress::v4(0);
+  const IpAddress four_end = IpAddress::v4(~std::uint32_t{0});
+  if (is_v4() || end < four_begin || begin > four_end) return {Range{begin, end}, std::nullopt};
+  std::array<std::optional<Range>, 2> around;
+  if (begin < four_begin) around[0] = Range{begin, *previous_address(four_begin)};
+  if (end > four_end) around[1] = Range{*next_address(four_end), end};
+  return around;
+}
+
+bool IpNetwork::is_v4() const { return address_.is_v4() && length_ >= kMappedBits; }
 IpAddress IpNetwork::first() const { return fill(address_, length_, false); }
 IpAddress IpNetwork::last() const { return fill(address_, length_, true); }
 
 std::string IpNetwork::text() const {
-  const bool v4 = address_.is_v4() && length_ >= 96;
-  return fmt::format("{}/{}", first().text(), v4 ? length_ - 96 : length_);
+  return fmt::format("{}/{}", first().text(), is_v4() ? length_ - kMappedBits : length_);
 }
 
-void NetworkSet::add(const IpNetwork& network) { ranges_.emplace_back(network.first(), network.last()); }
+void NetworkSet::add(const IpNetwork& network) {
+  for (const auto& range : network.ranges()) {
+    if (range) ranges_.push_back(*range);
+  }
+}
 
 void NetworkSet::add_all(const NetworkSet& other) {
   ranges_.insert(ranges_.end(), other.ranges_.begin(), other.ranges_.end());

@@ -38,7 +38,8 @@ class IpAddress {
 std::optional<IpAddress> next_address(const IpAddress& address);
 std::optional<IpAddress> previous_address(const IpAddress& address);
 
-// A CIDR network. The prefix length counts within the family of the address.
+// A CIDR network. The prefix length counts within the family of the address: ::/0 are all IPv6 addresses, and no IPv4
+// address is among them, though IPv4-mapped ones are written so.
 class IpNetwork {
  public:
   // "192.0.2.0/24", "2001:db8::/32", or an address alone. Host bits may be set; see has_host_bits().
@@ -50,10 +51,15 @@ class IpNetwork {
   bool contains(IpAddress address) const;
   IpAddress first() const;
   IpAddress last() const;
+  // What belongs to it, first and last addresses: before IPv4 and behind it, where IPv4 would lie between them.
+  using Range = std::pair<IpAddress, IpAddress>;
+  std::array<std::optional<Range>, 2> ranges() const;
   std::string text() const;  // of the network itself, host bits cleared
 
  private:
   IpNetwork(IpAddress address, unsigned length) : address_(address), length_(length) {}
+
+  bool is_v4() const;
 
   IpAddress address_;
   unsigned length_ = 128;  // of the 128 bits

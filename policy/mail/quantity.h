@@ -5,10 +5,14 @@
 #include <string>
 #include <string_view>
 
-#include "policy/time.h"
+#include "policy/base/time.h"
 
 // Numbers with units as a policy writes them. Parsing is strict: nothing for whatever does not fit wholly.
 namespace replygate {
+
+// Counts and sizes go up to here, so that sums of them stay numbers on every store. What is written beyond comes as
+// kMostQuantity + 1.
+constexpr std::int64_t kMostQuantity = 1'000'000'000'000'000;
 
 // "50ms", "30s", "5m", "1h30m", "1d", "1w": one or more whole numbers with unit, largest unit first; above 0, at most
 // 10 years.

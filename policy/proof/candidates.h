@@ -1,28 +1,26 @@
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "policy/proof/solver.h"
+#include "policy/proof/model.h"
 
-// Values that stand for all values of a fact, as far as some literals can tell them apart.
 namespace replygate {
 
-struct Texts {
-  std::vector<std::string> values;
-  bool complete = true;  // false: some pattern has values that are not among them
+// Which conditions of a slot hold for a value; equal for values that they cannot tell apart.
+using Signature = std::string;
+
+struct Picks {
+  std::vector<Pick> picks;  // likely ones first
+  bool all = true;          // false: there were too many to list
 };
 
-// Text that no pattern names, and text that the positive literals on `fact` name.
-Texts text_candidates(std::span<const Literal> literals, const FactRef& fact, std::string_view fresh);
-
-// Both ends of ranges and their neighbours, not below `least` and not above `most`, ascending by distance from `first`.
-std::vector<std::int64_t> number_candidates(std::span<const Literal> literals, Fact fact, std::int64_t least,
-                                            std::int64_t most, std::int64_t first);
-
-// Addresses of documentation networks, then one of each stretch that the literals on client_ip leave.
-std::vector<IpAddress> address_candidates(std::span<const Literal> literals);
+// Values of a slot that stand for all its values: for every way in which lists, networks, numbers and flags of the
+// conditions can be true and false together, one of them is such. Of globs and regular expressions there are samples.
+// Values are canonical, as a session would give them.
+Picks candidates(Slot slot, std::span<const Condition* const> conditions, const Site& site,
+                 const std::function<Signature(const Pick&)>& signature);
 
 }  // namespace replygate

@@ -1,288 +1,306 @@
 #include "policy/proof/solver.h"
 
 #include <algorithm>
-#include <limits>
+#include <map>
 
-#include "policy/proof/candidates.h"
+#include "policy/decide/session.h"
 
 namespace replygate {
 namespace {
 
-constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
-constexpr std::string_view kFreshDomain = "stranger.invalid";
-constexpr std::string_view kFreshLocal = "someone";
-constexpr std::string_view kFreshText = "something-else.invalid";
+constexpr std::size_t kMostSteps = 60000;
+constexpr std::size_t kMostWork = 300'000'000;  // values looked at
 
-constexpr FactSet set_of(std::initializer_list<Fact> facts) {
-  FactSet set = 0;
-  for (const Fact fact : facts) set |= bit(fact);
-  return set;
+// A literal, and where it is decided.
+struct Bound {
+  std::size_t variable = 0;
+  std::size_t condition = 0;
+  Truths allowed = kYes;
+};
+struct BoundEscape {
+  std::vector<Bound> literals;
+  std::optional<Point> tag;
+};
+
+// What is left of a variable's values.
+struct Left {
+  std::vector<std::size_t> picks;
+  std::vector<std::size_t> wanted;  // conditions that some header field must fulfil
+  bool patterned = false;           // some pattern of which samples alone are known was asked for
+  bool listed = false;              // all values that may be left are known
+};
+
+// From DATA on the number of recipients stays what it is.
+Point point_for(Slot slot, Point point) {
+  const auto data = static_cast<Point>(Stage::data);
+  const bool later = point > data && point <= static_cast<Point>(Stage::message);
+  return slot == Slot::recipients && later ? data : point;
 }
 
-constexpr FactSet kClient = set_of({Fact::client_ip, Fact::client_net});
-constexpr FactSet kSender = set_of({Fact::sender, Fact::sender_local, Fact::sender_domain, Fact::null_sender});
-constexpr FactSet kRecipient = set_of({Fact::recipient, Fact::recipient_local, Fact::recipient_domain});
-constexpr FactSet kUser = set_of({Fact::user, Fact::user_local, Fact::user_domain, Fact::authenticated,
-                                  Fact::auth_mechanism, Fact::sender_login_mismatch});
-constexpr FactSet kTls =
-    set_of({Fact::tls, Fact::tls_version, Fact::tls_cipher, Fact::tls_bits, Fact::tls_subject, Fact::tls_issuer});
-constexpr FactSet kTime = set_of({Fact::time, Fact::weekday});
-
-Address address_of(std::string_view local, std::string_view domain) {
-  Address address{.form = Address::Form::mailbox, .full = std::string(local), .at = local.size()};
-  address.full += '@';
-  address.full += domain;
-  return address;
+Condition flag(Fact fact, bool value) { return {{fact, ""}, value, ""}; }
+Condition empty_text(Fact fact) {
+  TextSet set;
+  set.add_exact("");
+  return {{fact, ""}, std::make_shared<const TextSet>(std::move(set)), ""};
 }
 
-class Solver {
+class Search {
  public:
-  Solver(std::span<const Literal> literals, const Site& site, Model& model)
-      : all_(literals), site_(site), model_(model) {}
+  Search(const Site& site, const Offer& offer) : site_(site), offer_(offer) {}
 
-  Solved run() {
-    model_ = {};
-    model_.zone = &site_.zone;
-    model_.connection.port = 40000;
-    model_.recipient.route = "smtp";
-    const bool well = time() && client() && sender() && recipient() && user() && tls() && singles() && headers();
-    return well ? Solved::found : complete_ ? Solved::none : Solved::undecided;
+  Solving run(const Problem& problem) {
+    for (const Literal& literal : problem.literals) goal_.push_back(bind(literal));
+    for (const Duty& duty : problem.duties) add(duty);
+    depend();
+    for (Variable& variable : variables_) variable.build(site_);
+    for (const Variable& variable : variables_) {
+      Left& left = left_.emplace_back();
+      for (std::size_t i = 0; i < variable.picks().size(); ++i) left.picks.push_back(i);
+    }
+    done_.resize(duties_.size());
+    if (std::ranges::all_of(goal_, [this](const Bound& b) { return demand(b); })) step();
+    if (found_) return {Solved::found, Cause::none};
+    if (too_much()) return {Solved::undecided, Cause::combinations};
+    if (refused_) return {Solved::undecided, Cause::unproven};
+    return missed_ ? Solving{Solved::undecided, Cause::patterns} : Solving{};
   }
 
  private:
-  std::span<const Literal> take(FactSet facts) {
-    some_.clear();
-    for (const Literal& literal : all_) {
-      if ((bit(literal.condition->fact.fact) & facts) != 0) some_.push_back(literal);
-    }
-    return some_;
+  Slot slot_for(Fact fact) const {
+    return fact == Fact::external && !site_.knows_domains() ? Slot::route : slot_of(fact);
   }
 
-  bool fits(std::span<const Literal> literals) const {
-    const Facts facts = model_.facts();
-    return std::ranges::all_of(literals, [&](const Literal& literal) {
-      return holds(*literal.condition, facts) == (literal.holds ? Truth::yes : Truth::no);
-    });
+  Bound bind(const Literal& literal) {
+    const FactRef& ref = literal.condition->fact;
+    const Slot slot = slot_for(ref.fact);
+    const Point point = moves(slot) ? point_for(slot, literal.point) : Point{0};
+    auto it = std::ranges::find_if(variables_, [&](const Variable& v) { return v.is(slot, point, ref.header); });
+    if (it == variables_.end()) it = variables_.emplace(variables_.end(), slot, point, ref.header);
+    const auto allowed = it->many() ? static_cast<Truths>(literal.allowed & (kYes | kNo)) : literal.allowed;
+    return {static_cast<std::size_t>(it - variables_.begin()), it->add(*literal.condition), allowed};
   }
 
-  // Tries values until all literals of the group hold.
-  template <typename Values, typename Set>
-  bool choose(std::span<const Literal> literals, const Values& values, Set set) {
-    for (const auto& value : values) {
-      set(value);
-      if (fits(literals)) return true;
+  void add(const Duty& duty) {
+    auto& escapes = duties_.emplace_back();
+    for (const Escape& escape : duty.escapes) {
+      BoundEscape bound{.literals = {}, .tag = escape.tag};
+      for (const Literal& literal : escape.literals) bound.literals.push_back(bind(literal));
+      escapes.push_back(std::move(bound));
     }
+  }
+
+  bool knows(Slot slot) const { return std::ranges::find(variables_, slot, &Variable::slot) != variables_.end(); }
+
+  const Condition* own(Condition condition) { return &own_.emplace_back(std::move(condition)); }
+
+  // Without TLS its facts are empty; without login, or with the null sender, so are others.
+  void depend() {
+    const auto numbers = [](std::int64_t n) { return Matcher(std::vector<NumberRange>{{n, n}}); };
+    Escape plain{.literals = {{own(flag(Fact::tls, false))}}};
+    for (const Fact fact : {Fact::tls_cipher, Fact::tls_subject, Fact::tls_issuer}) {
+      if (knows(slot_of(fact))) plain.literals.push_back({own(empty_text(fact))});
+    }
+    if (knows(Slot::tls_bits)) plain.literals.push_back({own({{Fact::tls_bits, ""}, numbers(0), ""})});
+    if (plain.literals.size() > 1) add({{plain, {.literals = {{own(flag(Fact::tls, true))}}}}});
+    Escape nobody{.literals = {{own(flag(Fact::authenticated, false))}}};
+    if (knows(Slot::mechanism)) nobody.literals.push_back({own(empty_text(Fact::auth_mechanism))});
+    if (knows(Slot::mismatch)) nobody.literals.push_back({own(flag(Fact::sender_login_mismatch, false))});
+    if (nobody.literals.size() > 1) add({{nobody, {.literals = {{own(flag(Fact::authenticated, true))}}}}});
+    if (knows(Slot::mismatch)) {
+      add({{{.literals = {{own(flag(Fact::sender_login_mismatch, false))}}},
+            {.literals = {{own(flag(Fact::null_sender, false))}}}}});
+    }
+  }
+
+  bool allows(const Bound& b, std::size_t pick) const {
+    return (truths(variables_[b.variable].truth(pick, b.condition)) & b.allowed) != 0;
+  }
+  static bool wants_field(const Variable& variable, const Bound& b) { return variable.many() && b.allowed == kYes; }
+
+  bool some_fulfils(const Left& left, const Variable& variable, std::size_t condition) const {
+    return std::ranges::any_of(left.picks, [&](std::size_t p) { return variable.truth(p, condition) == Truth::yes; });
+  }
+
+  // Takes away the values that the literal excludes. False where none is left.
+  bool narrow(Left& left, const Bound& b) {
+    const Variable& variable = variables_[b.variable];
+    work_ += left.picks.size() + 1;
+    if (wants_field(variable, b)) {
+      if (std::ranges::find(left.wanted, b.condition) == left.wanted.end()) left.wanted.push_back(b.condition);
+    } else {
+      std::erase_if(left.picks, [&](std::size_t pick) { return !allows(b, pick); });
+      left.patterned |= variable.patterned(b.condition);
+      left.listed |= b.allowed == kYes && variable.listed(b.condition);
+    }
+    if (left.picks.empty()) return miss(!variable.all() || (left.patterned && !left.listed));
+    for (const std::size_t wanted : left.wanted) {
+      if (some_fulfils(left, variable, wanted)) continue;
+      return miss(!variable.all() || (!variable.listed(wanted) && (left.patterned || variable.patterned(wanted))));
+    }
+    return true;
+  }
+
+  // A value that nobody has listed may be left.
+  bool miss(bool maybe) {
+    missed_ |= maybe;
     return false;
   }
 
-  std::vector<std::string> texts(std::span<const Literal> literals, Fact fact, std::string_view fresh) {
-    Texts result = text_candidates(literals, {fact, ""}, fresh);
-    complete_ &= result.complete;
-    return std::move(result.values);
+  bool demand(const Bound& b) { return narrow(left_[b.variable], b); }
+
+  bool demand_all(const std::vector<Bound>& literals) {
+    return std::ranges::all_of(literals, [this](const Bound& b) { return demand(b); });
   }
 
-  // Every minute of a week: whatever a rule says of time, it says it in minutes and weekdays.
-  bool time() {
-    model_.now = Instant(std::chrono::hours(490000)) + std::chrono::seconds(30);
-    const auto literals = take(kTime);
-    for (int minute = 0; minute < 7 * 24 * 60; ++minute) {
-      if (fits(literals)) return age();
-      model_.now += std::chrono::minutes(1);
+  bool possible(const BoundEscape& escape) {
+    const std::vector<Bound>& all = escape.literals;
+    if (all.size() == 1) {
+      Left left = left_[all.front().variable];
+      return narrow(left, all.front());
     }
-    return false;
-  }
-
-  bool age() {
-    return choose(take(bit(Fact::session_age)), number_candidates(some_, Fact::session_age, 0, kMost / 2000000, 1),
-                  [&](std::int64_t seconds) { model_.connection.since = model_.now - std::chrono::seconds(seconds); });
-  }
-
-  bool client() {
-    const auto literals = take(kClient);
-    const bool net = std::ranges::any_of(
-        literals, [](const Literal& literal) { return literal.condition->fact.fact == Fact::client_net; });
-    const bool well = choose(literals, address_candidates(literals), [&](const IpAddress& ip) {
-      model_.connection.ip = ip;
-      model_.connection.ip_text = ip.text();
-      model_.connection.net = IpNetwork::around(ip, ip.is_v4() ? site_.ipv4_prefix : site_.ipv6_prefix).text();
+    std::map<std::size_t, Left> copies;
+    return std::ranges::all_of(all, [&](const Bound& b) {
+      return narrow(copies.try_emplace(b.variable, left_[b.variable]).first->second, b);
     });
-    if (!well && net) complete_ = false;
-    return well;
   }
 
-  // All ways to put a mailbox together from the parts that literals on it and on its parts name.
-  std::vector<Address> mailboxes(std::span<const Literal> literals, Fact full, Fact local, Fact domain) {
-    std::vector<std::string> locals = texts(literals, local, kFreshLocal);
-    std::vector<std::string> domains = texts(literals, domain, kFreshDomain);
-    for (const std::string& text : texts(literals, full, "someone@stranger.invalid")) {
-      const std::size_t at = text.rfind('@');
-      if (at == std::string::npos) {
-        if (!text.empty()) domains.push_back(text);
-        continue;
+  bool holds_already(const Bound& b) const {
+    const Variable& variable = variables_[b.variable];
+    const Left& left = left_[b.variable];
+    if (wants_field(variable, b)) return std::ranges::find(left.wanted, b.condition) != left.wanted.end();
+    return std::ranges::all_of(left.picks, [&](std::size_t pick) { return allows(b, pick); });
+  }
+
+  const BoundEscape* done(const std::vector<BoundEscape>& escapes) const {
+    const auto it = std::ranges::find_if(escapes, [this](const BoundEscape& escape) {
+      return std::ranges::all_of(escape.literals, [this](const Bound& b) { return holds_already(b); });
+    });
+    return it == escapes.end() ? nullptr : &*it;
+  }
+
+  // The open duty with the fewest ways to do it. False where one has none.
+  bool choose(std::optional<std::size_t>& duty, std::vector<const BoundEscape*>& ways) {
+    for (std::size_t i = 0; i < duties_.size(); ++i) {
+      if (done_[i] || done(duties_[i]) != nullptr) continue;
+      std::vector<const BoundEscape*> possible_ways;
+      for (const BoundEscape& escape : duties_[i]) {
+        if (possible(escape)) possible_ways.push_back(&escape);
       }
-      locals.push_back(text.substr(0, at));
-      domains.push_back(text.substr(at + 1));
+      if (possible_ways.empty()) return false;
+      if (duty && ways.size() <= possible_ways.size()) continue;
+      duty = i;
+      ways = std::move(possible_ways);
+      if (ways.size() == 1) return true;
     }
-    std::vector<Address> result;
-    constexpr std::size_t kMostPairs = 20000;
-    for (const std::string& d : domains) {
-      for (const std::string& l : locals) {
-        if (l.empty() || d.empty()) continue;
-        if (result.size() == kMostPairs) {
-          complete_ = false;
-          return result;
-        }
-        result.push_back(address_of(l, d));
-      }
+    return true;
+  }
+
+  bool ended() const { return found_ || enough_ || too_much(); }
+  bool too_much() const { return steps_ > kMostSteps || work_ > kMostWork; }
+
+  void step() {
+    ++steps_;
+    if (too_much()) return;
+    std::optional<std::size_t> duty;
+    std::vector<const BoundEscape*> ways;
+    if (!choose(duty, ways)) return;
+    if (!duty) return offer();
+    const std::vector<Left> before = left_;
+    done_[*duty] = true;
+    for (const BoundEscape* way : ways) {
+      const std::vector<Left> here = left_;
+      for (const Left& left : here) work_ += left.picks.size();
+      tags_.push_back(way->tag);
+      if (demand_all(way->literals)) step();
+      tags_.pop_back();
+      left_ = here;
+      // The other ways need not look where this one has looked.
+      if (ended() || (way->literals.size() == 1 && !demand(contrary(way->literals.front())))) break;
     }
+    done_[*duty] = false;
+    left_ = before;
+  }
+
+  // Conditions on header fields are never unknown.
+  Bound contrary(Bound b) const {
+    const Truths all = variables_[b.variable].many() ? kYes | kNo : kYes | kNo | kUnknown;
+    b.allowed = static_cast<Truths>(all & ~b.allowed);
+    return b;
+  }
+
+  Choice choice(std::size_t index) const {
+    const Variable& variable = variables_[index];
+    const Left& left = left_[index];
+    Choice result{.variable = &variable, .picks = {}};
+    for (const std::size_t wanted : left.wanted) {
+      const auto fulfils = [&](std::size_t p) { return variable.truth(p, wanted) == Truth::yes; };
+      if (std::ranges::any_of(result.picks, fulfils)) continue;
+      result.picks.push_back(*std::ranges::find_if(left.picks, fulfils));
+    }
+    if (result.picks.empty()) result.picks.push_back(left.picks.front());
     return result;
   }
 
-  bool sender() {
-    const auto literals = take(kSender);
-    auto values = mailboxes(literals, Fact::sender, Fact::sender_local, Fact::sender_domain);
-    values.push_back({});
-    return choose(literals, values, [&](const Address& value) {
-      model_.transaction.sender = value;
-      model_.transaction.sender_raw = '<' + value.full + '>';
-    });
-  }
-
-  bool recipient() {
-    const auto literals = take(kRecipient);
-    return choose(literals, mailboxes(literals, Fact::recipient, Fact::recipient_local, Fact::recipient_domain),
-                  [&](const Address& value) {
-                    model_.recipient.address = value;
-                    model_.recipient.raw = '<' + value.full + '>';
-                  });
-  }
-
-  bool user() {
-    const auto literals = take(kUser);
-    std::vector<std::string> names = {""};
-    for (std::string& text : texts(literals, Fact::user, "somebody")) names.push_back(std::move(text));
-    for (const Address& a : mailboxes(literals, Fact::user, Fact::user_local, Fact::user_domain)) {
-      names.push_back(a.full);
+  void offer() {
+    Solution solution;
+    for (std::size_t i = 0; i < variables_.size(); ++i) solution.choices.push_back(choice(i));
+    for (const auto& tag : tags_) {
+      if (tag) solution.tags.push_back(*tag);
     }
-    const auto mechanisms = texts(literals, Fact::auth_mechanism, "PLAIN");
-    for (const std::string& name : names) {
-      model_.transaction.user = name;
-      model_.transaction.sender_login_mismatch = false;
-      model_.transaction.mechanism.clear();
-      if (fits(literals)) return true;
-      if (name.empty()) continue;
-      for (const bool mismatch : {false, true}) {
-        model_.transaction.sender_login_mismatch = mismatch;
-        if (choose(literals, mechanisms, [&](const std::string& m) { model_.transaction.mechanism = m; })) return true;
-      }
+    for (std::size_t i = 0; i < duties_.size(); ++i) {
+      const BoundEscape* way = done_[i] ? nullptr : done(duties_[i]);
+      if (way != nullptr && way->tag) solution.tags.push_back(*way->tag);
     }
-    return false;
+    const Taken taken = offer_(solution);
+    found_ = taken == Taken::yes;
+    enough_ = taken == Taken::enough;
+    refused_ |= taken != Taken::yes;
   }
 
-  bool tls() {
-    const auto literals = take(kTls);
-    model_.connection.tls = {};
-    if (fits(literals)) return true;
-    Tls& value = model_.connection.tls;
-    const auto versions = texts(literals, Fact::tls_version, "TLSv1.3");
-    const auto ciphers = texts(literals, Fact::tls_cipher, "TLS_AES_256_GCM_SHA384");
-    const auto subjects = texts(literals, Fact::tls_subject, "");
-    const auto issuers = texts(literals, Fact::tls_issuer, "");
-    const auto bits = number_candidates(literals, Fact::tls_bits, 0, kMost, 256);
-    for (const std::string& version : versions) {
-      if (version.empty()) continue;
-      for (const std::string& cipher : ciphers) {
-        for (const std::string& subject : subjects) {
-          for (const std::string& issuer : issuers) {
-            const auto set = [&](std::int64_t b) { value = {version, cipher, b, subject, issuer}; };
-            if (choose(literals, bits, set)) return true;
-          }
-        }
-      }
-    }
-    return false;
-  }
-
-  bool text(Fact fact, std::string_view fresh, std::string& target) {
-    const auto literals = take(bit(fact));
-    return choose(literals, texts(literals, fact, fresh), [&](const std::string& value) { target = value; });
-  }
-
-  bool number(Fact fact, std::int64_t least, std::int64_t most, std::int64_t first, std::int64_t& target) {
-    const auto literals = take(bit(fact));
-    return choose(literals, number_candidates(literals, fact, least, most, first),
-                  [&](std::int64_t value) { target = value; });
-  }
-
-  template <typename Target>
-  bool flag(Fact fact, Target& target) {
-    return choose(take(bit(fact)), std::initializer_list<bool>{false, true}, [&](bool value) { target = value; });
-  }
-
-  bool singles() {
-    Connection& c = model_.connection;
-    Transaction& t = model_.transaction;
-    Recipient& r = model_.recipient;
-    std::string route;
-    return text(Fact::client_name, "unknown", c.name) && number(Fact::client_port, 0, 65535, 40000, c.port) &&
-           text(Fact::listener, "smtp", c.listener) && text(Fact::helo, "client.invalid", c.helo) &&
-           number(Fact::messages, 1, kMost, 1, c.messages) && number(Fact::refusals, 0, kMost, 0, c.refusals) &&
-           number(Fact::declared_size, 0, kMost, 0, t.declared_size) && flag(Fact::smtputf8, t.smtputf8) &&
-           number(Fact::recipients, 1, kMost, 1, t.recipients) && number(Fact::size, 0, kMost, 1000, t.size) &&
-           number(Fact::header_count, 0, kMost, 5, t.header_count) && text(Fact::queue_id, "4abc", t.queue_id) &&
-           text(Fact::digest, "00", t.digest) && flag(Fact::external, r.external) && choose_route(r) &&
-           flag(Fact::mta_refused, r.mta_refused) && mailbox(r);
-  }
-
-  bool choose_route(Recipient& r) {
-    const auto literals = take(bit(Fact::recipient_route));
-    return choose(literals, texts(literals, Fact::recipient_route, "smtp"),
-                  [&](const std::string& value) { r.route = value; });
-  }
-
-  bool mailbox(Recipient& r) {
-    const auto literals = take(bit(Fact::mailbox_used));
-    return choose(literals, number_candidates(literals, Fact::mailbox_used, 0, kMost, 10),
-                  [&](std::int64_t value) { r.mailbox_used = value; });
-  }
-
-  // A message may have one field of a name for each literal that wants some value.
-  bool headers() {
-    const auto literals = take(bit(Fact::header));
-    for (const Literal& wanted : literals) {
-      if (!wanted.holds) continue;
-      std::vector<Literal> group = {wanted};
-      for (const Literal& other : literals) {
-        if (!other.holds && other.condition->fact == wanted.condition->fact) group.push_back(other);
-      }
-      auto& fields = model_.transaction.headers;
-      fields.push_back({wanted.condition->fact.header, ""});
-      Texts values = text_candidates(group, wanted.condition->fact, kFreshText);
-      complete_ &= values.complete;
-      if (!choose(group, values.values, [&](const std::string& value) { fields.back().value = value; })) return false;
-    }
-    return fits(literals);
-  }
-
-  std::span<const Literal> all_;
   const Site& site_;
-  Model& model_;
-  std::vector<Literal> some_;
-  bool complete_ = true;
+  const Offer& offer_;
+  std::vector<Variable> variables_;
+  std::vector<Bound> goal_;
+  std::vector<std::vector<BoundEscape>> duties_;
+  std::deque<Condition> own_;
+  std::vector<Left> left_;
+  std::vector<bool> done_;
+  std::vector<std::optional<Point>> tags_;
+  std::size_t steps_ = 0;
+  std::size_t work_ = 0;
+  bool found_ = false;
+  bool enough_ = false;
+  bool refused_ = false;
+  bool missed_ = false;
 };
 
 }  // namespace
 
-std::vector<Literal> literals_of(const Rule& rule) {
-  std::vector<Literal> literals;
+Literals literals_of(const Rule& rule, Point point) {
+  Literals literals;
   literals.reserve(rule.when.size() + rule.unless.size());
-  for (const Condition& c : rule.when) literals.push_back({&c, true});
-  for (const Condition& c : rule.unless) literals.push_back({&c, false});
+  for (const Condition& c : rule.when) literals.push_back({&c, kYes, point});
+  for (const Condition& c : rule.unless) literals.push_back({&c, kNo, point});
   return literals;
 }
 
-Solved solve(std::span<const Literal> literals, const Site& site, Model& model) {
-  return Solver(literals, site, model).run();
+Solving search(const Problem& problem, const Site& site, const Offer& offer) {
+  return Search(site, offer).run(problem);
+}
+
+Solved solve(const Literals& literals, const Site& site, Model& model) {
+  const auto take = [&](const Solution& solution) {
+    model = {};
+    model.zone = &site.zone;
+    model.recipient.external = is_external(model.recipient, site);
+    for (const Choice& choice : solution.choices) {
+      for (const std::size_t pick : choice.picks) {
+        model.set(choice.variable->slot(), choice.variable->header(), choice.variable->picks()[pick], site);
+      }
+    }
+    return Taken::yes;
+  };
+  return search({.literals = literals, .duties = {}}, site, take).solved;
 }
 
 }  // namespace replygate

@@ -23,13 +23,13 @@ void note_finding(const Verdict& verdict, Delivered& delivered) {
 }  // namespace
 
 // The mailbox of every recipient is as full as the scenario says.
-class Player::Told final : public Mailboxes {
+class Player::KnownMailbox final : public Mailboxes {
  public:
-  explicit Told(std::optional<std::int64_t> percent) : percent_(percent) {}
-  void used(const Address&, std::int64_t, Mailboxes::Told told) override { told(percent_); }
+  explicit KnownMailbox(std::optional<std::int64_t> percent) : use_(MailboxUse::maybe(percent)) {}
+  void used(const Address&, std::int64_t, Mailboxes::Told told) override { told(use_); }
 
  private:
-  std::optional<std::int64_t> percent_;
+  MailboxUse use_;
 };
 
 // Takes from the record which rules have answered.
@@ -59,8 +59,8 @@ class Player::Sink final : public RecordSink {
   Played& played_;
 };
 
-Player::Player(std::shared_ptr<const Policy> policy, Witness* witness)
-    : policy_(std::move(policy)), gate_(store_, witness) {}
+Player::Player(std::shared_ptr<const Policy> policy, Witness* witness, Mailboxes* mailboxes)
+    : policy_(std::move(policy)), gate_(store_, witness), mailboxes_(mailboxes) {}
 
 // One session on its way through its events; nothing is said any more once the message as a whole is refused.
 class Player::Dialogue {
@@ -78,6 +78,7 @@ class Player::Dialogue {
     if (!refusal_) mail();
   }
 
+  // A reply that closes the connection takes the message with it, and the recipients that were kept.
   void rcpt(Delivered& delivered) {
     if (refusal_) return;
     session_.rcpt({.recipient = bracketed(delivered.recipient),
@@ -87,6 +88,9 @@ class Player::Dialogue {
                    .mta_text = given_.mta_refused ? "User unknown" : ""},
                   now_, [&](const Answer& answer) { delivered.reply = answer.refusal; });
     if (!delivered.reply && !given_.mta_refused) ++kept_;
+    if (!delivered.reply || !closes_connection(delivered.reply->code())) return;
+    refusal_ = delivered.reply;
+    closed_by_ = &delivered;
   }
 
   void content() {
@@ -106,7 +110,23 @@ class Player::Dialogue {
     session_.end_of_message(now_, whole());
   }
 
-  const std::optional<Reply>& refusal() const { return refusal_; }
+  // Where nobody is addressed the answer is what each recipient would get.
+  void ask(Delivered& delivered) const {
+    const Verdict* waiting = refusal_ ? nullptr : session_.waiting();
+    if (waiting == nullptr) return;
+    delivered.reply = waiting->refusal->reply;
+    note_finding(*waiting, delivered);
+  }
+
+  // What becomes of a recipient that got no reply of its own.
+  void conclude(Delivered& delivered) const {
+    if (!refusal_ || delivered.reply) return;
+    delivered.reply = refusal_;
+    if (closed_by_ == nullptr) return;
+    delivered.closed = true;
+    delivered.rule = closed_by_->rule;
+    delivered.classification = closed_by_->classification;
+  }
 
  private:
   Session::Done whole() {
@@ -137,26 +157,26 @@ class Player::Dialogue {
   const Given& given_;
   Instant now_;
   std::optional<Reply> refusal_;
+  const Delivered* closed_by_ = nullptr;  // the recipient whose reply has ended the session
   std::size_t kept_ = 0;
 };
 
 Played Player::play(const Given& given, const std::vector<std::string>& recipients, Instant now) {
   Played played;
-  for (const std::string& recipient : recipients) played.recipients.push_back({recipient, std::nullopt, "", ""});
-  if (recipients.empty()) played.recipients.push_back({"", std::nullopt, "", ""});
+  for (const std::string& recipient : recipients) played.recipients.push_back({.recipient = recipient});
+  if (recipients.empty()) played.recipients.emplace_back();
   Sink sink(played);
-  Told mailboxes(given.mailbox_used);
-  Session session(policy_, {gate_, sink, references_, &mailboxes}, {});
+  KnownMailbox told(given.mailbox_used);
+  Mailboxes* mailboxes = given.mailbox_used || mailboxes_ == nullptr ? &told : mailboxes_;
+  Session session(policy_, {gate_, sink, references_, mailboxes}, {});
   Dialogue dialogue(session, given, now);
   dialogue.begin();
-  if (!recipients.empty()) {
-    for (Delivered& delivered : played.recipients) dialogue.rcpt(delivered);
+  for (Delivered& delivered : played.recipients) {
+    recipients.empty() ? dialogue.ask(delivered) : dialogue.rcpt(delivered);
   }
   dialogue.content();
-  for (Delivered& delivered : played.recipients) {
-    if (dialogue.refusal() && !delivered.reply) delivered.reply = dialogue.refusal();
-  }
   session.abort(now);
+  for (Delivered& delivered : played.recipients) dialogue.conclude(delivered);
   return played;
 }
 

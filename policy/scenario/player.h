@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "policy/count/store_memory.h"
+#include "policy/decide/session.h"
 #include "policy/scenario/scenario.h"
-#include "policy/session.h"
 
 namespace replygate {
 
@@ -17,6 +17,7 @@ struct Delivered {
   std::optional<Reply> reply;  // nothing: accepted
   std::string rule;            // that answered, "" for none
   std::string classification;
+  bool closed = false;  // it is the reply to another recipient, which has closed the connection
 };
 
 // What became of one transaction.
@@ -30,23 +31,25 @@ struct Played {
 // Used by one thread.
 class Player {
  public:
-  // `witness` may be null, and outlives the player.
-  explicit Player(std::shared_ptr<const Policy> policy, Witness* witness = nullptr);
+  // `witness` and `mailboxes` may be null, and outlive the player. The mailboxes answer at once; they are asked where a
+  // transaction does not say how full they are.
+  explicit Player(std::shared_ptr<const Policy> policy, Witness* witness = nullptr, Mailboxes* mailboxes = nullptr);
 
   // One session with one transaction. What the given leaves open is as Postfix would say it. Without recipients the
-  // answer to MAIL is that of a recipient "".
+  // answer to MAIL, or what waits for recipients, is that of a recipient "".
   Played play(const Given& given, const std::vector<std::string>& recipients, Instant now);
 
   MemoryStore& store() { return store_; }
 
  private:
   class Dialogue;
-  class Told;
+  class KnownMailbox;
   class Sink;
 
   std::shared_ptr<const Policy> policy_;
   MemoryStore store_;
   Gate gate_;
+  Mailboxes* mailboxes_;
   References references_{1};
 };
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "policy/catalogue/codes.h"
-#include "policy/facts.h"
+#include "policy/rules/facts.h"
 
 // A transaction as tests and `replygate try` describe it, and what a test expects of it. Plain values.
 namespace replygate {
@@ -41,7 +41,7 @@ struct ExpectedReply {
   std::optional<Bounce> bounce;
   std::string text;  // a part of it
 
-  bool any() const {  // nothing is expected
+  bool empty() const {
     return !code && enhanced.empty() && classification.empty() && rule.empty() && !bounce && text.empty();
   }
 };

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "policy/decide/session.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
-#include "policy/session.h"
 
 namespace replygate {
 namespace {
@@ -17,6 +17,12 @@ constexpr std::pair<std::string_view, Verb> kVerbs[] = {
     {"CONNECT", Verb::connect},   {"HELO", Verb::helo}, {"EHLO", Verb::helo}, {"LHLO", Verb::helo},
     {"STARTTLS", Verb::starttls}, {"AUTH", Verb::auth}, {"MAIL", Verb::mail}, {"RCPT", Verb::rcpt},
     {"DATA", Verb::data},         {"RSET", Verb::rset}, {"QUIT", Verb::quit}, {"WAIT", Verb::wait}};
+
+// Commands that change nothing, with what MTAs say to them.
+constexpr std::pair<std::string_view, std::string_view> kIdle[] = {{"NOOP", "250 2.0.0 Ok"},
+                                                                   {"VRFY", "252 2.5.2 Send some mail"},
+                                                                   {"EXPN", "252 2.5.2 Send some mail"},
+                                                                   {"HELP", "214 2.0.0 See RFC 5321"}};
 
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
@@ -68,6 +74,11 @@ class Parser {
 
   std::string add(std::string_view line) {
     const std::string_view word = line.substr(0, line.find_first_of(" \t"));
+    for (const auto& [name, reply] : kIdle) {
+      if (!equal_ignoring_case(name, word)) continue;
+      steps_.push_back({.verb = Verb::other, .text = std::string(line), .argument = std::string(reply)});
+      return "";
+    }
     const auto known = std::ranges::find_if(kVerbs, [&](const auto& v) { return equal_ignoring_case(v.first, word); });
     if (known == std::end(kVerbs)) return fmt::format("\"{}\" is no command of a dialogue", word);
     ScriptStep step{.verb = known->second, .text = std::string(line)};
@@ -131,8 +142,8 @@ class Parser {
 // What a client, its connection and its MTA would do between the commands.
 class Scene {
  public:
-  Scene(const std::shared_ptr<const Policy>& policy, Gate& gate, Instant now)
-      : policy_(policy), gate_(gate), now_(now) {}
+  Scene(const std::shared_ptr<const Policy>& policy, Gate& gate, Instant now, Mailboxes* mailboxes)
+      : policy_(policy), gate_(gate), mailboxes_(mailboxes), now_(now) {}
 
   std::string play(const ScriptStep& step) {
     if (step.verb == Verb::wait) {
@@ -140,7 +151,11 @@ class Scene {
       return "(time passes)";
     }
     if (step.verb == Verb::connect) return connect(step);
-    if (session_ == nullptr) begin({.ip = IpAddress::v4(0xC0000201), .port = 40000, .listener = "smtp"});
+    if (closed_) return "(the connection is closed)";
+    if (session_ == nullptr) {
+      std::string greeting = begin({.ip = IpAddress::v4(0xC0000201), .port = 40000, .listener = "smtp"});
+      if (closed_) return greeting;
+    }
     switch (step.verb) {
       case Verb::helo:
         session_->abort(now_);
@@ -153,6 +168,7 @@ class Scene {
       case Verb::mail: return mail(step);
       case Verb::rcpt: return rcpt(step);
       case Verb::data: return data(step);
+      case Verb::other: return step.argument;
       case Verb::quit: end(); return "221 2.0.0 Bye";
       default: session_->abort(now_); return "250 2.0.0 Ok";
     }
@@ -166,17 +182,16 @@ class Scene {
   template <typename Event>
   std::string ask(Event event) {
     std::string reply = "250 2.0.0 Ok";
-    bool closes = false;
     event([&](const Answer& answer) {
       if (answer.refusal) {
         reply = answer.refusal->one_line();
-        closes = closes_connection(answer.refusal->code());
+        closed_ = closes_connection(answer.refusal->code());
       }
       if (answer.disposition.discard) reply += " (discarded)";
       if (!answer.disposition.hold.empty()) reply += fmt::format(" (held: {})", answer.disposition.hold);
       for (const Header& h : answer.disposition.headers) reply += fmt::format(" (added {}: {})", h.name, h.value);
     });
-    if (closes) end();
+    if (closed_) end();
     return reply;
   }
 
@@ -188,9 +203,11 @@ class Scene {
   static std::string out_of_order() { return default_reply("command-not-allowed").one_line(); }
 
   std::string begin(ConnectEvent event) {
+    closed_ = false;
     tls_ = {};
     user_.clear();
-    session_ = std::make_unique<Session>(policy_, Session::Services{gate_, sink_, references_}, Session::Door{});
+    session_ =
+        std::make_unique<Session>(policy_, Session::Services{gate_, sink_, references_, mailboxes_}, Session::Door{});
     return ask([&](Session::Done done) { session_->connect(std::move(event), now_, std::move(done)); });
   }
 
@@ -239,6 +256,7 @@ class Scene {
 
   const std::shared_ptr<const Policy>& policy_;
   Gate& gate_;
+  Mailboxes* mailboxes_;
   Instant now_;
   NoRecords sink_;
   References references_{1};
@@ -247,6 +265,7 @@ class Scene {
   std::string user_;
   std::string mechanism_;
   std::size_t kept_ = 0;
+  bool closed_ = false;  // by a 421; all but CONNECT and WAIT comes too late
 };
 
 }  // namespace
@@ -256,10 +275,10 @@ std::variant<std::vector<ScriptStep>, ScriptMistake> parse_script(std::string_vi
 }
 
 std::vector<ScriptLine> play_script(const std::vector<ScriptStep>& steps, const std::shared_ptr<const Policy>& policy,
-                                    Gate& gate, Instant now) {
+                                    Gate& gate, Instant now, Mailboxes* mailboxes) {
   std::vector<ScriptLine> lines;
   lines.reserve(steps.size());
-  Scene scene(policy, gate, now);
+  Scene scene(policy, gate, now, mailboxes);
   for (const ScriptStep& step : steps) lines.push_back({step.text, scene.play(step)});
   return lines;
 }

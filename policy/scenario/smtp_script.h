@@ -6,8 +6,9 @@
 #include <variant>
 #include <vector>
 
-#include "policy/gate.h"
-#include "policy/policy.h"
+#include "policy/decide/gate.h"
+#include "policy/decide/session.h"
+#include "policy/rules/policy.h"
 
 namespace replygate {
 
@@ -15,7 +16,7 @@ namespace replygate {
 // server ("S: …", or a reply code) and lines that begin with '#' are passed over, so that a transcript can be pasted.
 // Besides the commands of SMTP: CONNECT address [name], AUTH user [mechanism], STARTTLS [version], WAIT time.
 struct ScriptStep {
-  enum class Verb : std::uint8_t { connect, helo, starttls, auth, mail, rcpt, data, rset, quit, wait };
+  enum class Verb : std::uint8_t { connect, helo, starttls, auth, mail, rcpt, data, rset, quit, wait, other };
 
   Verb verb = Verb::helo;
   std::string text;                                          // the line, as it is to be shown
@@ -32,12 +33,13 @@ struct ScriptMistake {
 };
 std::variant<std::vector<ScriptStep>, ScriptMistake> parse_script(std::string_view text);
 
-// Each step with the reply that the client gets: "250 2.0.0 Ok" where the policy lets it pass.
+// Each step with the reply that the client gets: "250 2.0.0 Ok" where the policy lets it pass. `mailboxes` may be null,
+// and answer at once.
 struct ScriptLine {
   std::string command;
   std::string reply;
 };
 std::vector<ScriptLine> play_script(const std::vector<ScriptStep>& steps, const std::shared_ptr<const Policy>& policy,
-                                    Gate& gate, Instant now);
+                                    Gate& gate, Instant now, Mailboxes* mailboxes = nullptr);
 
 }  // namespace replygate

@@ -14,9 +14,9 @@ namespace {
 // Which rules have held.
 class Matches final : public Witness {
  public:
-  void judged(const Policy&, const Facts&, const Question&, const Charges& charges,
+  void judged(const Policy&, const Facts&, const Question&, const Inquiry& inquiry,
               const std::vector<std::optional<Reading>>&, const Verdict&) override {
-    for (const Candidate& candidate : charges.candidates) {
+    for (const Candidate& candidate : inquiry.candidates) {
       if (candidate.holds == Truth::yes) names_.insert(candidate.rule->name);
     }
   }
@@ -54,7 +54,7 @@ class Comparison {
 
   void replies(const Expected& expected, const std::vector<Delivered>& got) {
     if (got.empty()) return;
-    if (!expected.each.any()) {
+    if (!expected.each.empty()) {
       for (const Delivered& delivered : got) {
         const std::size_t before = result_.differences.size();
         reply(got.size() > 1 ? delivered.recipient : "", expected.each, delivered);

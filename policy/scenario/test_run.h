@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/policy.h"
+#include "policy/rules/policy.h"
 #include "policy/scenario/scenario.h"
 
 namespace replygate {

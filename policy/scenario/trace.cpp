@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/decide/record_fields.h"
 #include "policy/mail/quantity.h"
-#include "policy/record_fields.h"
 
 namespace replygate {
 namespace {
@@ -57,9 +57,9 @@ Trace::Counter counter_of(const SightingUse& use) {
 
 class Maker {
  public:
-  Maker(const Policy& policy, const Facts& facts, const Question& question, const Charges& charges,
+  Maker(const Policy& policy, const Facts& facts, const Question& question, const Inquiry& inquiry,
         const Verdict& verdict)
-      : policy_(policy), facts_(facts), question_(question), charges_(charges), verdict_(verdict) {}
+      : policy_(policy), facts_(facts), question_(question), inquiry_(inquiry), verdict_(verdict) {}
 
   Trace make() {
     Trace trace{.stage = question_.stage, .recipient = "", .steps = {}, .answer = ""};
@@ -79,7 +79,7 @@ class Maker {
  private:
   Trace::Step step(const Rule& rule) const {
     Trace::Step s{.rule = rule.name, .place = rule.place.text()};
-    if (rule.index >= question_.before) {
+    if (rule.index >= question_.until_rule) {
       s.note = "not asked: an earlier rule has let the message through";
       return s;
     }
@@ -89,8 +89,8 @@ class Maker {
     }
     s.holds = holds_of(rule, facts_);
     s.compared = compared(rule, facts_);
-    const auto candidate = std::ranges::find(charges_.candidates, &rule, &Candidate::rule);
-    if (candidate == charges_.candidates.end()) {
+    const auto candidate = std::ranges::find(inquiry_.candidates, &rule, &Candidate::rule);
+    if (candidate == inquiry_.candidates.end()) {
       if (s.holds == Truth::yes) s.note = why_not(rule);
       return s;
     }
@@ -109,16 +109,22 @@ class Maker {
   std::string why_not(const Rule& rule) const {
     const auto key = key_of(rule, facts_, policy_.site());
     if (!key) return "no key: a fact of per is empty";
+    if (rule.has_limits() && is_for_postmaster()) return "no limit refuses postmaster";
     if (rule.has_limits() && !rule.greylist && limits_of(rule, *key).empty()) {
       return fmt::format("{} is exempt", key->shown);
     }
     return rule.has_limits() ? "nothing to count here" : "an earlier rule answers";
   }
 
+  bool is_for_postmaster() const {
+    if (!question_.limits) return true;
+    return facts_.recipient != nullptr && is_postmaster(facts_.recipient->address, policy_.site());
+  }
+
   const Policy& policy_;
   const Facts& facts_;
   const Question& question_;
-  const Charges& charges_;
+  const Inquiry& inquiry_;
   const Verdict& verdict_;
 };
 
@@ -129,9 +135,9 @@ std::string_view to_string(Truth truth) {
   return names[static_cast<std::size_t>(truth)];
 }
 
-void Tracer::judged(const Policy& policy, const Facts& facts, const Question& question, const Charges& charges,
+void Tracer::judged(const Policy& policy, const Facts& facts, const Question& question, const Inquiry& inquiry,
                     const std::vector<std::optional<Reading>>&, const Verdict& verdict) {
-  Trace trace = Maker(policy, facts, question, charges, verdict).make();
+  Trace trace = Maker(policy, facts, question, inquiry, verdict).make();
   if (!trace.steps.empty()) traces_.push_back(std::move(trace));
 }
 

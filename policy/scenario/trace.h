@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/gate.h"
+#include "policy/decide/gate.h"
 
 namespace replygate {
 
@@ -39,7 +39,7 @@ struct Trace {
 // Keeps a trace of each decision in which some rule was asked.
 class Tracer final : public Witness {
  public:
-  void judged(const Policy& policy, const Facts& facts, const Question& question, const Charges& charges,
+  void judged(const Policy& policy, const Facts& facts, const Question& question, const Inquiry& inquiry,
               const std::vector<std::optional<Reading>>& readings, const Verdict& verdict) override;
 
   const std::vector<Trace>& traces() const { return traces_; }

@@ -1,4 +1,4 @@
-// What a decision costs: charges_for() and decide(), without the store. Prints the time and the allocations of one
+// What a decision costs: inquiry_for() and decide(), without the store. Prints the time and the allocations of one
 // decision; `allocations` of a decision that says nothing must be 0.
 
 #include <benchmark/benchmark.h>
@@ -6,8 +6,8 @@
 
 #include <cstdlib>
 
-#include "policy/count/charges.h"
-#include "policy/decide.h"
+#include "policy/decide/decide.h"
+#include "policy/decide/inquiry.h"
 #include "policy/load/load.h"
 #include "tests/bench/allocations.h"
 
@@ -93,8 +93,8 @@ void decide_rcpt(benchmark::State& state, const std::string& text, std::string_v
   std::vector<std::optional<Reading>> readings(8, room);
   const std::int64_t before = allocations();
   for (auto _ : state) {
-    const Charges charges = charges_for(*policy, facts, question);
-    Verdict verdict = decide(facts, charges, readings, {facts.now, "0123456789"});
+    const Inquiry inquiry = inquiry_for(*policy, facts, question);
+    Verdict verdict = decide(facts, inquiry, readings, {facts.now, "0123456789"});
     benchmark::DoNotOptimize(verdict);
   }
   state.counters["allocations"] =

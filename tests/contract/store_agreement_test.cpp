@@ -52,6 +52,7 @@ class Agreement : public ::testing::Test {
     c.even_if_full = number(3) == 0;
     c.reserve = number(1) == 0;
     c.warn_at = number(2) == 0 ? number(5) : 0;
+    c.again = number(4) == 0 ? 1 : 0;
     const std::int64_t which = number(3);
     switch (number(5)) {
       case 0:

@@ -101,22 +101,101 @@ TEST_P(StoreContract, SettlingTwiceOrNothingIsHarmless) {
   EXPECT_EQ(used("a"), 0);
 }
 
-TEST_P(StoreContract, ReservationsOfADeadSessionEndAtTheirDeadline) {
-  const ReservationId id = take({charge("a", 3, 2)}).reservation;
-  now_ += minutes(15) - seconds(1);
+// However long a session takes: nobody else gets its room, and what is kept in the end was there all the time.
+TEST_P(StoreContract, WhatIsReservedStaysSo) {
+  Charge member = charge("m", 1);
+  member.measure = Distinct{hours(1)};
+  member.member = "x";
+  const Charge bucket{.counter = "b", .measure = Bucket::Rate{1, hours(1)}, .most = 1};
+  const ReservationId id = take({charge("a", 3, 2), member, bucket}).reservation;
+  for (const Duration wait : {Duration(minutes(14)), Duration(minutes(16)), Duration(hours(30))}) {
+    now_ += wait;
+    EXPECT_EQ(used("a"), 2);
+    EXPECT_FALSE(take({charge("a", 3, 2)}).readings[0]->fits);
+    EXPECT_FALSE(take({bucket}).readings[0]->fits);
+    member.member = "y";
+    EXPECT_FALSE(take({member}).readings[0]->fits);
+  }
+  settle({id}, Settlement::keep);
   EXPECT_EQ(used("a"), 2);
-  now_ += seconds(1);
-  EXPECT_EQ(used("a"), 0);
-  settle({id}, Settlement::give_back);
+  now_ += hours(1) + seconds(36);
   EXPECT_EQ(used("a"), 0);
 }
 
-TEST_P(StoreContract, WhatIsKeptAfterItsDeadlineCounts) {
-  const ReservationId id = take({charge("a", 3, 2)}).reservation;
-  now_ += minutes(16);
-  EXPECT_TRUE(take({charge("a", 3, 2)}).readings[0]->fits);
-  settle({id}, Settlement::keep);
-  EXPECT_EQ(used("a"), 4);
+// As if what is reserved were kept now.
+TEST_P(StoreContract, SaysWhenThereIsRoomThoughItIsReserved) {
+  Charge member = charge("m", 1);
+  member.measure = Distinct{hours(1)};
+  member.member = "x";
+  const Charge bucket{.counter = "b", .measure = Bucket::Rate{60, hours(1)}, .most = 3, .cost = 3};
+  take({charge("a", 3, 3), member, bucket});
+  member.member = "y";
+  const Readings r = take({charge("a", 3), member, bucket});
+  for (const std::size_t i : {0U, 1U}) {
+    ASSERT_TRUE(r.readings[i]->room_at) << i;
+    EXPECT_GE(*r.readings[i]->room_at, now_ + hours(1)) << i;
+    EXPECT_LE(*r.readings[i]->room_at, now_ + hours(1) + seconds(36)) << i;
+  }
+  EXPECT_EQ(r.readings[2]->room_at, now_ + minutes(3));
+  EXPECT_FALSE(take({charge("a", 3, 4)}).readings[0]->room_at);
+}
+
+TEST_P(StoreContract, ForgettingOneCounterLeavesTheOthers) {
+  const ReservationId id = take({charge("a", 5, 2), charge("b", 5, 3)}).reservation;
+  std::promise<bool> forgotten;
+  store_->forget({"a"}, now_, [&](bool reached) { forgotten.set_value(reached); });
+  EXPECT_TRUE(forgotten.get_future().get());
+  EXPECT_EQ(used("a"), 0);
+  EXPECT_EQ(used("b"), 3);
+  now_ += minutes(20);
+  EXPECT_EQ(used("b"), 3);
+  settle({id}, Settlement::give_back);
+  EXPECT_EQ(used("a"), 0);
+  EXPECT_EQ(used("b"), 0);
+}
+
+// A charge without room that is pardoned keeps nobody out.
+TEST_P(StoreContract, APardonedChargeNeedsTheNextOne) {
+  Charge look{.counter = "g",
+              .measure = Greylisting{minutes(5), hours(24), hours(240), 1},
+              .even_if_full = true,
+              .pardoned = true,
+              .reserve = false};
+  Charge known = charge("client", 0, 0);
+  known.group = 9;
+  EXPECT_EQ(take({look, known, charge("a", 5)}).reservation, 0U);
+  EXPECT_EQ(used("a"), 0);
+  Charge passed = charge("client", 0);
+  passed.even_if_full = true;
+  passed.reserve = false;
+  take({passed}, false);
+  look.counter = "h";
+  EXPECT_NE(take({look, known, charge("a", 5)}).reservation, 0U);
+  EXPECT_EQ(used("a"), 1);
+}
+
+// Of what comes beyond a limit so much is kept that the answer stays exact.
+TEST_P(StoreContract, MembersBeyondALimitAreBoundedAndExact) {
+  const auto attempt = [&](int number) {
+    Charge c{.counter = "d",
+             .measure = Distinct{hours(1)},
+             .most = 3,
+             .even_if_full = true,
+             .reserve = false,
+             .member = std::to_string(number)};
+    return take({c}, false).readings.at(0).value();
+  };
+  for (int i = 0; i < 500; ++i) {
+    now_ += seconds(1);
+    EXPECT_EQ(attempt(i).fits, i < 3);
+  }
+  EXPECT_LE(attempt(1000).used, 8);
+  now_ += hours(1) - minutes(2);  // the last two minutes still count
+  EXPECT_FALSE(attempt(1001).fits);
+  now_ += minutes(30);
+  const Reading left = attempt(1002);
+  EXPECT_EQ(left.used, 1);
+  EXPECT_TRUE(left.fits);
 }
 
 TEST_P(StoreContract, ManyAreSettledAtOnce) {
@@ -193,6 +272,68 @@ TEST_P(StoreContract, EvenIfFull) {
   for (int i = 0; i < 3; ++i) take({attempt, charge("other", 5)}, i == 0);
   EXPECT_EQ(used("attempts"), 3);
   EXPECT_EQ(used("other"), 1);
+}
+
+// What counts though it is refused takes room itself.
+TEST_P(StoreContract, AttemptsAreToldOfRoomBehindThemselves) {
+  std::vector<Charge> all = {charge("window", 1), charge("bucket", 3), charge("day", 1), charge("members", 1)};
+  all[1].measure = Bucket::Rate{60, hours(1)};
+  all[2].measure = Fixed{now_ + hours(5)};
+  all[3].measure = Distinct{hours(1)};
+  all[3].member = "x";
+  for (Charge& c : all) {
+    c.even_if_full = true;
+    c.reserve = false;
+  }
+  const Instant begin = now_;
+  take({all[0], all[2], all[3]});
+  now_ += minutes(20);
+  for (int i = 0; i < 3; ++i) take({all[1]});
+  all[3].member = "y";
+  const Readings r = take(all);
+  const Instant hour_later = hundredth::expiry(hundredth::of(now_, hours(1)), hours(1));
+  EXPECT_EQ(r.readings[0]->room_at, hour_later);
+  EXPECT_EQ(r.readings[1]->room_at, now_ + minutes(2));
+  EXPECT_EQ(r.readings[2]->room_at, begin + hours(5));
+  EXPECT_EQ(r.readings[3]->room_at, hundredth::expiry(hundredth::of(begin, hours(1)), hours(1)));
+  now_ = hour_later;
+  for (const auto& reading : take(all).readings) EXPECT_EQ(reading->fits, reading->used == 0);
+}
+
+// Several charges of one take on one counter, and one that fits and takes the last room, likewise.
+TEST_P(StoreContract, AllThatATakeChargesIsBehindWhenThereIsRoom) {
+  Charge attempt = charge("a", 2);
+  attempt.even_if_full = true;
+  attempt.reserve = false;
+  take({attempt, attempt});
+  now_ += minutes(20);
+  Charge beside = attempt;
+  beside.counter = "b";
+  beside.most = 1;
+  const Readings r = take({attempt, attempt, beside, charge("c", 1)});
+  const Instant hour_later = hundredth::expiry(hundredth::of(now_, hours(1)), hours(1));
+  EXPECT_TRUE(r.readings[2]->fits);
+  for (const std::size_t i : {0U, 1U, 2U}) EXPECT_EQ(r.readings[i]->room_at, hour_later) << i;
+  EXPECT_EQ(r.readings[3]->room_at, now_);
+  EXPECT_EQ(used("c"), 0);
+}
+
+// It is compared as what it was charged for, and told of what coming anew would cost.
+TEST_P(StoreContract, WhatIsChargedAlreadyWouldCostAnew) {
+  Charge counted = charge("a", 9);
+  counted.reserve = false;
+  take({counted});
+  now_ += minutes(20);
+  counted.cost = 2;
+  take({counted});
+  Charge look = charge("a", 2, 0);
+  look.again = 1;
+  const Readings r = take({look});
+  EXPECT_FALSE(r.readings[0]->fits);
+  EXPECT_EQ(r.readings[0]->room_at, hundredth::expiry(hundredth::of(now_, hours(1)), hours(1)));
+  look.again = 0;
+  EXPECT_EQ(take({look}).readings[0]->room_at,
+            hundredth::expiry(hundredth::of(now_ - minutes(20), hours(1)), hours(1)));
 }
 
 TEST_P(StoreContract, AtOnce) {
@@ -344,9 +485,13 @@ std::unique_ptr<Store> on_disk() {
   return std::make_unique<OnDisk>();
 }
 
+test::RedisServer& redis_server() {
+  static test::RedisServer server;
+  return server;
+}
+
 // One server for all tests; each store counts under a prefix of its own.
 std::unique_ptr<Store> on_redis() {
-  static test::RedisServer server;
   struct OnRedis final : Store {
     explicit OnRedis(const StoreSettings& settings)
         : store(RedisStore::open(settings, clock, health, RedisStore::Time::caller).value()) {
@@ -367,10 +512,42 @@ std::unique_ptr<Store> on_redis() {
   };
   static int number = 0;
   StoreSettings settings{.backend = StoreSettings::Backend::redis};
-  settings.servers = {server.address()};
+  settings.servers = {redis_server().address()};
   settings.prefix = "test" + std::to_string(++number);
   settings.timeout = seconds(5);
   return std::make_unique<OnRedis>(settings);
+}
+
+// Only in Redis counters outlive who has reserved in them.
+TEST(RedisContract, ReservationsOfADeadHostEndAtTheirDeadline) {
+  Clock clock;
+  StoreHealth health;
+  StoreSettings settings{.backend = StoreSettings::Backend::redis, .servers = {redis_server().address()}};
+  settings.prefix = "dead-host";
+  settings.timeout = seconds(5);
+  Instant now{hours(490000)};
+  const auto open = [&] {
+    auto store = RedisStore::open(settings, clock, health, RedisStore::Time::caller).value();
+    while (!store->available()) std::this_thread::yield();
+    return store;
+  };
+  const auto used = [&](RedisStore& store, std::int64_t cost) {
+    std::promise<Readings> told;
+    store.take({{.counter = "a", .measure = Sliding{hours(1)}, .most = 9, .cost = cost}}, cost > 0, now,
+               [&](Readings r) { told.set_value(std::move(r)); });
+    return told.get_future().get().readings.at(0)->used;
+  };
+  auto living = open();
+  auto dead = open();
+  used(*living, 2);
+  used(*dead, 3);
+  dead.reset();
+  now += minutes(15) - seconds(1);
+  EXPECT_EQ(used(*living, 0), 5);
+  now += seconds(1);
+  EXPECT_EQ(used(*living, 0), 2);
+  now += hours(1);
+  EXPECT_EQ(used(*living, 0), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,

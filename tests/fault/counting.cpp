@@ -75,7 +75,6 @@ class Model {
   struct Open {
     ReservationId id;
     std::int64_t cost;
-    Instant deadline;
   };
 
   Duration step() {
@@ -96,7 +95,6 @@ class Model {
   }
 
   std::int64_t one() {
-    std::erase_if(open_, [&](const Open& open) { return open.deadline <= now_; });
     if (random_() % 3 == 0 && !open_.empty()) settle();
     std::vector<Charge> charges = {one_of("window", kMost), one_of("bucket", kDepth)};
     const auto cost = static_cast<std::int64_t>(random_() % 4);
@@ -120,7 +118,7 @@ class Model {
     }
     tokens_ += cost;
     if (reserve) {
-      open_.push_back({r.reservation, cost, now_ + minutes(15)});
+      open_.push_back({r.reservation, cost});
     } else {
       window_.push_back({now_, cost});
     }

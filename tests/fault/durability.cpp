@@ -302,8 +302,7 @@ void unwritable_file(const GoalOptions& options, Report& report) {
   const SmallDisk disk;
   if (disk.mounted()) {
     const std::string path = disk.file("state.db");
-    endure(
-        options, report, "disk full", path, [&](pid_t) { disk.fill(); }, [&](pid_t) { disk.empty(); });
+    endure(options, report, "disk full", path, [&](pid_t) { disk.fill(); }, [&](pid_t) { disk.empty(); });
   } else {
     fmt::print("G22  not played without the right to mount: disk full\n");
   }

@@ -5,6 +5,7 @@ import random
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "mta"))
+import mta_test
 from daemon import Daemon
 from postfix import Postfix
 from sendmail import Sendmail
@@ -56,6 +57,7 @@ def play(name, start):
     report(f"{name}: spellings that the MTA refused itself", refused_by_mta, f"< {COUNT // 2}", refused_by_mta < COUNT // 2)
 
 
+mta_test.begin()
 play("Postfix", lambda port: Postfix(f"inet:127.0.0.1:{port}"))
 play("Sendmail", lambda port: Sendmail(f"inet:{port}@127.0.0.1"))
 sys.exit(0 if good else 1)

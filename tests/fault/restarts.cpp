@@ -6,9 +6,14 @@
 #include <system_error>
 #include <thread>
 
+#include "milter/json_members.h"
+#include "milter/net/local_peer.h"
+#include "milter/serve/control_client.h"
 #include "tests/fault/daemon.h"
 #include "tests/fault/goals.h"
 #include "tests/fault/peers.h"
+#include "tests/support/folder.h"
+#include "tests/support/redis_server.h"
 
 namespace replygate::test {
 namespace {
@@ -52,6 +57,44 @@ void peer(const std::string& address, Tally& tally) {
     } catch (const std::system_error&) {
       ++tally.refused;
     }
+}
+
+// Who answers at the control socket; 0: nobody does.
+pid_t commanded(const std::string& folder) {
+  const auto client = ControlClient::connect(folder + "/control.sock");
+  if (!client) return 0;
+  const auto answer = (*client)->ask({{"command", "status"}});
+  return answer ? static_cast<pid_t>(number_at(object_at(*answer, "result"), "pid")) : 0;
+}
+
+// The successor serves while the predecessor still has what has one owner, and takes it over.
+long not_taken_over(const GoalOptions& options, const std::string& store) {
+  const Folder folder;
+  const int listening = listen_unix(folder.file("milter.sock"));
+  const std::string rules = fmt::format(
+      "[control]\nlisten = \"unix:{0}/control.sock\"\n[metrics]\nlisten = \"unix:{0}/metrics.sock\"\n"
+      "[policy_service]\nlisten = \"unix:{0}/policy.sock\"\n",
+      folder.path().string());
+  const Daemon::Options with{.binary = options.binary,
+                             .milter = "drain_timeout = \"1s\"",
+                             .rules = rules,
+                             .listen = listening,
+                             .store = store};
+  Daemon first(with);
+  Daemon second(with);  // throws where it does not come up
+  long missing = commanded(folder.path()) == first.pid() ? 0 : 1;
+  first.terminate();
+  first.wait();
+  const auto begin = now();
+  while (commanded(folder.path()) != second.pid() && seconds_since(begin) < 10) pause();
+  missing += commanded(folder.path()) == second.pid() ? 0 : 1;
+  for (const char* name : {"metrics.sock", "policy.sock"}) {
+    const SocketAddress address = SocketAddress::parse("unix:" + folder.file(name)).value();
+    while (may_listen_on(address) && seconds_since(begin) < 10) pause();
+    missing += may_listen_on(address) ? 1 : 0;
+  }
+  ::close(listening);
+  return missing;
 }
 
 }  // namespace
@@ -98,6 +141,11 @@ void restarts(const GoalOptions& options, Report& report) {
   report.at_most("G5", "transactions deferred", 100.0 * static_cast<double>(tally.deferred) / all, 0.1, "%");
   report.measured("G5", "longest stop", longest, 10, "s");
   report.exactly("G5", "daemons that did not end well", failed, 0);
+  report.exactly("G5", "sockets that no successor took over, memory", not_taken_over(options, "backend = \"memory\""),
+                 0);
+  const RedisServer redis;
+  report.exactly("G5", "the same, redis",
+                 not_taken_over(options, fmt::format("backend = \"redis\"\nservers = [\"{}\"]", redis.address())), 0);
 }
 
 }  // namespace replygate::test

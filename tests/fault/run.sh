@@ -7,6 +7,7 @@
 #   tests/fault/run.sh full G4 G6 G24 G25 G26 G27 G29 G30  what an admin trusts the service for
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. packaging/progress.sh
 form=()
 dialogues=2000
 if [ "${1:-}" = full ]; then
@@ -16,8 +17,9 @@ if [ "${1:-}" = full ]; then
 fi
 
 build() {
-  cmake --preset "$1" -DBUILD_TESTING=ON >/dev/null
-  cmake --build --preset "$1" -j "$(nproc)" --target replygate fault_goals differential_test >/dev/null
+  step "building ($1)"
+  configure_preset "$1" -DBUILD_TESTING=ON
+  build_targets "$1" replygate fault_goals differential_test
 }
 
 # Goals that are programs of their own; the first two need root.
@@ -28,7 +30,7 @@ scripts() {
       G4) python3 tests/fault/g4_killed.py "${form[@]}" ;;
       G24) python3 tests/fault/g24_smtp.py "${form[@]}" ;;
       G26 | G30) python3 tests/fault/g30_hardening.py "$REPLYGATE" packaging/systemd/replygate.service ;;
-      G27) cmake --preset fuzz >/dev/null && cmake --build --preset fuzz -j "$(nproc)" >/dev/null && tests/fuzz/run.sh "$([ "${#form[@]}" = 0 ] && echo 20 || echo 60)" ;;
+      G27) configure_preset asan -DBUILD_TESTING=ON && build_targets asan fuzzers && tests/fuzz/run.sh "$([ "${#form[@]}" = 0 ] && echo 20 || echo 60)" ;;
     esac
   done
 }

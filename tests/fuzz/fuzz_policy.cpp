@@ -6,10 +6,10 @@
 #include <cstdlib>
 
 #include "policy/count/store_memory.h"
+#include "policy/decide/session.h"
 #include "policy/load/load.h"
 #include "policy/proof/relay.h"
 #include "policy/scenario/test_run.h"
-#include "policy/session.h"
 
 namespace {
 

@@ -9,9 +9,9 @@
 #include <cstdlib>
 
 #include "milter/log/journal.h"
-#include "policy/record_summary.h"
-#include "policy/refs.h"
-#include "policy/session.h"
+#include "policy/decide/record_summary.h"
+#include "policy/decide/refs.h"
+#include "policy/decide/session.h"
 #include "tests/fuzz/fuzz_desk.h"
 
 namespace {

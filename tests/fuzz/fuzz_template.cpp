@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "policy/reply.h"
-#include "policy/template.h"
+#include "policy/catalogue/reply.h"
+#include "policy/rules/template.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace replygate;

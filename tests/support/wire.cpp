@@ -171,4 +171,9 @@ bool WireClient::silent() {
   return in_.empty() && ::recv(descriptor_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+void WireClient::hang_up() {
+  ::shutdown(descriptor_, SHUT_WR);
+  while (read().command != 0) continue;
+}
+
 }  // namespace replygate::test

@@ -53,7 +53,8 @@ class WireClient {
   bool send(std::string_view octets);  // false where the peer is gone
   Heard read();
   Heard ask(std::string_view octets) { return send(octets) ? read() : Heard{}; }
-  bool silent();  // nothing has come, and it is not closed; does not wait
+  bool silent();   // nothing has come, and it is not closed; does not wait
+  void hang_up();  // ends the connection, and waits until the peer has, too
   int descriptor() const { return descriptor_; }
 
  private:

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "policy/count/store_memory.h"
+#include "policy/decide/session.h"
 #include "policy/load/load.h"
-#include "policy/session.h"
 
 namespace replygate::test {
 

@@ -1,11 +1,12 @@
 #include "policy/mail/address.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
 
-#include "policy/match.h"
+#include "policy/rules/match.h"
 
 namespace replygate {
 namespace {
@@ -167,13 +168,25 @@ TEST_F(AddressTest, CanonicalFormIsAFixedPoint) {
 }
 
 TEST_F(AddressTest, LabelsAndDomainsHaveTheirLengths) {
-  EXPECT_EQ(kind_of(parse("user@" + std::string(63, 'a') + ".example")), foreign);    // row 62
-  EXPECT_EQ(kind_of(parse("user@" + std::string(64, 'a') + ".example")), malformed);  // row 62
-  EXPECT_EQ(kind_of(parse(std::string(65, 'u') + "@ours.example")), own);             // row 63
-  EXPECT_EQ(kind_of(parse(std::string(300, 'u') + "@ours.example")), own);            // row 63
+  EXPECT_EQ(kind_of(parse("user@" + std::string(63, 'a') + ".example")), foreign);        // row 62
+  EXPECT_EQ(kind_of(parse("user@" + std::string(64, 'a') + ".example")), malformed);      // row 62
+  EXPECT_EQ(kind_of(parse(fmt::format("{}@ours.example", std::string(65, 'u')))), own);   // row 63
+  EXPECT_EQ(kind_of(parse(fmt::format("{}@ours.example", std::string(300, 'u')))), own);  // row 63
   std::string domain = "a";
   while (domain.size() < 256) domain += ".aaaaaaa";
   EXPECT_EQ(kind_of(parse("user@" + domain)), malformed);  // row 64
+}
+
+// Words that a blank or a comment parts are two, and no address has two.
+TEST_F(AddressTest, WordsAreNotPutTogether) {
+  for (const char* text : {"us er@ours.example", "user@ou rs.example", "user@ours.exam\tple", "user@our(c)s.example",
+                           "us(c)er@ours.example", "\"us\" er@ours.example", "user@ours.example evil"}) {
+    EXPECT_EQ(kind_of(parse(text)), malformed) << text;
+  }
+  for (const char* text :
+       {"user @ ours . example", "(c)user@ours.example(c)", "user(c)@(c)ours(c).(c)example", " user@ours.example "}) {
+    EXPECT_EQ(parse(text).full, "user@ours.example") << text;
+  }
 }
 
 TEST_F(AddressTest, NullSenders) {

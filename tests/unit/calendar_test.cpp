@@ -1,8 +1,7 @@
-#include "policy/calendar.h"
+#include "policy/base/calendar.h"
 
 #include <gtest/gtest.h>
 
-#include "policy/digest.h"
 #include "policy/scenario/scenario.h"
 
 namespace replygate {
@@ -49,33 +48,6 @@ TEST(Calendar, ClockChanges) {
   // A midnight that the change skips: the day begins with it.
   const Zone beirut = Zone::named("Asia/Beirut").value();
   EXPECT_EQ(beirut.span(Calendar::day, at("2026-03-28T12:00:00Z")).end, at("2026-03-28T22:00:00Z"));
-}
-
-std::string digest_of(std::string_view subject, std::initializer_list<std::string_view> chunks) {
-  ContentDigest digest;
-  digest.header("Subject", subject);
-  digest.header("Message-ID", subject);
-  for (const std::string_view chunk : chunks) digest.body(chunk);
-  return digest.finish();
-}
-
-TEST(Digest, CopiesAreEqual) {
-  const std::string one = digest_of("Win a  prize", {"Click HERE\r\n\r\nnow\r\n"});
-  EXPECT_EQ(one.size(), 32U);
-  EXPECT_EQ(digest_of("win a prize", {"click here\n", "\n\nno", "w"}), one);
-  EXPECT_EQ(digest_of("win a prize", {"--boundary-1\r\nclick here\r\nnow\r\n--boundary-1--\r\n"}), one);
-  EXPECT_NE(digest_of("win a prize", {"click there\r\nnow\r\n"}), one);
-  EXPECT_NE(digest_of("win two prizes", {"click here\r\nnow\r\n"}), one);
-  EXPECT_NE(digest_of("win a prize", {"click\r\nhere\r\nnow\r\n"}), one);
-}
-
-TEST(Digest, WhereAChunkEndsDoesNotMatter) {
-  const std::string body = "one line\r\nand another\r\n--x\r\nlast";
-  const std::string whole = digest_of("s", {body});
-  for (std::size_t cut = 0; cut <= body.size(); ++cut) {
-    EXPECT_EQ(digest_of("s", {std::string_view(body).substr(0, cut), std::string_view(body).substr(cut)}), whole)
-        << cut;
-  }
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 
 #include <array>
 
-#include "policy/reply.h"
-#include "policy/template.h"
+#include "policy/catalogue/reply.h"
+#include "policy/rules/template.h"
 
 namespace replygate {
 namespace {
@@ -80,13 +80,11 @@ TEST(Classes, TextsAreTemplatesThatFitALine) {
   }
 }
 
-TEST(Classes, ABareCodeMeansWhatFitsTheStage) {
-  EXPECT_EQ(classification_of(550, Stage::rcpt).slug, "unknown-user");
-  EXPECT_EQ(classification_of(550, Stage::connect).slug, "reverse-dns-failed");
-  EXPECT_EQ(classification_of(452, Stage::rcpt).slug, "mailbox-full");
-  EXPECT_EQ(classification_of(452, Stage::mail).slug, "quota-exceeded");
-  EXPECT_EQ(classification_of(599, Stage::rcpt).slug, "transaction-failed");
-  EXPECT_EQ(classification_of(499, Stage::rcpt).slug, "local-error");
+TEST(Classes, OneOfThemStatesNoReason) {
+  const Classification& neutral = classification_without_reason();
+  EXPECT_EQ(neutral.slug, "refused-by-policy");
+  EXPECT_EQ(neutral.enhanced.text(), "5.7.1");
+  for (const Stage stage : kStages) EXPECT_TRUE(has(neutral.stages, stage)) << to_string(stage);
 }
 
 }  // namespace

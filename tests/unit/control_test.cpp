@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <boost/asio.hpp>
 #include <boost/json.hpp>
 #include <future>
 
@@ -9,7 +10,7 @@
 #include "milter/serve/control_client.h"
 #include "milter/serve/control_commands.h"
 #include "milter/serve/control_server.h"
-#include "policy/record_fields.h"
+#include "policy/decide/record_fields.h"
 #include "tests/support/office.h"
 
 namespace replygate {
@@ -100,6 +101,29 @@ TEST(Control, ARaiseIsShown) {
   const json::object& first = array_at(answer.result, "limits")[0].as_object();
   EXPECT_TRUE(flag_at(first, "raised"));
   EXPECT_EQ(text_at(first, "limit"), "6 recipients / 1h");
+}
+
+// A slip of the finger is not reported as done.
+TEST(Control, WhatIsUnknownIsSaid) {
+  Office office(kPolicy);
+  office.send("a@b.example", {"1@example.org"});
+  const std::string until = detail::format_time(office.clock.now() + std::chrono::hours(2));
+  const auto reset = [&](std::string_view key, std::string_view rule = "") {
+    return ask(office, {{"command", "quota-reset"}, {"key", key}, {"rule", rule}});
+  };
+  EXPECT_EQ(reset("typo@b.example").status, kFound);
+  EXPECT_EQ(reset("typo@b.example").error, "nothing has been counted for \"typo@b.example\"; nothing is reset");
+  EXPECT_EQ(reset("a@b.example", "typo").error, "there is no rule \"typo\"; replygate rules lists them");
+  EXPECT_EQ(reset("a@b.example", "pairs").error, "the rule \"pairs\" does not count for a key like \"a@b.example\"");
+  EXPECT_EQ(number_at(reset("a@b.example").result, "reset"), 2);
+  EXPECT_EQ(reset("a@b.example").status, kFound);
+  const auto raise = [&](std::string_view key) {
+    return ask(office, {{"command", "quota-raise"}, {"key", key}, {"percent", 200}, {"until", until}});
+  };
+  office.send("a@b.example", {"1@example.org"});
+  EXPECT_TRUE(flag_at(raise("a@b.example").result, "counted"));
+  EXPECT_TRUE(raise("nobody@b.example").result.contains("counted"));
+  EXPECT_FALSE(flag_at(raise("nobody@b.example").result, "counted"));
 }
 
 TEST(Control, ReloadSaysWhatIsWrong) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <map>
 #include <random>
 
 #include "policy/count/bucket.h"
@@ -19,6 +20,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr Instant kStart{hours(490000)};
+constexpr std::int64_t kMost = 100;  // no test of members comes near it but those that say so
 
 TEST(Window, RoomComesBackWithinAHundredthOfThePeriod) {
   for (int offset = 0; offset < 200; ++offset) {
@@ -41,7 +43,9 @@ TEST(Window, ReservationsCountUntilSettled) {
   window.reserve(3);
   EXPECT_EQ(window.used(kStart, minutes(1)), 3);
   EXPECT_EQ(window.used(kStart + hours(5), minutes(1)), 3);  // a slow client holds its room
-  EXPECT_EQ(window.room_at(1, 3, kStart, minutes(1)), std::nullopt);
+  // What is reserved is taken to be kept now.
+  EXPECT_EQ(window.room_at(1, 3, kStart, minutes(1)), hundredth::expiry(hundredth::of(kStart, minutes(1)), minutes(1)));
+  EXPECT_EQ(window.room_at(4, 3, kStart, minutes(1)), std::nullopt);
   window.give_back(3);
   window.add(2, kStart + hours(5), minutes(1));
   EXPECT_EQ(window.used(kStart + hours(5) + minutes(1), minutes(1)), 2);
@@ -108,7 +112,7 @@ TEST(Bucket, ReservationsCountUntilTheyAreGivenBack) {
   bucket.reserve(20);
   EXPECT_EQ(bucket.used(kStart + minutes(5), rate), 25);
   EXPECT_EQ(bucket.used(kStart + hours(5), rate), 20);
-  EXPECT_EQ(bucket.room_at(31, 50, kStart, rate), std::nullopt);  // reservations hold it
+  EXPECT_EQ(bucket.room_at(31, 50, kStart, rate), kStart + minutes(11));  // as if what is reserved were taken now
   EXPECT_EQ(bucket.room_at(30, 50, kStart, rate), kStart + minutes(10));
   bucket.give_back(20);
   EXPECT_EQ(bucket.used(kStart + minutes(5), rate), 5);
@@ -150,11 +154,11 @@ TEST(Bucket, HugeNumbersDoNotOverflow) {
 TEST(DistinctWindow, CountsEachMemberOnce) {
   DistinctWindow window;
   const Duration hour = hours(1);
-  for (const DistinctWindow::Member member : {1U, 2U, 1U, 3U, 1U}) window.add(member, kStart, hour);
+  for (const DistinctWindow::Member member : {1U, 2U, 1U, 3U, 1U}) window.add(member, kMost, kStart, hour);
   EXPECT_EQ(window.used(kStart), 3);
   EXPECT_TRUE(window.contains(1, kStart));
   EXPECT_FALSE(window.contains(4, kStart));
-  window.add(1, kStart + minutes(30), hour);  // stays another hour
+  window.add(1, kMost, kStart + minutes(30), hour);  // stays another hour
   EXPECT_EQ(window.used(kStart + minutes(61)), 1);
   EXPECT_EQ(window.used(kStart + minutes(92)), 0);
 }
@@ -169,7 +173,7 @@ TEST(DistinctWindow, ReservationsCountUntilTheyAreSettled) {
   EXPECT_EQ(window.used(kStart + hours(9)), 1);
   window.give_back(1, kStart + hours(9));
   EXPECT_EQ(window.used(kStart + hours(9)), 0);
-  window.add(1, kStart + hours(9), hour);
+  window.add(1, kMost, kStart + hours(9), hour);
   EXPECT_EQ(window.used(kStart + hours(9)), 1);
   EXPECT_EQ(window.used(kStart + hours(11)), 0);
 }
@@ -177,17 +181,45 @@ TEST(DistinctWindow, ReservationsCountUntilTheyAreSettled) {
 TEST(DistinctWindow, SaysWhenThereIsRoom) {
   DistinctWindow window;
   const Duration hour = hours(1);
-  window.add(1, kStart, hour);
-  window.add(2, kStart + minutes(10), hour);
-  EXPECT_EQ(window.room_at(3, kStart + minutes(20)), kStart + minutes(20));
-  const auto room = window.room_at(2, kStart + minutes(20));
+  window.add(1, kMost, kStart, hour);
+  window.add(2, kMost, kStart + minutes(10), hour);
+  EXPECT_EQ(window.room_at(9, 1, 3, kStart + minutes(20)), kStart + minutes(20));
+  const auto room = window.room_at(9, 1, 2, kStart + minutes(20));
   ASSERT_TRUE(room);
   EXPECT_GE(*room, kStart + hour);
   EXPECT_LE(*room, kStart + hour + hour / 100);
-  EXPECT_EQ(window.room_at(0, kStart), std::nullopt);
+  EXPECT_EQ(window.room_at(9, 1, 0, kStart), std::nullopt);
+  // One that is there waits for the other alone, beyond a limit of one.
+  EXPECT_EQ(window.room_at(2, 0, 1, kStart + minutes(20)), room);
+  EXPECT_EQ(window.room_at(2, 0, 0, kStart + minutes(20)), std::nullopt);
   window.reserve(3, kStart, hour);
   window.reserve(4, kStart, hour);
-  EXPECT_EQ(window.room_at(1, kStart), std::nullopt);  // reservations hold it
+  // What is reserved is taken to be kept now.
+  EXPECT_EQ(window.room_at(9, 1, 1, kStart), hundredth::expiry(hundredth::of(kStart, hour), hour));
+}
+
+// Against a model that keeps all: the same answer at every instant, in bounded memory.
+TEST(DistinctWindow, RemembersNoMoreThanTellsWhenThereIsRoom) {
+  constexpr std::int64_t kLimit = 10;
+  std::mt19937_64 random(11);
+  DistinctWindow window;
+  std::map<DistinctWindow::Member, Instant> all;
+  Instant now = kStart;
+  const Duration hour = hours(1);
+  for (int i = 0; i < 50'000; ++i) {
+    now +=
+        i % 5000 < 4900 ? Duration(static_cast<std::int64_t>(random() % 1'000'000)) : Duration(minutes(random() % 20));
+    const DistinctWindow::Member member = random() % (i % 3000 < 1500 ? 20 : 1'000'000);
+    erase_if(all, [&](const auto& seen) { return hundredth::expiry(hundredth::of(seen.second, hour), hour) <= now; });
+    const auto exact = static_cast<std::int64_t>(all.size());
+    const std::int64_t used = window.used(now);
+    ASSERT_EQ(std::min(used, kLimit + 1), std::min(exact, kLimit + 1)) << i;
+    const bool fits = exact + (all.contains(member) ? 0 : 1) <= kLimit;
+    ASSERT_EQ(used + (window.contains(member, now) ? 0 : 1) <= kLimit, fits) << i;
+    window.add(member, kLimit, now, hour);
+    all[member] = now;
+    ASSERT_LE(window.kept(), 4 * static_cast<std::size_t>(kLimit + 1));
+  }
 }
 
 TEST(Sighting, WaitsOnceAndIsKnownThen) {

@@ -95,8 +95,7 @@ TEST_F(DelegationTest, ASessionThatTheMilterWouldCloseIsRefusedOnce) {
   ASSERT_TRUE(door) << door.error();
   (*door)->start();
   auto socket = connected();
-  EXPECT_EQ(ask(socket, "x@ours.example", "198.51.100.1"),
-            "action=421 4.3.2 Service not available, closing connection\n\n");
+  EXPECT_EQ(ask(socket, "x@ours.example", "198.51.100.1"), "action=421 4.7.1 Refused by the policy of this site\n\n");
   (*door)->stop();
   EXPECT_EQ(world_.records.json.size(), 1U);
 }
@@ -118,6 +117,30 @@ TEST_F(DelegationTest, ClosesWhatIsNoRequest) {
     asio::write(endless, asio::buffer(line), error);
   }
   SUCCEED();  // the connection was closed once its request outgrew the bound
+}
+
+// Whoever has been idle for longest makes room, and nobody is turned away.
+TEST_F(DelegationTest, AThousandIdleConnectionsShutNobodyOut) {
+  auto door = open();
+  ASSERT_TRUE(door) << door.error();
+  (*door)->start();
+  std::vector<Local::socket> idle;
+  for (int i = 0; i < 1000; ++i) idle.push_back(connected());
+  EXPECT_TRUE(ask(idle.front(), "x@far.example").starts_with("action=")) << "served last, it is last to go";
+  testing::internal::CaptureStderr();
+  std::vector<Local::socket> more;
+  for (int i = 0; i < 3; ++i) {
+    more.push_back(connected());
+    EXPECT_TRUE(ask(more.back(), "x@far.example").starts_with("action=")) << i;
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("1000 connections are open; the one idle for longest is closed"), std::string::npos) << said;
+  EXPECT_EQ(traffic_.turned_away(), 3);
+  EXPECT_TRUE(ask(idle.front(), "x@far.example").starts_with("action="));
+  char octet = 0;
+  boost::system::error_code error;
+  asio::read(idle[1], asio::buffer(&octet, 1), error);
+  EXPECT_EQ(error, asio::error::eof);
 }
 
 TEST_F(DelegationTest, ReplacesAStaleSocketButNotARunningOne) {

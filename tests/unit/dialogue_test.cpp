@@ -41,9 +41,9 @@ class LateStore final : public Store {
 // One connection of an MTA; what it is told comes back as texts.
 class Mta {
  public:
-  explicit Mta(World& world) : Mta(world, world.gate) {}
-  Mta(World& world, Gate& gate)
-      : services_{world.policy, gate, world.records, world.references, clock_, traffic, times_},
+  explicit Mta(World& world, const CurrentPolicy* current = nullptr) : Mta(world, world.gate, current) {}
+  Mta(World& world, Gate& gate, const CurrentPolicy* current = nullptr)
+      : services_{world.policy, gate, world.records, world.references, clock_, traffic, times_, nullptr, current},
         dialogue_(services_, [this] { answered = true; }) {}
 
   std::vector<Heard> hear(std::string_view octets) {
@@ -176,9 +176,9 @@ TEST(Dialogue, EveryStageRefusesInThePolicysWords) {
   World world(kPolicy);
   Mta mta(world);
   mta.begin();
-  EXPECT_EQ(mta.say(mail_packet("<bad@x.example>")), "554 5.7.1 Access denied");
+  EXPECT_EQ(mta.say(mail_packet("<bad@x.example>")), "554 5.7.1 Refused by the policy of this site");
   EXPECT_EQ(mta.say(mail_packet("<data@x.example>")), "c");
-  EXPECT_EQ(mta.say(rcpt_packet("<bad@x.example>")), "571 5.7.1 Relaying denied");
+  EXPECT_EQ(mta.say(rcpt_packet("<bad@x.example>")), "571 5.7.1 Refused by the policy of this site");
   EXPECT_EQ(mta.say(rcpt_packet("<good@x.example>")), "c");
   EXPECT_EQ(mta.say(packet('T')).substr(0, 4), "550 ");
   EXPECT_EQ(mta.say(mail_packet("<a@x.example>")), "c");
@@ -197,13 +197,13 @@ TEST(Dialogue, A421ClosesAtOnce) {
   World world(kPolicy);
   Mta mta(world);
   mta.hear(negotiation());
-  EXPECT_EQ(mta.say(connect_packet("198.51.100.1")), "421 4.3.2 Service not available, closing connection");
+  EXPECT_EQ(mta.say(connect_packet("198.51.100.1")), "421 4.7.1 Refused by the policy of this site");
   EXPECT_EQ(last_record(world)["outcome"], "refused");
   EXPECT_EQ(last_record(world)["client_ip"], "198.51.100.1");
   Mta other(world);
   other.hear(negotiation());
   EXPECT_EQ(other.say(connect_packet("192.0.2.1")), "c");
-  EXPECT_EQ(other.say(helo_packet("closed.example")), "421 4.3.2 Service not available, closing connection");
+  EXPECT_EQ(other.say(helo_packet("closed.example")), "421 4.7.1 Refused by the policy of this site");
   EXPECT_EQ(last_record(world)["helo"], "closed.example");
   EXPECT_EQ(world.records.json.size(), 2U);
 }
@@ -353,6 +353,29 @@ TEST(Dialogue, OneConnectionCarriesSeveralSessions) {
     mta.hear(packet('A'));
     EXPECT_EQ(last_record(world)["client_ip"], "192.0.2.2");
   }
+}
+
+// Between two sessions of one connection the policy may change.
+TEST(Dialogue, EachSessionHasThePolicyThatItBeginsWith) {
+  const auto begin_again = [](std::string_view after) {
+    World world(kPolicy);
+    CurrentPolicy current(world.policy);
+    Mta mta(world, &current);
+    mta.begin("192.0.2.1");
+    World changed(after);
+    current.set(changed.policy);
+    mta.hear(packet('K'));
+    if (mta.next == Next::close) return std::string("closed");
+    mta.say(connect_packet("192.0.2.2"));
+    mta.say(helo_packet());
+    return mta.say(mail_packet("<a@x.example>"));
+  };
+  EXPECT_EQ(begin_again(kPolicy), "c");
+  std::string refusing(kPolicy);
+  refusing += "[[rule]]\nname = \"all\"\nwhen = { sender = \"a@x.example\" }\nreply = 554\n";
+  EXPECT_EQ(begin_again(refusing).substr(0, 3), "554");
+  // One that needs what was not negotiated: the MTA connects anew.
+  EXPECT_EQ(begin_again("[[rule]]\nname = \"h\"\nwhen = { header.x-spam = \"yes\" }\nhold = \"spam\"\n"), "closed");
 }
 
 TEST(Dialogue, UnknownCommandsOfTheClientGoOn) {

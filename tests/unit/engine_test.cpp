@@ -161,7 +161,7 @@ TEST_F(EngineTest, CarriesMail) {
   auto mta = session();
   EXPECT_EQ(message(mta), "c");
   EXPECT_EQ(mta.ask(mail_packet("<a@x.example>")).text(), "c");
-  EXPECT_EQ(mta.ask(rcpt_packet("<bad@x.example>")).text(), "571 5.7.1 Relaying denied");
+  EXPECT_EQ(mta.ask(rcpt_packet("<bad@x.example>")).text(), "571 5.7.1 Refused by the policy of this site");
   EXPECT_TRUE(mta.send(packet('Q')));
   EXPECT_EQ(mta.read().text(), "closed");
   EXPECT_TRUE(door->stop());
@@ -193,7 +193,7 @@ TEST_F(EngineTest, ListensOnSeveralSockets) {
 TEST_F(EngineTest, TakesPathsOverOnlyFromTheDead) {
   ::close(listen_unix(path_));  // leaves a stale one
   auto door = serve();
-  struct stat file {};
+  struct stat file{};
   ASSERT_EQ(::stat(path_.c_str(), &file), 0);
   EXPECT_EQ(file.st_mode & 0777U, 0660U);
   const auto second = open(gate_);

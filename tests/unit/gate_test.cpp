@@ -1,4 +1,4 @@
-#include "policy/gate.h"
+#include "policy/decide/gate.h"
 
 #include <gtest/gtest.h>
 
@@ -49,6 +49,14 @@ class GateTest : public ::testing::Test {
     session_->mail({.sender = "<a@x.example>"}, now_, [this](Answer answer) { answers_.push_back(std::move(answer)); });
   }
 
+  // A limit's refusal waits for the recipients.
+  std::string rcpt() {
+    session_->rcpt({.recipient = "<b@y.example>"}, now_,
+                   [this](Answer answer) { answers_.push_back(std::move(answer)); });
+    const auto& refusal = answers_.back().refusal;
+    return refusal ? refusal->one_line() : "";
+  }
+
   Instant now_{std::chrono::hours(490000)};
   std::shared_ptr<const Policy> policy_;
   SlowStore store_;
@@ -73,7 +81,8 @@ TEST_F(GateTest, ARefusalGivesBackAtOnce) {
   mail();
   store_.answer(5, 5);
   ASSERT_EQ(answers_.size(), 1U);
-  EXPECT_EQ(answers_[0].refusal->code(), 451);
+  EXPECT_FALSE(answers_[0].refusal);
+  EXPECT_EQ(rcpt().substr(0, 3), "451");
   EXPECT_EQ(store_.settled, (std::vector{std::pair<ReservationId, Settlement>(7, Settlement::give_back)}));
 }
 
@@ -81,7 +90,8 @@ TEST_F(GateTest, AStoreThatIsLateIsUnknown) {
   mail();
   store_.time_out();
   ASSERT_EQ(answers_.size(), 1U);
-  EXPECT_EQ(answers_[0].refusal->one_line(), "451 4.3.0 Local error in processing, try again later");
+  EXPECT_EQ(rcpt(), "451 4.3.0 Local error in processing, try again later");
+  session_->abort(now_);
   EXPECT_NE(records_.json.front().find("\"unknown\":[\"q\"]"), std::string::npos);
 }
 

@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio.hpp>
 
 #include "milter/host/local.h"
+#include "milter/host/milter_greeting.h"
 #include "milter/host/policy_needs.h"
+#include "milter/host/port_holder.h"
 #include "milter/host/postfix.h"
 #include "milter/host/program.h"
 #include "milter/host/sendmail.h"
@@ -24,16 +27,29 @@ constexpr std::string_view kRules =
     "[[rule]]\nname = \"too-many\"\nwhen = { recipients = \"> 100\" }\nreply = \"too-many-recipients\"\n";
 
 PostfixSettings good_postfix() {
-  return {.values = {{"smtpd_milters", "inet:127.0.0.1:8891"},
-                     {"non_smtpd_milters", "inet:127.0.0.1:8891"},
-                     {"milter_default_action", "tempfail"},
-                     {"milter_command_timeout", "30s"},
-                     {"milter_content_timeout", "300s"},
-                     {"milter_protocol", "6"},
-                     {"smtpd_recipient_limit", "1000"},
-                     {"mynetworks", "127.0.0.0/8"},
-                     {"queue_directory", "/var/spool/postfix"},
-                     {"smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination"}}};
+  PostfixSettings settings;
+  settings.values.all = {{"smtpd_milters", "inet:127.0.0.1:8891"},
+                         {"non_smtpd_milters", "inet:127.0.0.1:8891"},
+                         {"milter_default_action", "tempfail"},
+                         {"milter_command_timeout", "30s"},
+                         {"milter_content_timeout", "300s"},
+                         {"milter_protocol", "6"},
+                         {"smtpd_recipient_limit", "1000"},
+                         {"mynetworks", "127.0.0.0/8"},
+                         {"queue_directory", "/var/spool/postfix"},
+                         {"smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination"}};
+  return settings;
+}
+
+// A service of master.cf that differs from main.cf.
+PostfixService service(const PostfixSettings& settings, const std::string& name, const PostfixValues& own) {
+  PostfixService service = settings.main();
+  service.name = name;
+  for (const auto& [key, value] : own.all) {
+    service.overridden.insert(key);
+    service.values.all[key] = value;
+  }
+  return service;
 }
 
 // What is found beyond "ok", parted by lines.
@@ -53,7 +69,7 @@ std::string postfix_says(const PostfixSettings& settings, std::string_view polic
 
 std::string with(const std::string& name, const std::string& value, std::string_view policy = kRules) {
   PostfixSettings settings = good_postfix();
-  settings.values[name] = value;
+  settings.values.all[name] = value;
   return postfix_says(settings, policy);
 }
 
@@ -62,20 +78,54 @@ TEST(Postfix, AGoodOneIsFine) { EXPECT_EQ(postfix_says(good_postfix()), ""); }
 TEST(Postfix, EachMistakeIsFound) {
   EXPECT_NE(with("smtpd_milters", "").find("replygate is never asked"), std::string::npos);
   EXPECT_NE(with("smtpd_milters", "inet:127.0.0.1").find("has no port"), std::string::npos);
-  EXPECT_NE(
-      with("smtpd_milters", "inet:127.0.0.1:11332, inet:localhost:8891").find("inet:127.0.0.1:11332 is asked before"),
-      std::string::npos);
   EXPECT_NE(with("milter_default_action", "accept").find("let through unjudged"), std::string::npos);
   EXPECT_NE(with("milter_default_action", "reject").find("refused for good"), std::string::npos);
   EXPECT_NE(with("milter_command_timeout", "1s").find("milter_command_timeout = 1s is shorter"), std::string::npos);
   EXPECT_NE(with("milter_protocol", "2").find("does not send the macros"), std::string::npos);
   EXPECT_NE(with("smtpd_recipient_limit", "50").find("smtpd_recipient_limit = 50 refuses"), std::string::npos);
   EXPECT_NE(with("mynetworks", "127.0.0.0/8 0.0.0.0/0").find("this host is open"), std::string::npos);
-  EXPECT_NE(with("smtpd_relay_restrictions", "permit_mynetworks").find("relays for everybody"), std::string::npos);
+  EXPECT_NE(with("smtpd_relay_restrictions", "permit_mynetworks").find("strangers may relay"), std::string::npos);
+  EXPECT_NE(with("soft_bounce", "yes").find("becomes a 4xx"), std::string::npos);
+  EXPECT_NE(with("smtpd_reject_filter_maps", "pcre:/x").find("may change the policy's replies"), std::string::npos);
+  EXPECT_NE(with("smtpd_milter_maps", "static:DISABLE").find("strangers' mail pass unjudged"), std::string::npos);
+  EXPECT_NE(with("receive_override_options", "no_milters").find("no filter is asked"), std::string::npos);
+  EXPECT_NE(with("non_smtpd_milters", "").find("the sendmail command"), std::string::npos);
+}
+
+TEST(Postfix, AServiceThatDiffersIsNamed) {
   PostfixSettings settings = good_postfix();
-  settings.overriding = {"submission/inet"};
-  EXPECT_NE(postfix_says(settings).find("the service submission/inet has a smtpd_milters of its own"),
+  settings.services = {settings.main(), service(settings, "submission/inet", {{{"smtpd_milters", ""}}})};
+  settings.services.front().name = "smtp/inet";
+  EXPECT_NE(postfix_says(settings).find("master.cf, submission/inet: smtpd_milters does not name"), std::string::npos);
+  settings.services = {service(settings, "smtp/inet", {{{"smtpd_milters", "inet:127.0.0.1:8891"}}})};
+  settings.values.all["smtpd_milters"] = "";
+  EXPECT_EQ(postfix_says(settings), "");
+}
+
+// The one that charges what is accepted must be asked last, the one that counts refusals first.
+TEST(Postfix, TheOrderOfMiltersIsThatOfTheRules) {
+  const std::string ours_first = "inet:127.0.0.1:8891, inet:127.0.0.1:11332";
+  const std::string ours_last = "inet:127.0.0.1:11332, inet:localhost:8891";
+  const std::string quota = "[[rule]]\nname = \"q\"\nper = \"sender\"\nlimit = \"5 messages / 1h\"\nreply = 452\n";
+  const std::string harvest = "[[rule]]\nname = \"h\"\nper = \"client_ip\"\nlimit = \"5 refusals / 1h\"\nreply = 554\n";
+  EXPECT_EQ(with("smtpd_milters", ours_first), "");
+  EXPECT_EQ(with("smtpd_milters", ours_last), "");
+  EXPECT_EQ(with("smtpd_milters", ours_last, quota), "");
+  EXPECT_NE(with("smtpd_milters", ours_first, quota).find("what it refuses is charged all the same, by the rule q"),
             std::string::npos);
+  EXPECT_EQ(with("smtpd_milters", ours_first, harvest), "");
+  EXPECT_NE(with("smtpd_milters", ours_last, harvest).find("what it refuses is not counted, by the rule h"),
+            std::string::npos);
+  EXPECT_EQ(with("smtpd_milters", ours_last, quota + harvest), "");
+}
+
+TEST(Postfix, ANewerOneKnowsShutdown) {
+  PostfixSettings settings = good_postfix();
+  settings.values.all["milter_default_action"] = "shutdown";
+  settings.values.all["mail_version"] = "3.7.11";
+  EXPECT_NE(postfix_says(settings).find("does not know that word"), std::string::npos);
+  settings.values.all["mail_version"] = "3.11.0";
+  EXPECT_EQ(postfix_says(settings), "");
 }
 
 TEST(Postfix, OwnOptionsOfAMilterGoBefore) {
@@ -95,16 +145,19 @@ TEST(Postfix, ASlowSourceNeedsItsTime) {
 
 TEST(Postfix, AChrootSeesOnlyWhatIsInIt) {
   PostfixSettings settings = good_postfix();
-  settings.chrooted = true;
-  settings.values["smtpd_milters"] = "unix:/run/replygate/milter.sock";
-  EXPECT_NE(
-      postfix_says(settings, "[milter]\nlisten = \"unix:/run/replygate/milter.sock\"\n").find("cannot see the socket"),
-      std::string::npos);
-  settings.values["smtpd_milters"] = "unix:replygate/milter.sock";
-  EXPECT_EQ(postfix_says(settings, "[milter]\nlisten = \"unix:/var/spool/postfix/replygate/milter.sock\"\n"), "");
-  settings.chrooted = false;
-  settings.values["smtpd_milters"] = "unix:/run/replygate/milter.sock";
-  EXPECT_EQ(postfix_says(settings, "[milter]\nlisten = \"unix:/run/replygate/milter.sock\"\n"), "");
+  settings.services = {settings.main()};
+  settings.services.front().chrooted = true;
+  const auto says = [&](const std::string& address, const std::string& listen) {
+    settings.values.all["smtpd_milters"] = settings.values.all["non_smtpd_milters"] = address;
+    return postfix_says(settings, fmt::format("[milter]\nlisten = \"unix:{}\"\n", listen));
+  };
+  EXPECT_NE(says("unix:/run/replygate/milter.sock", "/run/replygate/milter.sock").find("cannot see the socket"),
+            std::string::npos);
+  EXPECT_EQ(says("unix:replygate/milter.sock", "/var/spool/postfix/replygate/milter.sock"), "");
+  EXPECT_EQ(says("unix:/replygate/milter.sock", "/var/spool/postfix/replygate/milter.sock"), "");
+  settings.services.front().chrooted = false;
+  EXPECT_EQ(says("unix:/run/replygate/milter.sock", "/run/replygate/milter.sock"), "");
+  EXPECT_EQ(says("unix:replygate/milter.sock", "/var/spool/postfix/replygate/milter.sock"), "");
 }
 
 TEST(Postfix, ARelayRuleNeedsTheSecondDoor) {
@@ -119,13 +172,50 @@ TEST(Postfix, ARelayRuleNeedsTheSecondDoor) {
       "");
 }
 
+std::string after(const std::vector<PostfixChange>& changes, std::string_view name) {
+  const auto it = std::ranges::find(changes, name, &PostfixChange::name);
+  return it == changes.end() ? "unchanged" : it->after;
+}
+
+TEST(Postfix, SetupPutsANewAddressInThePlaceOfTheOldOne) {
+  PostfixSettings settings = good_postfix();
+  settings.values.all["smtpd_milters"] = "inet:127.0.0.1:11332, { inet:127.0.0.1:8891, default_action=accept }";
+  settings.values.all["non_smtpd_milters"] = "inet:127.0.0.1:7777, inet:127.0.0.1:9999";
+  const auto policy = policy_from("[milter]\nlisten = \"unix:/run/replygate/m.sock\"\n");
+  const auto changes = postfix_changes(settings, *policy, {"inet:127.0.0.1:7777"});
+  EXPECT_EQ(after(changes, "smtpd_milters"),
+            "inet:127.0.0.1:11332, { unix:/run/replygate/m.sock, default_action=tempfail }");
+  EXPECT_EQ(after(changes, "non_smtpd_milters"), "unix:/run/replygate/m.sock, inet:127.0.0.1:9999");
+}
+
+TEST(Postfix, SetupTakesBackWhatIsOursAlone) {
+  PostfixSettings settings = good_postfix();
+  settings.values.all["smtpd_milters"] = "inet:127.0.0.1:11332, inet:127.0.0.1:8891";
+  settings.values.all["smtpd_relay_restrictions"] =
+      "permit_mynetworks, check_policy_service { inet:127.0.0.1:8892, timeout=2s }, reject_unauth_destination";
+  const auto changes = postfix_removal(settings, *policy_from("[policy_service]\nlisten = \"inet:8892@127.0.0.1\"\n"));
+  EXPECT_EQ(after(changes, "smtpd_milters"), "inet:127.0.0.1:11332");
+  EXPECT_EQ(after(changes, "non_smtpd_milters"), "");
+  EXPECT_EQ(after(changes, "smtpd_relay_restrictions"), "permit_mynetworks, reject_unauth_destination");
+}
+
+TEST(Postfix, SetupMovesTheSecondDoorToItsPlace) {
+  PostfixSettings settings = good_postfix();
+  settings.values.all["smtpd_relay_restrictions"] =
+      "permit_mynetworks, reject_unauth_destination, check_policy_service inet:127.0.0.1:8892";
+  const auto changes = postfix_changes(settings, *policy_from("[policy_service]\nlisten = \"inet:8892@127.0.0.1\"\n"));
+  EXPECT_EQ(after(changes, "smtpd_relay_restrictions"),
+            "permit_mynetworks, check_policy_service { inet:127.0.0.1:8892, timeout=2s, default_action=DUNNO }, "
+            "reject_unauth_destination");
+}
+
 TEST(Postfix, SetupChangesWhatIsMissingAndNothingElse) {
   EXPECT_TRUE(postfix_changes(good_postfix(), *policy_from(kRules)).empty());
   PostfixSettings settings = good_postfix();
-  settings.values["smtpd_milters"] = "inet:127.0.0.1:11332";
-  settings.values["non_smtpd_milters"] = "";
-  settings.values["milter_default_action"] = "accept";
-  settings.values["smtpd_recipient_limit"] = "100";
+  settings.values.all["smtpd_milters"] = "inet:127.0.0.1:11332";
+  settings.values.all["non_smtpd_milters"] = "";
+  settings.values.all["milter_default_action"] = "accept";
+  settings.values.all["smtpd_recipient_limit"] = "100";
   const auto changes = postfix_changes(
       settings, *policy_from("[policy_service]\nlisten = \"inet:8892@127.0.0.1\"\n" + std::string(kRules)));
   ASSERT_EQ(changes.size(), 5U);
@@ -159,8 +249,10 @@ TEST(Sendmail, EachMistakeIsFound) {
   EXPECT_NE(sendmail_says(replaced(good, "F=T, ", "")).find("let through unjudged"), std::string::npos);
   EXPECT_NE(sendmail_says(replaced(good, "F=T", "F=R")).find("refused for good"), std::string::npos);
   EXPECT_NE(sendmail_says(replaced(good, "R:30s", "R:1s")).find("T=R:1s is shorter"), std::string::npos);
-  EXPECT_NE(sendmail_says(replaced(good, "INPUT", "INPUT_MAIL_FILTER(`spam', `S=unix:/x')dnl\nINPUT"))
-                .find("the filter spam is asked before"),
+  const std::string behind = replaced(good, "MAILER", "INPUT_MAIL_FILTER(`spam', `S=unix:/x')dnl\nMAILER");
+  EXPECT_EQ(sendmail_says(behind), "");
+  EXPECT_NE(sendmail_says(behind, "[[rule]]\nname = \"q\"\nlimit = \"5 messages / 1h\"\nreply = 452\n")
+                .find("the filter spam is asked behind replygate"),
             std::string::npos);
   EXPECT_NE(sendmail_says(replaced(good, "MAILER", "define(`confMAX_RCPTS_PER_MESSAGE', `50')dnl\nMAILER"))
                 .find("confMAX_RCPTS_PER_MESSAGE = 50"),
@@ -179,6 +271,8 @@ TEST(Sendmail, SetupAddsOneLineInItsPlace) {
                      "MAILER("));
   EXPECT_EQ(sendmail_with_replygate({.file = "", .text = after}, *policy_from(kRules)), after);
   EXPECT_EQ(sendmail_says(after), "");
+  EXPECT_EQ(sendmail_without_replygate({.file = "", .text = after}, *policy_from(kRules)), bare);
+  EXPECT_EQ(sendmail_without_replygate(settings, *policy_from(kRules)), bare);
 }
 
 TEST(PolicyNeeds, AreReadFromTheRules) {
@@ -199,7 +293,8 @@ TEST(Sockets, ThatTheMtaCannotReachAreFound) {
   EXPECT_NE(says(folder.file("no/milter.sock")).find("may not enter it"), std::string::npos);  // mode 0700
   std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
   EXPECT_NE(says(folder.file("no/milter.sock")).find("there is no such folder"), std::string::npos);
-  EXPECT_NE(says(folder.file("milter.sock")).find("is not there"), std::string::npos);
+  const std::string absent = says(folder.file("milter.sock"));
+  EXPECT_NE(absent.find("is not there"), std::string::npos);
   const int listening = test::listen_unix(folder.file("milter.sock"));
   std::filesystem::permissions(folder.file("milter.sock"), std::filesystem::perms(0660));
   EXPECT_NE(says(folder.file("milter.sock")).find("may not open it"), std::string::npos);
@@ -215,6 +310,42 @@ TEST(Store, ThatCannotBeReachedIsFound) {
   EXPECT_EQ(said(check_store(*folder)), "/nonexistent: there is no such folder\n");
 }
 
+TEST(Log, APlaceThatNobodyTakesIsFound) {
+  const test::Folder folder;
+  const auto says = [&](const std::string& place) {
+    return said(check_log(*policy_from(fmt::format("[log]\ndecisions = \"{}\"\n", place))));
+  };
+  EXPECT_EQ(says("stdout"), "");
+  EXPECT_EQ(says("file:" + folder.file("log.json")), "");
+  EXPECT_NE(says("file:/nonexistent/log.json").find("there is no such folder"), std::string::npos);
+  const bool journal = std::filesystem::exists("/run/systemd/journal/socket");
+  EXPECT_EQ(says("journal").empty(), journal);
+}
+
+TEST(Port, WhoHoldsItIsKnown) {
+  namespace ip = boost::asio::ip;
+  boost::asio::io_context io;
+  ip::tcp::acceptor listening(io, {ip::address_v4::loopback(), 0});
+  const auto address =
+      SocketAddress::parse(fmt::format("inet:{}@127.0.0.1", listening.local_endpoint().port())).value();
+  const auto holder = holder_of(address);
+  ASSERT_TRUE(holder);
+  EXPECT_EQ(holder->pid, ::getpid());
+  EXPECT_EQ(holder->name, "host_test");
+  listening.close();
+  EXPECT_FALSE(holder_of(address));
+}
+
+// A port that takes connections and says nothing.
+TEST(Milter, ThatDoesNotSpeakTheProtocolIsFound) {
+  const test::Folder folder;
+  EXPECT_EQ(greet_milter("unix:" + folder.file("no")).why, "No such file or directory");
+  EXPECT_EQ(greet_milter("inet:127.0.0.1").why, "it has no port");
+  const int listening = test::listen_unix(folder.file("silent.sock"));
+  EXPECT_EQ(greet_milter("unix:" + folder.file("silent.sock")).why, "it does not answer");
+  ::close(listening);
+}
+
 TEST(Daemon, ThatDoesNotRunIsFound) {
   EXPECT_NE(said(check_daemon("/nonexistent/control.sock", *policy_from(kRules))).find("is the daemon running?"),
             std::string::npos);
@@ -226,6 +357,9 @@ TEST(Program, GivesOutputAndStatus) {
   EXPECT_EQ(echo->output, "hello\n");
   EXPECT_EQ(echo->status, 3);
   EXPECT_FALSE(run_program({"there-is-no-such-program"}));
+  const auto both = run_program({"sh", "-c", "seq 50000; seq 50000 >&2"}, Messages::kept);
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->output, both->messages);
 }
 
 }  // namespace

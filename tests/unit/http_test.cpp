@@ -46,6 +46,13 @@ TEST(Http, TurnsForeignHostsOriginsAndMethodsAway) {
        {"evil.example", "", "localhost.evil.example", "127.0.0.1.evil.example:80", "[::2]"}) {
     EXPECT_EQ(answer_http(get("/metrics", host), *office.desk, false).result_int(), 421U) << host;
   }
+  HttpRequest old = get("/readyz");
+  old.erase(http::field::host);
+  EXPECT_EQ(answer_http(old, *office.desk, false).result_int(), 421U);
+  old.version(10);
+  EXPECT_EQ(answer_http(old, *office.desk, false).result_int(), 200U);
+  old.set(http::field::host, "evil.example");
+  EXPECT_EQ(answer_http(old, *office.desk, false).result_int(), 421U);
   for (const std::string_view host : {"localhost", "127.0.0.1:9791", "[::1]:9791", "[::1]"}) {
     EXPECT_EQ(answer_http(get("/metrics", host), *office.desk, false).result_int(), 200U) << host;
   }

@@ -49,6 +49,36 @@ TEST(IpNetwork, AroundCutsByFamily) {
   EXPECT_EQ(IpNetwork::around(ip("2001:db8:1:2:3::4"), 64).text(), "2001:db8:1:2::/64");
 }
 
+// IPv4 is kept among IPv6 addresses, which must not show.
+TEST(NetworkSet, NoIpv6NetworkCoversIpv4) {
+  for (const char* text :
+       {"::/0", "::/1", "::/16", "::/64", "::/80", "::ffff:0:0/80", "::8000:0:0/81", "::c000:0:0/82"}) {
+    const auto network = IpNetwork::parse(text).value();
+    NetworkSet set;
+    set.add(network);
+    set.seal();
+    for (const char* four : {"0.0.0.0", "127.0.0.1", "192.0.2.1", "255.255.255.255"}) {
+      EXPECT_FALSE(network.contains(ip(four))) << text << ' ' << four;
+      EXPECT_FALSE(set.contains(ip(four))) << text << ' ' << four;
+    }
+    for (const IpAddress& end : {network.first(), network.last()}) {
+      EXPECT_EQ(network.contains(end), !end.is_v4()) << text;
+      EXPECT_EQ(set.contains(end), !end.is_v4()) << text;
+    }
+  }
+  NetworkSet six;
+  six.add(IpNetwork::parse("::/0").value());
+  six.seal();
+  EXPECT_TRUE(six.contains(ip("::fffe:ffff:ffff")));
+  EXPECT_TRUE(six.contains(ip("::1:0:0:0")));
+  EXPECT_EQ(IpNetwork::parse("::/0")->text(), "::/0");
+  NetworkSet four;
+  four.add(IpNetwork::parse("::ffff:0:0/96").value());
+  four.seal();
+  EXPECT_TRUE(four.contains(ip("192.0.2.1")));
+  EXPECT_FALSE(four.contains(ip("::1")));
+}
+
 TEST(NetworkSet, FindsAmongOverlappingNetworks) {
   NetworkSet set;
   for (const char* text : {"10.0.0.0/8", "10.1.0.0/16", "192.0.2.7", "2001:db8::/32", "10.255.255.0/24"}) {

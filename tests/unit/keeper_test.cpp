@@ -52,11 +52,39 @@ TEST(PolicyKeeper, APolicyInErrorChangesNothingAndSaysWhy) {
   EXPECT_EQ(told, 2);
 }
 
+TEST(PolicyKeeper, TellsOfRulesThatCountAndAreGone) {
+  Office office(kPolicy);
+  const auto renamed = [](std::string_view more) {
+    return fmt::format("[[rule]]\nname = \"renamed\"\nper = \"sender\"\nlimit = \"2 recipients / 1h\"\n{}reply = 452\n",
+                       more);
+  };
+  office.write_policy(renamed("was = \"r\"\n"));
+  EXPECT_EQ(office.keeper.reload().message, "");
+  office.write_policy(kPolicy);
+  const PolicyKeeper::Outcome outcome = office.keeper.reload();
+  EXPECT_TRUE(outcome.taken);
+  EXPECT_NE(outcome.message.find("\"renamed\" is gone"), std::string::npos) << outcome.message;
+  EXPECT_NE(outcome.message.find("write was = \"renamed\" in the rule \"r\""), std::string::npos) << outcome.message;
+  office.write_policy("[[rule]]\nname = \"plain\"\nreply = 554\n");
+  EXPECT_NE(office.keeper.reload().message.find("write was = \"r\"\n"), std::string::npos);
+}
+
+// A warning that stands before it is not what keeps the policy from being taken.
+TEST(PolicyKeeper, TheTroubleIsAnError) {
+  Office office(kPolicy);
+  office.write_policy(
+      "[[rule]]\nname = \"s\"\nwhen = { sender = [] }\nreply = 554\n[[rule]]\nname = \"r\"\nrepyl = 554\n");
+  EXPECT_FALSE(office.keeper.reload().taken);
+  EXPECT_EQ(office.keeper.state().trouble.find("error["), 0U) << office.keeper.state().trouble;
+}
+
 TEST(PolicyKeeper, APolicyWhoseTestsFailIsNotTaken) {
   Office office(kPolicy);
-  office.write_policy(std::string(kPolicy) +
-                      "[[test]]\nname = \"t\"\ngiven = { client = \"192.0.2.1\", from = \"a@b.example\" }\n"
-                      "rcpt = \"c@example.org\"\nexpect = { code = 554 }\n");
+  std::string text(kPolicy);
+  text.append(
+      "[[test]]\nname = \"t\"\ngiven = { client = \"192.0.2.1\", from = \"a@b.example\" }\n"
+      "rcpt = \"c@example.org\"\nexpect = { code = 554 }\n");
+  office.write_policy(text);
   const PolicyKeeper::Outcome outcome = office.keeper.reload();
   EXPECT_FALSE(outcome.taken);
   EXPECT_NE(outcome.message.find("FAIL t"), std::string::npos) << outcome.message;
@@ -101,6 +129,22 @@ TEST(PolicyKeeper, AThreadLooksAtLists) {
   }
   office.keeper.stop();
   EXPECT_EQ(office.send("b@bad.example", {"c@example.org"}), std::vector<int>{554});
+}
+
+// What cannot be read is not overwritten.
+TEST(PolicyKeeper, RaisesThatAreNotUnderstoodStay) {
+  Office office(kPolicy);
+  office.folder.write("raises.json", "garbage");
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(second.load_first());
+  testing::internal::GetCapturedStderr();
+  const Raise raise{.key = "a@b.example", .percent = 200, .until = office.clock.now() + hours(2)};
+  const auto refused = second.raise(raise);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("not understood"), std::string::npos) << refused.error();
+  std::filesystem::remove(office.folder.file("raises.json"));
+  EXPECT_TRUE(second.raise(raise));
 }
 
 TEST(PolicyKeeper, ARaiseHoldsForItsKeyUntilItsEnd) {

@@ -379,11 +379,11 @@ class SlowMailboxes final : public Mailboxes {
     if (later) {
       waiting = std::move(told);
     } else {
-      told(percent);
+      told(use);
     }
   }
   std::vector<std::string> asked;
-  std::optional<std::int64_t> percent;
+  MailboxUse use;
   bool later = false;
   Told waiting;
 };
@@ -397,12 +397,12 @@ TEST(MailboxUsed, IsAskedForEachRecipientWhereARuleNeedsIt) {
   Talk talk(world, {}, &mailboxes);
   talk.connect("192.0.2.1");
   talk.mail("<a@b.example>", "", {"SIZE=500"});
-  mailboxes.percent = 99;
+  mailboxes.use = MailboxUse::of(99);
   EXPECT_EQ(talk.rcpt("<a@x.example>"), "");
-  mailboxes.percent = 100;
+  mailboxes.use = MailboxUse::of(100);
   EXPECT_EQ(code_of(talk.rcpt("<B@X.example>")), "452");
   EXPECT_EQ(talk.rcpt("<c@other.example>"), "");
-  mailboxes.percent = std::nullopt;
+  mailboxes.use = {};
   EXPECT_EQ(code_of(talk.rcpt("<d@x.example>")), "451");
   EXPECT_EQ(mailboxes.asked[1], "b@x.example 500");
   World other("[[rule]]\nname = \"r\"\nwhen = { recipient_local = \"no\" }\nreply = 550\n");
@@ -411,6 +411,26 @@ TEST(MailboxUsed, IsAskedForEachRecipientWhereARuleNeedsIt) {
   quiet.stranger();
   quiet.rcpt("<a@x.example>");
   EXPECT_TRUE(idle.asked.empty());
+}
+
+// An alias has no mailbox of its own, and what is external has its mailbox elsewhere: nothing that could be full.
+TEST(MailboxUsed, WhoHasNoMailboxHasNoFullOne) {
+  World world(
+      "[mailbox]\nfile = \"quotas\"\n[site]\nlocal_domains = [\"x.example\"]\n[keys]\nsubaddress = \"+\"\n"
+      "[[rule]]\nname = \"full\"\nwhen = { mailbox_used = [\">= 100%\", \"!= 50%\"] }\nreply = \"mailbox-full\"\n");
+  SlowMailboxes mailboxes;
+  Talk talk(world, {}, &mailboxes);
+  talk.stranger();
+  mailboxes.use = MailboxUse::none();
+  EXPECT_EQ(talk.rcpt("<alias@x.example>"), "");
+  mailboxes.use = {};
+  EXPECT_EQ(talk.rcpt("<a@other.example>"), "");
+  EXPECT_EQ(mailboxes.asked.size(), 1U);
+  mailboxes.use = MailboxUse::of(100);
+  EXPECT_EQ(code_of(talk.rcpt("<user+tag@x.example>")), "452");
+  EXPECT_EQ(mailboxes.asked[1], "user@x.example 0");
+  mailboxes.use = {};
+  EXPECT_EQ(code_of(talk.rcpt("<b@x.example>")), "451");
 }
 
 TEST(MailboxUsed, TheAnswerMayComeLater) {
@@ -426,7 +446,7 @@ TEST(MailboxUsed, TheAnswerMayComeLater) {
   session->rcpt({.recipient = "<c@x.example>"}, world.now,
                 [&](const Answer& answer) { said = answer.refusal ? answer.refusal->one_line() : ""; });
   EXPECT_EQ(said, "nothing");
-  mailboxes.waiting(120);
+  mailboxes.waiting(MailboxUse::of(120));
   EXPECT_EQ(code_of(said), "452");
   session->abort(world.now);
 }

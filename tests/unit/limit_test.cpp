@@ -9,8 +9,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr Instant kStart{hours(490000)};
-
 TEST(Limit, PrintsCanonically) {
   EXPECT_EQ((Limit{500, Unit::recipients, Scope::window, hours(1)}).text(), "500 recipients / 1h");
   EXPECT_EQ((Limit{25LL << 20, Unit::bytes, Scope::window, hours(24)}).text(), "25 MiB / 1d");

@@ -185,7 +185,8 @@ reply = "too-many-messages"
   EXPECT_EQ(talk.mail("<a@x.example>"), "");
   EXPECT_EQ(talk.rcpt("<r@x.example>"), "");
   EXPECT_EQ(talk.end(), "");
-  EXPECT_EQ(talk.mail("<a@x.example>").substr(0, 3), "453");
+  EXPECT_EQ(talk.mail("<a@x.example>"), "");
+  EXPECT_EQ(talk.rcpt("<r@x.example>").substr(0, 3), "453");
   EXPECT_EQ(world.store.counters(), 0U);
 }
 
@@ -220,7 +221,7 @@ reply = "rate-limited"
   const auto send = [&](const char* ip, int recipients, std::int64_t octets) {
     Talk talk(world);
     talk.connect(ip);
-    if (std::string reply = talk.mail("<a@x.example>"); !reply.empty()) return "mail " + reply.substr(0, 3);
+    EXPECT_EQ(talk.mail("<a@x.example>"), "");
     int kept = 0;
     for (int i = 0; i < recipients; ++i) kept += talk.rcpt("<r@x.example>").empty() ? 1 : 0;
     talk.content(octets);
@@ -231,9 +232,9 @@ reply = "rate-limited"
   EXPECT_EQ(send("203.0.113.5", 1, 600), "1 ");
   EXPECT_EQ(send("203.0.113.5", 1, 600), "1 451");  // the bytes are full; the recipient is given back
   EXPECT_EQ(send("203.0.113.5", 2, 100), "1 ");
-  EXPECT_EQ(send("203.0.113.5", 1, 100), "mail 451");  // the fourth connection
-  EXPECT_EQ(send("198.51.100.1", 5, 99999), "5 ");     // its override names no bytes
-  EXPECT_EQ(send("198.51.100.1", 1, 1), "mail 451");
+  EXPECT_EQ(send("203.0.113.5", 1, 100), "0 none");    // the fourth connection
+  EXPECT_EQ(send("198.51.100.1", 5, 99999), "5 552");  // its override names no bytes: the rule's own limit holds
+  EXPECT_EQ(send("198.51.100.1", 1, 1), "0 none");
 }
 
 TEST(Limits, ALimitOfNothingRefusesForGood) {
@@ -244,12 +245,13 @@ TEST(Limits, ALimitOfNothingRefusesForGood) {
   EXPECT_EQ(talk.rcpt("<r@x.example>"), "554 5.7.1 Refused for good: the limit is 0 recipients / 1h");
 }
 
-TEST(Limits, ConnectionsAreRefusedAtMail) {
+TEST(Limits, ConnectionsAreRefusedWithTheirRecipients) {
   World world(limit_rule("per = \"client_net\"\nlimit = \"2 connections / 1m\"", "\"rate-limited\""));
   const auto connect = [&](const char* ip) {
     Talk talk(world);
     talk.connect(ip);
-    return talk.mail("<a@x.example>");
+    EXPECT_EQ(talk.mail("<a@x.example>"), "");
+    return talk.rcpt("<r@x.example>");
   };
   EXPECT_EQ(connect("203.0.113.5"), "");
   EXPECT_EQ(connect("203.0.113.99"), "");
@@ -266,6 +268,19 @@ TEST(Limits, AnEmptyKeyMeansThatTheRuleDoesNotApply) {
   Talk talk(world);
   talk.stranger();
   for (int i = 0; i < 5; ++i) EXPECT_EQ(talk.rcpt("<r@x.example>"), "");
+}
+
+TEST(Limits, WithoutALimitAnEmptyKeyChangesNoMoreThanItsOwn) {
+  const auto reply = [](std::string_view more) {
+    World world("[[rule]]\nname = \"r\"\nwhen = { recipient_local = \"no\" }\nper = \"user\"\nreply = 550\n" +
+                std::string(more));
+    Talk talk(world);
+    talk.stranger();
+    talk.rcpt("<no@x.example>");
+    return talk.rcpt("<no@x.example>").substr(0, 3);
+  };
+  EXPECT_EQ(reply("escalate = { after = \"1 refusals / 1h\", reply = 554 }\n"), "550");
+  EXPECT_EQ(reply("share = \"99.9%\"\n"), "");
 }
 
 TEST(Limits, KeysOfSeveralFactsDoNotRunTogether) {

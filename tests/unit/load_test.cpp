@@ -109,8 +109,7 @@ TEST(Load, ShowPrintsEveryDefault) {
       policy_from("[[rule]]\nname = \"r\"\nper = \"user\"\nlimit = \"1 messages / 1h\"\nreply = 452")->text();
   for (const char* part :
        {"1. r  (policy.toml:2, at mail)", "limit      \"1 messages / 1h\"", "count      accepted", "mode       enforce",
-        "on_unknown tempfail",
-        "reply      452 4.7.1 \"Sending quota exceeded, try again in {retry_after}\"  (quota-exceeded)"}) {
+        "on_unknown tempfail", "reply      452 4.7.1 \"Refused by the policy of this site\"  (refused-by-policy)"}) {
     EXPECT_NE(shown.find(part), std::string::npos) << part << "\n" << shown;
   }
 }

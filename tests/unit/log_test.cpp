@@ -8,7 +8,7 @@
 #include "milter/log/history.h"
 #include "milter/log/journal.h"
 #include "milter/log/writer.h"
-#include "policy/record_summary.h"
+#include "policy/decide/record_summary.h"
 #include "tests/support/folder.h"
 #include "tests/support/world.h"
 
@@ -101,8 +101,8 @@ TEST(Summary, IsOnePlainLineWhateverComes) {
   Listener listener;
   send(world, listener, "a\n\x01%s\" to=<forged@x>@b.example", "bob@example.org");
   const std::string line = listener.summaries.at(0);
-  EXPECT_NE(line.find("refused: rcpt from client.example.net[192.0.2.1]: 550 5.1.1 \""), std::string::npos) << line;
-  EXPECT_NE(line.find("rule=no-bob class=unknown-user bounce=hard"), std::string::npos) << line;
+  EXPECT_NE(line.find("refused: rcpt from client.example.net[192.0.2.1]: 550 5.7.1 \""), std::string::npos) << line;
+  EXPECT_NE(line.find("rule=no-bob class=refused-by-policy bounce=hard"), std::string::npos) << line;
   EXPECT_TRUE(std::ranges::all_of(line, [](char c) { return c >= ' ' && c <= '~'; })) << line;
   EXPECT_EQ(line.find("to=<forged"), std::string::npos) << line;
 }

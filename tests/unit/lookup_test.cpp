@@ -124,6 +124,44 @@ TEST_F(Watch, AChangedListIsTakenAsAWhole) {
   EXPECT_EQ(sender_of(*current.get(), "e@bad.example"), "554");
 }
 
+// Byte-order marks, comments and quotes, in every kind of file.
+TEST_F(Watch, EntriesOfFilesAreReadAsTheyAreMeant) {
+  const auto blocks = [&](std::string_view list, std::string_view sender) {
+    write("p.toml", fmt::format("version = 1\n[lists]\nb = {}\n[[rule]]\nname = \"r\"\nwhen = {{ sender = \"$b\" }}\n"
+                                "reply = 554\n",
+                                list));
+    const Loaded loaded = ListWatch(file("p.toml")).load();
+    EXPECT_TRUE(loaded.ok()) << list;
+    return loaded.ok() && sender_of(*loaded.policy, sender) == "554";
+  };
+  write("b",
+        "\xef\xbb\xbf"
+        "first@bad.example # why\r\n/a#b/\ntag#1@bad.example\n# no@bad.example\n");
+  EXPECT_TRUE(blocks("{ file = \"b\" }", "first@bad.example"));
+  EXPECT_TRUE(blocks("{ file = \"b\" }", "xa#bx@ok.example"));
+  EXPECT_TRUE(blocks("{ file = \"b\" }", "tag#1@bad.example"));
+  EXPECT_FALSE(blocks("{ file = \"b\" }", "no@bad.example"));
+  write("m",
+        "\xef\xbb\xbf"
+        "first@bad.example REJECT # why\n# no@bad.example x\ntag#1@bad.example x\n  x@bad.example y\n");
+  EXPECT_TRUE(blocks("\"texthash:m\"", "first@bad.example"));
+  EXPECT_TRUE(blocks("\"texthash:m\"", "tag#1@bad.example"));
+  EXPECT_FALSE(blocks("\"texthash:m\"", "no@bad.example"));
+  EXPECT_FALSE(blocks("\"texthash:m\"", "x@bad.example"));
+}
+
+TEST_F(Watch, AnOverrideFileKeepsItsFirstKey) {
+  write("o",
+        "\xef\xbb\xbf"
+        "J\xc3\x9cRGEN@m\xc3\xbcnchen.example 3 recipients / 1h # why\n");
+  write("p.toml",
+        "version = 1\n[[rule]]\nname = \"r\"\nper = \"sender\"\nlimit = \"1 recipients / 1h\"\nreply = 452\n"
+        "override = { file = \"o\" }\n");
+  const Loaded loaded = ListWatch(file("p.toml")).load();
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_TRUE(loaded.policy->rules().front().overrides.exact.contains("j\xc3\xbcrgen@xn--mnchen-3ya.example"));
+}
+
 TEST_F(Watch, ThePolicyItselfIsNotReadAgain) {
   write(
       "p.toml",
@@ -165,11 +203,20 @@ TEST_F(Watch, OverridesFromFilesAndDatabases) {
   EXPECT_EQ(kept("bob"), 3);
 }
 
-std::optional<std::int64_t> ask(Mailboxes& mailboxes, std::string_view address, std::int64_t size = 0) {
-  std::promise<std::optional<std::int64_t>> told;
+MailboxUse use_of(Mailboxes& mailboxes, std::string_view address, std::int64_t size = 0) {
+  std::promise<MailboxUse> told;
   mailboxes.used(canonical_address(address, {.default_domain = "x", .is_local = [](auto) { return false; }}), size,
-                 [&](std::optional<std::int64_t> percent) { told.set_value(percent); });
+                 [&](MailboxUse use) { told.set_value(use); });
   return told.get_future().get();
+}
+
+constexpr std::int64_t kNoMailbox = -1;
+constexpr std::int64_t kUntold = -2;
+
+std::int64_t ask(Mailboxes& mailboxes, std::string_view address, std::int64_t size = 0) {
+  const MailboxUse use = use_of(mailboxes, address, size);
+  if (use.state == MailboxUse::State::used) return use.percent;
+  return use.state == MailboxUse::State::none ? kNoMailbox : kUntold;
 }
 
 TEST(MailboxLines, UserUsedLimit) {
@@ -186,11 +233,14 @@ TEST(MailboxLines, UserUsedLimit) {
 using MailboxSources = LookupTest;
 
 TEST_F(MailboxSources, AFile) {
-  write("quotas", "bob@x.example 100MB 100MB\nalice@x.example 1MB 100MB\n");
+  write("quotas",
+        "\xef\xbb\xbf"
+        "bob@x.example 100MB 100MB\nalice@x.example 1MB 100MB\nJ\xc3\x9cRGEN@X.example 2MB 100MB\n");
   auto mailboxes = open_mailboxes({.source = DataSource{DataSource::Kind::file, file("quotas"), ""}}).value();
   EXPECT_EQ(ask(*mailboxes, "bob@x.example"), 100);
   EXPECT_EQ(ask(*mailboxes, "alice@x.example"), 1);
-  EXPECT_EQ(ask(*mailboxes, "eve@x.example"), std::nullopt);
+  EXPECT_EQ(ask(*mailboxes, "j\xc3\xbcrgen@x.example"), 2);
+  EXPECT_EQ(ask(*mailboxes, "eve@x.example"), kNoMailbox);
   write("quotas", "bob@x.example 1MB 100MB\n");
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (ask(*mailboxes, "bob@x.example") != 1 && std::chrono::steady_clock::now() < deadline)
@@ -209,8 +259,9 @@ TEST_F(MailboxSources, AQueryForEachRecipient) {
   };
   auto mailboxes = open("select used, quota from m where address = ?").value();
   EXPECT_EQ(ask(*mailboxes, "BOB@x.example"), 25);
+  EXPECT_EQ(ask(*waiting(open("select used, quota from m where address = ?").value()), "bob@x.example"), 25);
   EXPECT_EQ(ask(*mailboxes, "full@x.example"), 100);
-  EXPECT_EQ(ask(*mailboxes, "eve@x.example"), std::nullopt);
+  EXPECT_EQ(ask(*mailboxes, "eve@x.example"), kNoMailbox);
   sql("m.db", "update m set used = 100 where address = 'bob@x.example'");
   EXPECT_EQ(ask(*mailboxes, "bob@x.example"), 50);
   for (const std::string query : {"select used, quota from m", "select used from m where address = ?",
@@ -229,16 +280,19 @@ TEST_F(MailboxSources, AQueryThatTakesTooLongCannotTell) {
                    "with recursive n(i, a) as (select 1, ? union all select i + 1, a from n) select max(i), 1 from n"},
            .timeout = std::chrono::milliseconds(50)})
           .value();
-  EXPECT_EQ(ask(*mailboxes, "bob@x.example"), std::nullopt);
+  EXPECT_EQ(ask(*mailboxes, "bob@x.example"), kUntold);
 }
 
 TEST(QuotaStatus, WhatAnswersMean) {
-  EXPECT_EQ(parse_quota_answer("action=DUNNO\n\n"), 0);
-  EXPECT_EQ(parse_quota_answer("action=OK\n\n"), 0);
-  EXPECT_EQ(parse_quota_answer("action=552 5.2.2 Mailbox is full\n\n"), 100);
-  EXPECT_EQ(parse_quota_answer("action=DEFER_IF_PERMIT 4.2.2 <bob> Quota exceeded\n\n"), 100);
-  EXPECT_EQ(parse_quota_answer("action=REJECT Unknown user\n\n"), std::nullopt);
-  EXPECT_EQ(parse_quota_answer("nonsense\n\n"), std::nullopt);
+  EXPECT_EQ(parse_quota_answer("action=DUNNO\n\n"), MailboxUse::of(0));
+  EXPECT_EQ(parse_quota_answer("action=OK\n\n"), MailboxUse::of(0));
+  EXPECT_EQ(parse_quota_answer("action=552 5.2.2 Mailbox is full\n\n"), MailboxUse::of(100));
+  EXPECT_EQ(parse_quota_answer("action=DEFER_IF_PERMIT 4.2.2 <bob> Quota exceeded\n\n"), MailboxUse::of(100));
+  EXPECT_EQ(parse_quota_answer("action=REJECT Unknown user\n\n"), MailboxUse::none());
+  EXPECT_EQ(parse_quota_answer("action=550 5.1.1 No such user\n\n"), MailboxUse::none());
+  EXPECT_EQ(parse_quota_answer("action=DEFER_IF_PERMIT internal error\n\n"), MailboxUse());
+  EXPECT_EQ(parse_quota_answer("action=451 4.3.0 later\n\n"), MailboxUse());
+  EXPECT_EQ(parse_quota_answer("nonsense\n\n"), MailboxUse());
 }
 
 // A service that answers as the recipient's name says, or never.
@@ -295,7 +349,7 @@ TEST_F(MailboxSources, DovecotsService) {
     for (int i = 0; i < 5; ++i) {
       EXPECT_EQ(ask(*mailboxes, "bob@x.example"), 0);
       EXPECT_EQ(ask(*mailboxes, "full@x.example"), 100);
-      EXPECT_EQ(ask(*mailboxes, "nobody@x.example"), std::nullopt);
+      EXPECT_EQ(ask(*mailboxes, "nobody@x.example"), kNoMailbox);
     }
     EXPECT_EQ(ask(*mailboxes, "bob@x.example", 5000), 100);
   }
@@ -306,10 +360,10 @@ TEST_F(MailboxSources, AServiceThatIsSilentOrAbsentCannotTell) {
   Service service(file("quota.sock"));
   auto slow =
       open_mailboxes({.quota_status = "unix:" + file("quota.sock"), .timeout = std::chrono::milliseconds(50)}).value();
-  EXPECT_EQ(ask(*slow, "silent@x.example"), std::nullopt);
+  EXPECT_EQ(ask(*slow, "silent@x.example"), kUntold);
   auto absent =
       open_mailboxes({.quota_status = "unix:" + file("none.sock"), .timeout = std::chrono::seconds(20)}).value();
-  EXPECT_EQ(ask(*absent, "bob@x.example"), std::nullopt);
+  EXPECT_EQ(ask(*absent, "bob@x.example"), kUntold);
 }
 
 }  // namespace

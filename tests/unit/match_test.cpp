@@ -1,4 +1,4 @@
-#include "policy/match.h"
+#include "policy/rules/match.h"
 
 #include <gtest/gtest.h>
 

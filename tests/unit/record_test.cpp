@@ -1,4 +1,4 @@
-#include "policy/record.h"
+#include "policy/decide/record.h"
 
 #include <gtest/gtest.h>
 

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "milter/store/open_store.h"
+#include "tests/support/eventually.h"
 #include "tests/support/redis_server.h"
 
 namespace replygate::test {
@@ -18,12 +19,6 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
-
-template <typename Condition>
-bool eventually(Condition condition) {
-  for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(milliseconds(5));
-  return condition();
-}
 
 class RedisStoreTest : public ::testing::Test {
  protected:
@@ -72,7 +67,7 @@ TEST_F(RedisStoreTest, LogsInWithAUserOfAnAcl) {
   const RedisServer server({"--port", "0",       "--user",         "default", "off",         "--user",  "gate",
                             "on",     ">geheim", "~{replygate}:*", "-@all",   "+evalsha",    "+eval",   "+script|load",
                             "+role",  "+wait",   "+time",          "+@hash",  "+@sortedset", "+exists", "+rename",
-                            "+pttl",  "+pexpire"});
+                            "+del",   "+pttl",   "+pexpire"});
   const Folder folder;
   folder.write("password", "geheim\n");
   StoreSettings with = settings({server.address()});
@@ -99,12 +94,32 @@ TEST_F(RedisStoreTest, LogsInWithAUserOfAnAcl) {
   }
   settle(take(1, true).reservation, Settlement::keep);
   EXPECT_EQ(used(), 1);
+  std::promise<bool> forgotten;
+  store_->forget({"q"}, clock_.now(), [&](bool reached) { forgotten.set_value(reached); });
+  EXPECT_TRUE(forgotten.get_future().get());
+  EXPECT_EQ(used(), 0);
+  EXPECT_TRUE(health_.state().failures.empty());
   folder.write("password", "falsch\n");
   open(with);
   EXPECT_TRUE(eventually([this] { return failed_by("WRONGPASS"); }));
   EXPECT_TRUE(take().readings.empty());
   with.password_file = folder.file("nowhere");
   EXPECT_FALSE(RedisStore::open(with, clock_, health_));
+}
+
+// What is reserved lives as long as who has reserved it, and no longer.
+TEST_F(RedisStoreTest, RenewsWhatIsReservedUntilItDies) {
+  const RedisServer server;
+  StoreSettings brief = settings({server.address()});
+  brief.reservation_timeout = milliseconds(1500);
+  open(brief);
+  ASSERT_TRUE(comes_up());
+  EXPECT_NE(take(3, true).reservation, 0U);
+  const auto end = std::chrono::steady_clock::now() + milliseconds(3500);
+  while (std::chrono::steady_clock::now() < end) ASSERT_EQ(used(), 3);
+  open(brief);
+  ASSERT_TRUE(comes_up());
+  EXPECT_TRUE(eventually([this] { return used() == 0; }));
 }
 
 TEST_F(RedisStoreTest, OverTls) {
@@ -137,9 +152,8 @@ TEST_F(RedisStoreTest, TakesThePrimaryOfItsServers) {
   with.wait_replicas = 1;
   open(with);
   ASSERT_TRUE(comes_up());
-  ASSERT_TRUE(eventually([&] {
-    return replica.ask({"INFO", "replication"}).find("master_link_status:up") != std::string::npos;
-  }));
+  ASSERT_TRUE(eventually(
+      [&] { return replica.ask({"INFO", "replication"}).find("master_link_status:up") != std::string::npos; }));
   EXPECT_EQ(used(), 0);
   EXPECT_EQ(take().readings[0]->used, 0);
   replica.ask({"REPLICAOF", "NO", "ONE"});  // promoted: what was acknowledged is there

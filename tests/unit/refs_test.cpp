@@ -1,4 +1,4 @@
-#include "policy/refs.h"
+#include "policy/decide/refs.h"
 
 #include <gtest/gtest.h>
 

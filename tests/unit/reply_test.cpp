@@ -1,4 +1,4 @@
-#include "policy/reply.h"
+#include "policy/catalogue/reply.h"
 
 #include <gtest/gtest.h>
 

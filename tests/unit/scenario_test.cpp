@@ -2,7 +2,10 @@
 
 #include "policy/scenario/scenario.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "policy/scenario/player.h"
 #include "policy/scenario/smtp_script.h"
@@ -84,6 +87,18 @@ TEST(Scenario, TheAnswerToMailIsThatOfEachRecipient) {
   EXPECT_EQ(Player(policy).play({}, {}, Instant(std::chrono::hours(1))).recipients.at(0).rule, "r");
 }
 
+TEST(Scenario, AReplyThatClosesTheConnectionEndsIt) {
+  const auto policy = policy_from("[[rule]]\nname = \"r\"\nwhen = { recipient = \"trap@\" }\nreply = 421\n");
+  const auto played =
+      Player(policy).play({}, {"a@b.example", "trap@b.example", "c@b.example"}, Instant(std::chrono::hours(1)));
+  for (const Delivered& d : played.recipients) {
+    ASSERT_TRUE(d.reply);
+    EXPECT_EQ(d.reply->code(), 421);
+    EXPECT_EQ(d.rule, "r");
+    EXPECT_EQ(d.closed, !d.recipient.starts_with("trap"));
+  }
+}
+
 TEST(Scenario, WhatIsExpectedIsCompared) {
   const Loaded loaded = load_text(
       "version = 1\n"
@@ -129,8 +144,35 @@ TEST(Script, PlaysADialogue) {
     codes.push_back(line.reply.substr(0, 3));
   }
   EXPECT_EQ(codes,
-            (std::vector<std::string>{"250", "220", "250", "530", "503", "235", "250", "250", "554", "421", "221"}));
+            (std::vector<std::string>{"250", "220", "250", "530", "503", "235", "250", "250", "554", "421", "(th"}));
   EXPECT_EQ(store.reservations(), 0U);
+}
+
+std::vector<std::string> replies_of(const std::shared_ptr<const Policy>& policy, std::string_view dialogue) {
+  const auto parsed = parse_script(dialogue);
+  MemoryStore store;
+  Gate gate(store);
+  std::vector<std::string> replies;
+  for (const ScriptLine& line :
+       play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, Instant(std::chrono::hours(1)))) {
+    replies.push_back(line.reply.substr(0, 4));
+  }
+  EXPECT_EQ(store.reservations(), 0U);
+  return replies;
+}
+
+TEST(Script, A421EndsTheSessionAtEachStage) {
+  for (const std::string_view when : {"client_ip = \"192.0.2.1\"", "helo = \"x\"", "sender = \"a@b.example\"",
+                                      "recipient = \"c@d.example\"", "header.Subject = \"bad\""}) {
+    const auto policy = policy_from(fmt::format("[[rule]]\nname = \"r\"\nwhen = {{ {} }}\nreply = 421\n", when));
+    const auto replies = replies_of(policy,
+                                    "EHLO x\nMAIL FROM:<a@b.example>\nRCPT TO:<c@d.example>\nDATA\nSubject: bad\n.\n"
+                                    "EHLO x\nMAIL FROM:<e@f.example>\nWAIT 1m\nQUIT\nCONNECT 192.0.2.2\n");
+    const auto closed = std::ranges::find(replies, "421 ");
+    ASSERT_NE(closed, replies.end()) << when;
+    for (auto it = closed + 1; it != replies.end() - 1; ++it) EXPECT_TRUE(it->starts_with("(t")) << when << *it;
+    EXPECT_EQ(replies.back(), "220 ") << when;
+  }
 }
 
 TEST(Script, MistakesHaveTheirLine) {
@@ -138,7 +180,8 @@ TEST(Script, MistakesHaveTheirLine) {
     const auto parsed = parse_script(text);
     return std::get<ScriptMistake>(parsed).line;
   };
-  EXPECT_EQ(mistake_of("EHLO a\n\nHELP me\n"), 3U);
+  EXPECT_EQ(mistake_of("EHLO a\n\nHELO me\nFROB it\n"), 4U);
+  EXPECT_EQ(mistake_of("NOOP\nVRFY a\nHELP\nEXPN b\nWAIT long\n"), 5U);
   EXPECT_EQ(mistake_of("WAIT long\n"), 1U);
   EXPECT_EQ(mistake_of("CONNECT here\n"), 1U);
   EXPECT_EQ(mistake_of("EHLO a\nMAIL <a@b>\n"), 2U);

@@ -15,6 +15,18 @@ TEST(SocketAddress, ReadsAndPrints) {
   EXPECT_EQ(SocketAddress::parse("local:/x")->text(), "unix:/x");
 }
 
+// Of whose addresses those of the family count.
+TEST(SocketAddress, AServerMayHaveANameInEitherFamily) {
+  for (const char* text : {"inet:6379@redis.example", "inet6:6379@[redis.example]"}) {
+    const auto address = SocketAddress::parse_server(text);
+    ASSERT_TRUE(address) << text;
+    EXPECT_EQ(address->host, "redis.example");
+    EXPECT_EQ(address->text(), text);
+  }
+  EXPECT_FALSE(SocketAddress::parse_server("inet6:6379@127.0.0.1"));
+  EXPECT_FALSE(SocketAddress::parse_server("inet:6379@[::1]"));
+}
+
 // libmilter would take a port beyond 65535 modulo 65536, and a missing host for all hosts.
 TEST(SocketAddress, RefusesWhatLibmilterWouldMisread) {
   for (const char* text : {"", "8891", "inet:8891", "inet:99999@127.0.0.1", "inet:0@127.0.0.1", "inet:x@127.0.0.1",

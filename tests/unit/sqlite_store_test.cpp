@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "milter/store/open_store.h"
+#include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/hand_clock.h"
 
@@ -63,11 +64,6 @@ class SqliteStoreTest : public ::testing::Test, protected Folder {
     ASSERT_EQ(sqlite3_open(file("state.db").c_str(), &db), SQLITE_OK);
     EXPECT_EQ(sqlite3_exec(db, statements.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
     sqlite3_close(db);
-  }
-  template <typename Condition>
-  static bool eventually(Condition condition) {
-    for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return condition();
   }
 
   StoreSettings settings_{.path = file("state.db")};
@@ -267,6 +263,17 @@ TEST_F(SqliteStoreTest, AFolderThatIsMissing) {
   lenient.if_unusable = StoreSettings::Unusable::memory;
   EXPECT_TRUE(open_store(lenient, clock_, health));
   EXPECT_FALSE(health.good());
+}
+
+TEST_F(SqliteStoreTest, FilesThatWereSetAsideDoNotFillTheDisk) {
+  for (int i = 0; i < 13; ++i) {
+    store_.reset();
+    write("state.db", "no database at all, but long enough to be looked at as if it were one");
+    testing::internal::CaptureStderr();
+    start();
+    testing::internal::GetCapturedStderr();
+  }
+  EXPECT_EQ(files_like("state.db.unusable-").size(), 10U);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ TEST(Statistics, CountRulesAndWhatBecameOfRecipients) {
   EXPECT_EQ(f.recipients.at("refused"), 1);
   EXPECT_EQ(f.transactions.at("accepted"), 2);
   EXPECT_EQ(f.refusals.at({"quota", "rcpt", 452, "quota-exceeded"}), 1);
-  EXPECT_EQ(f.observed.at({"watched", "mail", 554, "access-denied"}), 1);
+  EXPECT_EQ(f.observed.at({"watched", "mail", 554, "refused-by-policy"}), 1);
   EXPECT_EQ(f.rules.at("quota").hits, 1);
   EXPECT_EQ(f.rules.at("quota").warnings, 1);
   EXPECT_EQ(f.rules.at("watched").observed, 1);
@@ -98,7 +98,67 @@ TEST(Metrics, LabelsCannotBeForged) {
   office.health.noticed("a\"} 1\nforged{b=\"c\\", "nothing");
   const std::string text = metrics_text(*office.desk);
   EXPECT_EQ(text.find("\nforged"), std::string::npos);
-  EXPECT_NE(text.find("cause=\"a\\\"} 1?forged{b=\\\"c\\\\\""), std::string::npos) << text;
+  EXPECT_NE(text.find("cause=\"a\\\"} 1\\\\x0aforged{b=\\\"c\\\\\""), std::string::npos) << text;
+}
+
+// Mail of local submission is counted and never refused: whoever asks hears the same everywhere.
+TEST(Statistics, LocalSubmissionWouldHaveBeenRefused) {
+  Office office("[[rule]]\nname = \"quota\"\nper = \"sender\"\nlimit = \"1 recipients / 1h\"\nreply = 452\n");
+  const auto session = office.session();
+  const auto ignore = [](const Answer&) {};
+  session->connect({.ip = IpAddress::parse("127.0.0.1"), .local_submission = true}, office.clock.now(), ignore);
+  session->mail({.sender = "<a@b.example>"}, office.clock.now(), ignore);
+  for (const std::string to : {"<1@example.org>", "<2@example.org>"}) {
+    session->rcpt({.recipient = to}, office.clock.now(), ignore);
+  }
+  session->end_of_message(office.clock.now(), ignore);
+  const auto figures = office.statistics.figures();
+  EXPECT_TRUE(figures.refusals.empty());
+  ASSERT_EQ(figures.observed.size(), 1U);
+  EXPECT_EQ(std::get<2>(figures.observed.begin()->first), 452);
+  EXPECT_EQ(figures.rules.at("quota").hits, 0);
+  EXPECT_EQ(figures.rules.at("quota").observed, 1);
+  EXPECT_EQ(office.rankings.first(10, office.clock.now()).senders.at(0).refused, 0);
+}
+
+TEST(Rankings, WhomTheMtaRefusesIsRefused) {
+  Office office(kPolicy);
+  const auto session = office.session();
+  const auto ignore = [](const Answer&) {};
+  session->connect({.ip = IpAddress::parse("192.0.2.66")}, office.clock.now(), ignore);
+  session->mail({.sender = "<sprayer@b.example>"}, office.clock.now(), ignore);
+  for (int i = 0; i < 3; ++i) {
+    session->rcpt({.recipient = fmt::format("<{}@example.org>", i),
+                   .mta_refused = true,
+                   .mta_status = "5.1.1",
+                   .mta_text = "550 5.1.1 User unknown"},
+                  office.clock.now(), ignore);
+  }
+  session->abort(office.clock.now());
+  EXPECT_EQ(office.rankings.first(10, office.clock.now()).clients.at(0).refused, 3);
+  EXPECT_NE(office.records.json.front().find("\"reply\":{\"code\":550,\"enhanced\":\"5.1.1\""), std::string::npos)
+      << office.records.json.front();
+}
+
+TEST(Metrics, LabelsThatDifferStayApart) {
+  Office office(kPolicy);
+  office.health.noticed("a\xff", "nothing");
+  office.health.noticed("a\xfe", "nothing");
+  office.health.noticed("b\xc3\xbc", "nothing");
+  const std::string text = metrics_text(*office.desk);
+  EXPECT_NE(text.find("cause=\"a\\\\xff\""), std::string::npos) << text;
+  EXPECT_NE(text.find("cause=\"a\\\\xfe\""), std::string::npos);
+  EXPECT_NE(text.find("cause=\"b\xc3\xbc\""), std::string::npos);
+}
+
+TEST(Status, AReloadThatWasNotTakenIsTroubleAndServesAllTheSame) {
+  Office office(kPolicy);
+  office.write_policy("[[rule]]\nname = \"r\"\nrepyl = 554\n");
+  office.keeper.reload();
+  EXPECT_NE(trouble_of(*office.desk).find("the last reload was not taken, the policy before it serves: error[RG"),
+            std::string::npos)
+      << trouble_of(*office.desk);
+  EXPECT_EQ(why_not_ready(*office.desk), "");
 }
 
 TEST(Status, NamesTheTrouble) {

@@ -13,7 +13,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::chrono::milliseconds kPause{50};
+constexpr std::chrono::milliseconds kListenerPause{50};
 
 void set_options(StreamSocket& socket, bool tcp) {
   boost::system::error_code ignored;
@@ -88,7 +88,7 @@ void Listener::pause(std::string_view why) {
   reserve_.release();
   starving_.say(fmt::format("{}: accepting pauses with {} connections open: {}", address_.text(),
                             shared_.traffic.sessions(), why));
-  timer_.expires_after(kPause);
+  timer_.expires_after(kListenerPause);
   timer_.async_wait([this](Error error) {
     if (!error) on_pause_end();
   });

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "milter/door/asio/worker.h"
-#include "milter/door/listening.h"
 #include "milter/log/throttle.h"
+#include "milter/net/listening.h"
 #include "policy/load/socket.h"
 
 namespace replygate {

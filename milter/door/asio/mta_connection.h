@@ -9,8 +9,8 @@
 #include "milter/door/asio/deadlines.h"
 #include "milter/door/asio/input_buffer.h"
 #include "milter/door/asio/worker.h"
-#include "milter/door/listening.h"
 #include "milter/door/wire/dialogue.h"
+#include "milter/net/listening.h"
 
 namespace replygate {
 

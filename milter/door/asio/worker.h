@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "milter/door/asio/deadlines.h"
-#include "milter/door/listening.h"
 #include "milter/door/services.h"
 #include "milter/door/traffic.h"
 #include "milter/log/throttle.h"
+#include "milter/net/listening.h"
 
 namespace replygate {
 

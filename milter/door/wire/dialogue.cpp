@@ -50,7 +50,9 @@ Dialogue::Next Dialogue::take(const Packet& packet, std::string& out) try {
   return handle(packet, out);
 } catch (const std::exception& error) {
   say(fmt::format("internal error: {}", error.what()));
-  if (session_ == nullptr) return fail("internal error");
+  const bool answered =
+      packet.command != static_cast<char>(Command::macros) && packet.command != static_cast<char>(Command::abort);
+  if (session_ == nullptr || !answered) return fail("internal error");
   asked_ = static_cast<Command>(packet.command);
   then_ = place_;
   answer_ = session_->internal_error();
@@ -73,8 +75,8 @@ Dialogue::Next Dialogue::handle(const Packet& packet, std::string& out) {
     case Command::quit_keep_open:
       end_session();
       place_ = Place::negotiated;
-      return Next::read;
-    case Command::abort: return abort();
+      return renew_policy() ? Next::read : Next::close;
+    case Command::abort: abort(); return Next::read;
     case Command::connect: return connect(packet.data, out);
     case Command::unknown: return go_on(out);
     default:
@@ -119,6 +121,7 @@ Dialogue::Next Dialogue::connect(std::string_view data, std::string& out) {
   if (place_ != Place::negotiated) return fail("a second session");
   const auto arguments = parse_connect(data);
   if (!arguments) return fail("malformed CONNECT");
+  renew_policy();  // it may have changed while the connection was idle; else the one that was negotiated serves
   shut_out_ = services_.traffic.closed();
   session_ = std::make_unique<Session>(policy_, services_.of_session(), Session::Door{});
   return ask(
@@ -186,8 +189,7 @@ Dialogue::Next Dialogue::rcpt(std::string_view data, std::string& out) {
 Dialogue::Next Dialogue::data(std::string& out) {
   if (!session_->in_transaction() || place_ != Place::rcpt) return out_of_order(out);
   session_->queue_id(macros_.get("i"));
-  return ask(
-      Place::content, [&](Session::Done done) { session_->data(services_.clock.now(), std::move(done)); }, out);
+  return ask(Place::content, [&](Session::Done done) { session_->data(services_.clock.now(), std::move(done)); }, out);
 }
 
 Dialogue::Next Dialogue::header(std::string_view data, std::string& out) {
@@ -230,21 +232,29 @@ Dialogue::Next Dialogue::end_of_message(std::string_view data, std::string& out)
       out);
 }
 
-Dialogue::Next Dialogue::abort() {
-  if (place_ < Place::session) return Next::read;
+void Dialogue::abort() {
+  if (place_ < Place::session) return;
   session_->abort(services_.clock.now());
   count_transaction();
   macros_.end_message();
   turned_away_.reset();
   place_ = Place::session;
-  return Next::read;
 }
 
-Dialogue::Next Dialogue::end_session() {
+void Dialogue::end_session() {
   if (session_ != nullptr) abort();
   session_.reset();
   macros_.clear();
-  return Next::close;
+}
+
+// For the next session on this connection. False where the policy needs other things than were negotiated: the MTA
+// connects anew.
+bool Dialogue::renew_policy() {
+  if (policy_ == nullptr) return true;
+  auto policy = services_.policy_now();
+  if (policy->needs() != policy_->needs()) return false;
+  policy_ = std::move(policy);
+  return true;
 }
 
 template <typename Event>

@@ -11,7 +11,7 @@
 #include "milter/door/traffic.h"
 #include "milter/door/wire/macros.h"
 #include "milter/door/wire/packet.h"
-#include "policy/session.h"
+#include "policy/decide/session.h"
 
 namespace replygate::wire {
 
@@ -62,8 +62,9 @@ class Dialogue {
   Next end_of_headers(std::string& out);
   Next body(std::string_view data, std::string& out);
   Next end_of_message(std::string_view data, std::string& out);
-  Next abort();
-  Next end_session();
+  void abort();
+  void end_session();
+  bool renew_policy();
 
   // Hands one event to the session; `then` is where the MTA is if it may go on.
   template <typename Event>

@@ -7,7 +7,7 @@
 #include "milter/door/mta_events.h"
 #include "milter/door/wire/arguments.h"
 #include "milter/door/wire/protocol.h"
-#include "policy/reply.h"
+#include "policy/catalogue/reply.h"
 
 // The packets to the MTA. Pure; each function appends one packet to `out`.
 namespace replygate::wire {

@@ -1,0 +1,134 @@
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdlib>
+#include <ctime>
+#include <optional>
+#include <utility>
+
+#include "milter/serve/note_carrier.h"
+#include "milter/serve/note_steps.h"
+
+namespace replygate {
+namespace {
+
+using net::Error;
+
+// Where a connection over IP comes from.
+std::optional<std::pair<IpAddress, std::uint16_t>> origin_of(const StreamSocket& socket) {
+  Error error;
+  const StreamEndpoint local = socket.local_endpoint(error);
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  constexpr int kNumbers = NI_NUMERICHOST | NI_NUMERICSERV;
+  if (error || ::getnameinfo(local.data(), static_cast<socklen_t>(local.size()), host.data(), host.size(), port.data(),
+                             port.size(), kNumbers) != 0) {
+    return std::nullopt;
+  }
+  const auto ip = IpAddress::parse(host.data());
+  if (!ip) return std::nullopt;
+  return std::pair(*ip, static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10)));
+}
+
+// While it lives, the connection is known as ours.
+class Announcement {
+ public:
+  Announcement(OwnConnections& own, const StreamSocket& socket) : own_(own), origin_(origin_of(socket)) {
+    if (origin_) own_.add(origin_->first, origin_->second);
+  }
+  ~Announcement() {
+    if (origin_) own_.remove(origin_->first, origin_->second);
+  }
+  Announcement(const Announcement&) = delete;
+  Announcement& operator=(const Announcement&) = delete;
+
+ private:
+  OwnConnections& own_;
+  const std::optional<std::pair<IpAddress, std::uint16_t>> origin_;
+};
+
+class Mail final : public NoteCarrier {
+ public:
+  Mail(const NotifySettings& settings, OwnConnections& own, std::chrono::milliseconds patience)
+      : own_(own),
+        steps_(patience),
+        to_(settings.to),
+        from_(settings.from),
+        server_(SocketAddress::parse_server(settings.smtp).value()) {}
+
+  tl::expected<void, std::string> carry(const Note& note) override try {
+    StreamSocket socket(steps_.begin());
+    steps_.run("connecting", [&](auto done) { net::connect(socket, server_, done); });
+    const Announcement ours(own_, socket);
+    in_.clear();
+    expect(socket, "", 220);
+    expect(socket, fmt::format("EHLO {}\r\n", host_name()), 250);
+    expect(socket, fmt::format("MAIL FROM:<{}>\r\n", from_), 250);
+    for (const std::string& to : to_) expect(socket, fmt::format("RCPT TO:<{}>\r\n", to), 250);
+    expect(socket, "DATA\r\n", 354);
+    expect(socket, message(note), 250);
+    expect(socket, "QUIT\r\n", 221);
+    return {};
+  } catch (const std::exception& error) {
+    return tl::unexpected(fmt::format("mail by {}: {}", server_.text(), error.what()));
+  }
+
+  void stop() override { steps_.stop(); }
+
+ private:
+  // Sends a command and wants a reply of this code.
+  void expect(StreamSocket& socket, const std::string& command, int code) {
+    steps_.run("writing", [&](auto done) { net::write(socket, command, done); });
+    std::string line;
+    do {
+      std::size_t size = 0;
+      steps_.run("reading", [&](auto done) {
+        net::read_until(socket, in_, 4096, "\n", [&size, done](Error e, std::size_t n) mutable {
+          size = n;
+          done(e);
+        });
+      });
+      line = in_.substr(0, size);
+      in_.erase(0, size);
+    } while (line.size() > 3 && line[3] == '-');
+    if (!line.starts_with(std::to_string(code))) {
+      throw std::runtime_error(fmt::format("\"{}\" was answered {}", command.substr(0, command.find('\r')),
+                                           line.substr(0, line.find('\r'))));
+    }
+  }
+
+  std::string message(const Note& note) const {
+    const std::time_t now = std::time(nullptr);
+    std::string text = fmt::format(
+        "From: replygate <{}>\r\nTo: {}\r\nSubject: {}\r\nDate: {:%a, %d %b %Y %H:%M:%S +0000}\r\n"
+        "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n",
+        from_, fmt::join(to_, ", "), note.subject, fmt::gmtime(now));
+    std::string_view rest = note.text;
+    while (!rest.empty()) {
+      const std::string_view line = rest.substr(0, rest.find('\n'));
+      text += fmt::format("{}{}\r\n", line.starts_with('.') ? "." : "", line);
+      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    }
+    return text + ".\r\n";
+  }
+
+  OwnConnections& own_;
+  Steps steps_;
+  const std::vector<std::string> to_;
+  const std::string from_;
+  const SocketAddress server_;
+  std::string in_;
+};
+
+}  // namespace
+
+std::unique_ptr<NoteCarrier> mail_carrier(const NotifySettings& settings, OwnConnections& own,
+                                          std::chrono::milliseconds patience) {
+  return std::make_unique<Mail>(settings, own, patience);
+}
+
+}  // namespace replygate

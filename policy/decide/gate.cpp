@@ -1,0 +1,230 @@
+#include "policy/decide/gate.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "policy/decide/aftermath.h"
+
+namespace replygate {
+
+// One decision under way.
+struct Gate::Case {
+  const Policy& policy;
+  Facts facts;
+  Question question;
+  Tally& tally;
+  Instant now;
+  std::string ref;
+  Inquiry inquiry;
+  std::vector<std::optional<Reading>> readings;  // one for each ask
+  std::vector<std::size_t> asked;                // the asks that went to the store
+  Gate::Done done;
+};
+
+namespace {
+
+constexpr std::uint32_t kNoGroup = std::numeric_limits<std::uint32_t>::max();  // is read alone, and keeps nobody out
+
+bool counts_even_if_full(const Ask& ask, const Question& question) {
+  return ask.rule->count == Count::attempts || (question.counting_only && !question.mta_refused);
+}
+
+// Rules that do not stop the mail must not keep others from counting it.
+bool may_refuse(const Ask& ask) { return ask.mode == Mode::enforce && ask.rule->refuses(); }
+
+// A connection has no end that could refuse it: it is counted for good once it is let in.
+bool is_final(const Ask& ask) { return ask.rule->count == Count::attempts || ask.limit.unit == Unit::connections; }
+
+// Where another rule may still refuse what this one counts, that is settled with the decision.
+bool is_reserved(const Ask& ask) { return !is_final(ask) || (ask.rule->count == Count::accepted && !may_refuse(ask)); }
+
+bool compares(const Ask& ask) { return ask.purpose == Ask::Purpose::limit; }
+
+std::string member_counter(const Ask& ask) { return ask.counter + '\x1f' + ask.member; }
+
+Reading local_reading(const Ask& ask, const Tally& tally) {
+  const std::int64_t used = tally.used(ask.counter) - ask.own;
+  const bool again = !ask.member.empty() && tally.used(member_counter(ask)) > 0;
+  const std::int64_t cost = again ? 0 : ask.cost;
+  return {.used = used, .cost = cost, .fits = used + cost <= ask.limit.most, .room_at = std::nullopt};
+}
+
+void count_local(Tally& tally, const Ask& ask, std::int64_t cost) {
+  tally.add(ask.counter, ask.limit.scope, cost, is_final(ask));
+  if (!ask.member.empty()) tally.add(member_counter(ask), ask.limit.scope, 1, is_final(ask));
+}
+
+std::uint32_t group_of(const Ask& ask) {
+  if (ask.purpose == Ask::Purpose::escalation || ask.purpose == Ask::Purpose::client) return kNoGroup;
+  return may_refuse(ask) ? 0 : static_cast<std::uint32_t>(ask.rule->index + 1);
+}
+
+// Of what reads alone the cost of one more is compared, and not charged.
+Charge store_charge(const Ask& ask, const Question& question) {
+  Charge charge = charge_of(ask, group_of(ask), counts_even_if_full(ask, question), is_reserved(ask));
+  if (ask.reads_alone()) {
+    charge.cost = 0;
+    charge.most -= ask.cost - ask.own;
+    charge.again = ask.own;
+  }
+  return charge;
+}
+
+// The reading of such a charge as if it had been charged.
+void restore_cost(const Ask& ask, Reading& reading) {
+  if (!ask.reads_alone()) return;
+  reading.cost = ask.cost;
+  reading.used -= ask.own;
+}
+
+// False where a refusal is certain before the store is asked.
+bool may_pass(const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings) {
+  if (!inquiry.candidates.empty()) {
+    const Candidate& last = inquiry.candidates.back();
+    const bool refuses = last.holds == Truth::unknown
+                             ? last.rule->on_unknown == OnUnknown::tempfail && last.mode == Mode::enforce
+                             : last.count == 0 && last.rule->refuses() && last.mode == Mode::enforce;
+    if (refuses) return false;
+  }
+  for (std::size_t i = 0; i < inquiry.asks.size(); ++i) {
+    if (may_refuse(inquiry.asks[i]) && readings[i] && !readings[i]->fits) return false;
+  }
+  return true;
+}
+
+// Whether a limit that needs no store leaves no room to a rule that cannot refuse, so that its others charge nothing.
+bool keeps_out_beside(const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings, const Ask& ask) {
+  if (may_refuse(ask) || !compares(ask)) return false;
+  for (std::size_t i = 0; i < inquiry.asks.size(); ++i) {
+    if (inquiry.asks[i].rule == ask.rule && readings[i] && !readings[i]->fits) return true;
+  }
+  return false;
+}
+
+// To be counted whatever it makes of a limit; what needs no store is counted at once.
+std::vector<Charge> charges_of(const std::vector<Ask>& asks, Tally& tally) {
+  std::vector<Charge> charges;
+  for (const Ask& ask : asks) {
+    if (ask.limit.in_store()) {
+      charges.push_back(charge_of(ask, 0, true, false));
+      charges.back().warn_at = 0;
+    } else {
+      tally.add(ask.counter, ask.limit.scope, 1, true);
+    }
+  }
+  return charges;
+}
+
+// Whether all limits of the ask's rule had room.
+bool rule_fits(const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings, const Rule& rule) {
+  for (std::size_t i = 0; i < inquiry.asks.size(); ++i) {
+    const Ask& ask = inquiry.asks[i];
+    if (ask.rule == &rule && compares(ask) && !(readings[i] && readings[i]->fits)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+// What the decision charges besides the counters of the store, and what it will not charge again.
+void Gate::count(Case& c, bool passes, std::vector<CountedOnce>& counted) {
+  for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
+    const Ask& ask = c.inquiry.asks[i];
+    if (!compares(ask) || !c.readings[i] || counts_events(ask.limit.unit)) continue;
+    const bool admitted = passes && (may_refuse(ask) || rule_fits(c.inquiry, c.readings, *ask.rule));
+    const bool forced = counts_even_if_full(ask, c.question);
+    if (!ask.limit.in_store() && !ask.uncharged && (admitted || forced)) {
+      count_local(c.tally, ask, c.readings[i]->cost);
+    }
+    if (!admitted && !forced) continue;
+    const std::string_view name = once_name(ask);
+    if (name.empty()) continue;
+    const bool had_room = c.readings[i]->fits || c.question.counting_only;
+    counted.push_back({ask.limit.unit, std::string(name), had_room});
+    if (!had_room && name != ask.counter && !ask.uncharged) counted.push_back({ask.limit.unit, ask.counter, false});
+  }
+}
+
+void Gate::finish(const std::shared_ptr<Case>& shared, Readings answer) {
+  Case& c = *shared;
+  for (std::size_t i = 0; i < answer.readings.size(); ++i) {
+    std::optional<Reading>& reading = c.readings[c.asked[i]];
+    reading = answer.readings[i];
+    if (reading) restore_cost(c.inquiry.asks[c.asked[i]], *reading);
+  }
+  Judgement judgement{.verdict = decide(c.facts, c.inquiry, c.readings, {c.now, c.ref}),
+                      .reservation = answer.reservation,
+                      .counted = {}};
+  judgement.verdict.evicted = answer.evicted;
+  if (witness_ != nullptr) {
+    witness_->judged(c.policy, c.facts, c.question, c.inquiry, c.readings, judgement.verdict);
+  }
+  const bool refuses = judgement.verdict.kind == Verdict::Kind::refuse && !c.question.counting_only;
+  count(c, !refuses && !c.question.mta_refused, judgement.counted);
+  if (refuses) store_.settle({std::exchange(judgement.reservation, 0)}, Settlement::give_back, c.now, [] {});
+  auto passing = charges_of(asks_of_passing(c.inquiry, c.readings), c.tally);
+  if (passing.empty()) return c.done(std::move(judgement));
+  store_.take(std::move(passing), false, c.now,
+              [shared, told = std::move(judgement)](const Readings&) mutable { shared->done(std::move(told)); });
+}
+
+void Gate::replied(const Policy& policy, const Facts& facts, const Question& question, const Verdict& verdict,
+                   Tally& tally, const std::function<void()>& done) {
+  auto charges = charges_of(asks_of_reply(policy, facts, question, verdict), tally);
+  if (charges.empty()) return done();
+  if (question.counters) return store_.take(std::move(charges), false, facts.now, [done](const Readings&) { done(); });
+  store_.take(std::move(charges), false, facts.now, [](const Readings&) {});
+  done();
+}
+
+void Gate::step_reached(const Policy& policy, const Facts& facts, const Rule& rule, const Reached& done) {
+  const auto key = key_of(rule, facts, policy.site());
+  if (!key) return done(std::nullopt);
+  std::vector<Charge> charges;
+  for (const Escalation& step : rule.escalate) {
+    charges.push_back(charge_of(escalation_ask(rule, step, *key, facts), kNoGroup, false, false));
+  }
+  store_.take(std::move(charges), false, facts.now, [&rule, done](const Readings& told) {
+    std::size_t reached = 0;
+    for (std::size_t i = 0; i < told.readings.size(); ++i) {
+      if (told.readings[i] && told.readings[i]->used >= rule.escalate[i].after.most) reached = i + 1;
+    }
+    done(told.readings.empty() ? std::nullopt : std::optional(reached));
+  });
+}
+
+void Gate::judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
+                 Done done) {
+  if (policy.rules_at(question.stage).empty()) return done({});
+  const auto shared = std::make_shared<Case>(Case{.policy = policy,
+                                                  .facts = facts,
+                                                  .question = question,
+                                                  .tally = tally,
+                                                  .now = moment.now,
+                                                  .ref = std::string(moment.ref),
+                                                  .inquiry = inquiry_for(policy, facts, question),
+                                                  .readings = {},
+                                                  .asked = {},
+                                                  .done = std::move(done)});
+  Case& c = *shared;
+  c.readings.resize(c.inquiry.asks.size());
+  for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
+    if (!c.inquiry.asks[i].limit.in_store()) c.readings[i] = local_reading(c.inquiry.asks[i], tally);
+  }
+  std::vector<Charge> charges;
+  for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
+    Ask& ask = c.inquiry.asks[i];
+    if (!ask.limit.in_store()) continue;
+    if (!counts_even_if_full(ask, question) && keeps_out_beside(c.inquiry, c.readings, ask)) ask.uncharged = true;
+    c.asked.push_back(i);
+    charges.push_back(store_charge(ask, question));
+  }
+  if (charges.empty()) return finish(shared, {});
+  const bool admit = may_pass(c.inquiry, c.readings) && !question.mta_refused;
+  store_.take(std::move(charges), admit, moment.now,
+              [this, shared](Readings answer) { finish(shared, std::move(answer)); });
+}
+
+}  // namespace replygate

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "policy/count/store.h"
+#include "policy/count/tally.h"
+#include "policy/decide/decide.h"
+#include "policy/decide/inquiry.h"
+
+namespace replygate {
+
+// That the message or the session is counted; see Once.
+struct CountedOnce {
+  Unit unit = Unit::messages;
+  std::string name;
+  bool had_room = true;
+};
+
+// A verdict and what it holds. The caller settles the reservation once the fate of the message is known.
+struct Judgement {
+  Verdict verdict;
+  ReservationId reservation = 0;  // 0 where the verdict refuses: all is given back already
+  std::vector<CountedOnce> counted;
+};
+
+// Sees how each decision came about. Used on the thread that decides.
+class Witness {
+ public:
+  Witness() = default;
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+  virtual ~Witness() = default;
+  // The arguments are good during the call.
+  virtual void judged(const Policy& policy, const Facts& facts, const Question& question, const Inquiry& inquiry,
+                      const std::vector<std::optional<Reading>>& readings, const Verdict& verdict) = 0;
+};
+
+// The one path of every decision: charges, store, decision, the return of what a refusal had reserved, and what is
+// counted once its reply is given.
+// Holds no state of a session; any thread.
+class Gate {
+ public:
+  using Done = std::function<void(Judgement)>;
+
+  // `witness` may be null, and outlives the gate.
+  explicit Gate(Store& store, Witness* witness = nullptr) : store_(store), witness_(witness) {}
+
+  // What `facts` refers to, `policy` and `tally` must stay alive and unchanged until `done` was called. It is called
+  // exactly once, before judge() returns or later, as the store does.
+  void judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
+             Done done);
+
+  // Counts what follows from a verdict now that the client is told of it: refusals, escalation, unknown recipients.
+  // `facts` are those of the reply, which may come later than the decision. They are needed during the call alone;
+  // `done` is called as that of judge(), where another door counts for this one at once.
+  void replied(const Policy& policy, const Facts& facts, const Question& question, const Verdict& verdict, Tally& tally,
+               const std::function<void()>& done);
+
+  // Which step of its escalation a rule has come to for the key of `facts`: 0 before the first one, nothing where that
+  // cannot be told. `done` is called as that of judge().
+  using Reached = std::function<void(std::optional<std::size_t>)>;
+  void step_reached(const Policy& policy, const Facts& facts, const Rule& rule, const Reached& done);
+
+  void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Store::Settled done) {
+    store_.settle(std::move(ids), settlement, now, std::move(done));
+  }
+
+ private:
+  struct Case;
+
+  void finish(const std::shared_ptr<Case>& c, Readings answer);
+  static void count(Case& c, bool passes, std::vector<CountedOnce>& counted);
+
+  Store& store_;
+  Witness* witness_;
+};
+
+}  // namespace replygate

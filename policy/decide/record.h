@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/decide/decide.h"
+#include "policy/rules/facts.h"
+#include "policy/rules/policy.h"
+
+namespace replygate {
+
+// One recipient of a transaction and what was said of it.
+struct JudgedRecipient {
+  Recipient recipient;
+  Verdict verdict;
+  std::string ref;
+};
+
+// How a transaction ended, as far as a filter sees it.
+enum class Ending : std::uint8_t {
+  accepted,  // this policy let it through; the MTA may still refuse it
+  refused,   // the message, or each of its recipients, was refused
+  aborted,   // RSET, a new EHLO, QUIT, a lost session, or a refusal by the MTA itself
+};
+
+std::string_view to_string(Ending ending);
+
+// What becomes of a message that is let through.
+struct Disposition {
+  bool discard = false;         // taken from the client and thrown away
+  std::string hold;             // reason for the MTA's hold queue; "" delivers it
+  std::vector<Header> headers;  // to be added
+};
+
+// One transaction and its decisions. A view: valid during the call that hands it over.
+struct Record {
+  const Policy& policy;
+  Instant time;           // of its end
+  std::string_view door;  // "milter", "policy_service"
+  std::string_view session;
+  std::string_view ref;  // of the transaction
+  const Connection& connection;
+  const Transaction& transaction;
+  std::span<const JudgedRecipient> recipients;
+  const Verdict& message;   // on the message as a whole, of all its stages
+  Disposition disposition;  // of an accepted one
+  Ending ending = Ending::aborted;
+};
+
+// Where records go. Implementations are safe for any number of threads and do not block.
+class RecordSink {
+ public:
+  RecordSink() = default;
+  RecordSink(const RecordSink&) = delete;
+  RecordSink& operator=(const RecordSink&) = delete;
+  virtual ~RecordSink() = default;
+  virtual void write(const Record& record) = 0;
+};
+
+// Keeps nothing.
+class NoRecords final : public RecordSink {
+ public:
+  void write(const Record&) override {}
+};
+
+// One line of JSON with LF; keys as conf/LOG.md lists them. Whatever the input, the line is one event and valid UTF-8.
+std::string to_json(const Record& record);
+
+// One line a recipient (one in all for a message without), key=value, with LF.
+std::string to_logfmt(const Record& record);
+
+}  // namespace replygate

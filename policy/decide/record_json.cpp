@@ -1,0 +1,137 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <boost/json/string.hpp>
+#include <boost/locale/encoding_utf.hpp>
+
+#include "policy/decide/record.h"
+#include "policy/decide/record_fields.h"
+
+namespace replygate {
+namespace detail {
+namespace {
+
+using boost::locale::utf::utf_traits;
+
+// Octets that a text with others than printable ASCII may take as it is written, so that a record stays short.
+constexpr std::size_t kLongestEscaped = 500;
+constexpr std::size_t kEscape = 6;  // of a control character: \u0000
+
+bool plain(std::string_view text) {
+  return text.size() <= kLongestText &&
+         std::ranges::all_of(text, [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });
+}
+
+std::string cut_and_escaped(std::string_view text) {
+  std::string result;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::size_t written = 0; at != end && written < kLongestEscaped;) {
+    const char* const begin = at;
+    written += static_cast<unsigned char>(*begin) < ' ' ? kEscape : 1;
+    const auto point = utf_traits<char>::decode(at, end);
+    if (point == boost::locale::utf::illegal || point == boost::locale::utf::incomplete) {
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(*begin));
+      written += kEscape;
+      at = begin + 1;
+    } else {
+      result.append(begin, at);
+    }
+  }
+  if (at != end) result += "...";
+  return result;
+}
+
+}  // namespace
+
+std::string safe_text(std::string_view text) { return plain(text) ? std::string(text) : cut_and_escaped(text); }
+
+void append_quoted(std::string& out, std::string_view text) {
+  out += boost::json::serialize(boost::json::string(text));
+}
+
+void append_json_text(std::string& out, std::string_view text) {
+  if (!plain(text)) return append_quoted(out, cut_and_escaped(text));
+  out += '"';
+  out += text;
+  out += '"';
+}
+
+void JsonWriter::comma() {
+  if (out_.back() != '{' && out_.back() != '[') out_ += ',';
+}
+
+void JsonWriter::key(std::string_view key) {
+  comma();
+  out_ += '"';
+  out_ += key;
+  out_ += "\":";
+}
+
+void JsonWriter::begin(std::string_view name, char bracket, char end) {
+  key(name);
+  out_ += bracket;
+  ends_ += end;
+}
+
+void JsonWriter::open_root(char bracket) {
+  out_ += bracket;
+  ends_ += bracket == '{' ? '}' : ']';
+}
+
+void JsonWriter::open_item() {
+  comma();
+  open_root('{');
+}
+
+void JsonWriter::close() {
+  out_ += ends_.back();
+  ends_.pop_back();
+}
+
+void JsonWriter::text(std::string_view name, std::string_view value) {
+  key(name);
+  append_json_text(out_, value);
+}
+
+void JsonWriter::number(std::string_view name, std::int64_t value) {
+  key(name);
+  const fmt::format_int digits(value);
+  out_.append(digits.data(), digits.size());
+}
+
+void JsonWriter::flag(std::string_view name, bool value) {
+  key(name);
+  out_ += value ? "true" : "false";
+}
+
+void JsonWriter::item(std::string_view value) {
+  comma();
+  append_json_text(out_, value);
+}
+
+}  // namespace detail
+
+std::string to_json(const Record& record) {
+  constexpr std::size_t kTransaction = 512;
+  constexpr std::size_t kRecipient = 512;
+  std::string line;
+  line.reserve(kTransaction + kRecipient * record.recipients.size());
+  detail::JsonWriter fields(line);
+  fields.open_root('{');
+  detail::write_transaction(fields, record, record.ref);
+  fields.open_list("recipients");
+  for (const JudgedRecipient& judged : record.recipients) {
+    fields.open_item();
+    fields.text("ref", judged.ref);
+    detail::write_recipient(fields, judged, record.connection);
+    fields.close();
+  }
+  fields.close();
+  fields.close();
+  line += '\n';
+  return line;
+}
+
+}  // namespace replygate

@@ -1,0 +1,176 @@
+#include "policy/decide/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "policy/decide/session_address.h"
+#include "policy/mail/domain.h"
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+// Names of hosts are compared as DNS has them; what is no name stays as it is.
+std::string canonical_host(const std::string& name) { return canonical_domain(name).value_or(name); }
+
+bool refused(const JudgedRecipient& r) { return r.recipient.mta_refused || r.verdict.kind == Verdict::Kind::refuse; }
+
+}  // namespace
+
+Session::Session(std::shared_ptr<const Policy> policy, Services services, const Door& door)
+    : policy_(std::move(policy)), services_(services), door_(door), id_(services.references.next()) {}
+
+Session::~Session() {
+  if (open_ != nullptr) give_back(std::move(open_->reservations), last_);
+}
+
+void Session::connect(ConnectEvent event, Instant now, Done done) {
+  const Site& site = policy_->site();
+  connection_.ip = event.ip;
+  if (event.ip) {
+    connection_.ip_text = event.ip->text();
+    connection_.net = IpNetwork::around(*event.ip, event.ip->is_v4() ? site.ipv4_prefix : site.ipv6_prefix).text();
+  }
+  connection_.name = canonical_host(event.name);
+  connection_.port = event.port;
+  connection_.listener = std::move(event.listener);
+  connection_.local_submission = event.local_submission;
+  connection_.since = now;
+  judge_session(Stage::connect, now, std::move(done));
+}
+
+void Session::helo(const std::string& name, Instant now, Done done) {
+  abort(now);
+  connection_.helo = canonical_host(name);
+  at_helo_.reset();  // a new greeting, after STARTTLS for instance, is judged anew
+  judge_session(Stage::helo, now, std::move(done));
+}
+
+void Session::mail(MailEvent event, Instant now, Done done) {
+  abort(now);
+  ++connection_.messages;
+  connection_.tls = event.tls.version.empty() ? Tls() : std::move(event.tls);
+  open_ = std::make_unique<Open>();
+  open_->ref = services_.references.next();
+  open_->recipients.reserve(4);
+  Transaction& t = open_->facts;
+  open_->octets = sizeof(Open) + 4 * (event.sender.size() + event.rewritten.size() + event.user.size());
+  t.sender_raw = event.sender;
+  t.sender = canonical_sender(event, policy_->site());
+  t.set_user(canonical_login(event.user), policy_->site().subaddress);
+  if (!t.user.empty()) t.mechanism = std::move(event.mechanism);
+  t.declared_size = declared_size(event.parameters);
+  t.smtputf8 = has_parameter(event.parameters, "SMTPUTF8");
+  t.sender_login_mismatch = is_mismatch(t, policy_->site());
+  t.queue_id = std::move(event.queue_id);
+  if (policy_->needs().digest) open_->digest = std::make_unique<ContentDigest>();
+  begin_message(now, std::move(done));
+}
+
+void Session::give_back(std::vector<ReservationId> reservations, Instant now) {
+  if (reservations.empty()) return;
+  services_.gate.settle(std::move(reservations), Settlement::give_back, now, [] {});
+}
+
+void Session::rcpt(RcptEvent event, Instant now, Done done) {
+  if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
+  JudgedRecipient& judged = open_->recipients.emplace_back();
+  judged.ref = open_->recipients.size() == 1 ? open_->ref : services_.references.next();
+  Recipient& recipient = judged.recipient;
+  open_->octets += sizeof(JudgedRecipient) + 4 * (event.recipient.size() + event.rewritten.size());
+  recipient.raw = event.recipient;
+  recipient.address = canonical_recipient(event, policy_->site());
+  recipient.route = std::move(event.route);
+  recipient.mta_refused = event.mta_refused;
+  recipient.mta_status = std::move(event.mta_status);
+  recipient.mta_text = std::move(event.mta_text);
+  recipient.external = is_external(recipient, policy_->site());
+  if (!recipient.mta_refused) ++open_->facts.recipients;
+  if (open_->limited != nullptr && !recipient.mta_refused && !is_postmaster(recipient.address, policy_->site())) {
+    return refuse_waiting(now, done);
+  }
+  // What is external has its mailbox elsewhere.
+  if (recipient.external == true) recipient.mailbox_used = MailboxUse::none();
+  if (!policy_->needs().mailbox || services_.mailboxes == nullptr || recipient.mta_refused ||
+      recipient.external == true) {
+    return judge_recipient(now, std::move(done));
+  }
+  services_.mailboxes->used(without_tag(recipient.address), open_->facts.declared_size,
+                            [this, now, done = std::move(done)](MailboxUse use) mutable {
+                              open_->recipients.back().recipient.mailbox_used = use;
+                              judge_recipient(now, std::move(done));
+                            });
+}
+
+void Session::data(Instant now, Done done) {
+  if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
+  judge_message(Stage::data, now, std::move(done));
+}
+
+void Session::header(std::string_view name, std::string_view value, std::int64_t octets) {
+  if (open_ == nullptr) return;
+  Transaction& t = open_->facts;
+  t.size += octets;
+  ++t.header_count;
+  if (open_->digest) open_->digest->header(name, value);
+  std::string lowered = to_lower(name);
+  if (std::ranges::find(policy_->needs().headers, lowered) == policy_->needs().headers.end()) return;
+  Header& kept = t.headers.emplace_back(Header{std::move(lowered), std::string(value)});
+  std::erase_if(kept.value, [](char c) { return c == '\r' || c == '\n'; });
+  open_->octets += sizeof(Header) + kept.name.size() + kept.value.size();
+}
+
+void Session::end_of_headers(Instant now, Done done) {
+  if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
+  open_->facts.size += 2;
+  judge_message(Stage::header, now, std::move(done));
+}
+
+void Session::body(std::string_view octets) {
+  if (open_ == nullptr) return;
+  open_->facts.size += static_cast<std::int64_t>(octets.size());
+  if (open_->digest) open_->digest->body(octets);
+}
+
+void Session::end_of_message(Instant now, Done done) {
+  if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
+  if (open_->digest) open_->facts.digest = open_->digest->finish();
+  judge_message(Stage::message, now, std::move(done));
+}
+
+std::size_t Session::footprint() const { return tally_.octets() + (open_ == nullptr ? 0 : open_->octets); }
+
+void Session::queue_id(std::string_view id) {
+  if (open_ != nullptr && !id.empty()) open_->facts.queue_id = id;
+}
+
+void Session::abort(Instant now) {
+  if (open_ == nullptr) return;
+  const bool all_refused = !open_->recipients.empty() && std::ranges::all_of(open_->recipients, refused);
+  finish(all_refused ? Ending::refused : Ending::aborted, now);
+}
+
+void Session::finish(Ending ending, Instant now) {
+  const std::unique_ptr<Open> ended = std::move(open_);
+  const bool accepted = ending == Ending::accepted;
+  give_back(std::move(ended->reservations), now);
+  tally_.end_message(accepted && ended->others > 0);
+  services_.sink.write({.policy = *policy_,
+                        .time = now,
+                        .door = door_.name,
+                        .session = id_,
+                        .ref = ended->ref,
+                        .connection = connection_,
+                        .transaction = ended->facts,
+                        .recipients = ended->recipients,
+                        .message = ended->message,
+                        .disposition = accepted ? ended->effect.disposition : Disposition(),
+                        .ending = ending});
+}
+
+Answer Session::internal_error() const {
+  if (policy_->settings().on_error == OnError::accept || connection_.local_submission) return {};
+  return {.refusal = default_reply("local-error")};
+}
+
+}  // namespace replygate

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "policy/load/rules.h"
+
+namespace replygate {
+
+// Works out how a rule counts: key, limits, overrides, greylisting, share, escalation. Used once, for one rule.
+class RuleCounting {
+ public:
+  RuleCounting(Context& context, Patterns& patterns, Replies& replies, const Node& table, Rule& rule)
+      : context_(context), patterns_(patterns), replies_(replies), table_(table), rule_(rule) {}
+
+  // All but escalation, which goes by the reply of the rule.
+  void read();
+  void escalate(const Node& node, const ReplySpec& own);
+
+  // Stages at which its limits and overrides are counted.
+  const std::set<Stage>& stages() const { return stages_; }
+  // Something that it counts is a fact of one recipient.
+  bool names_recipients() const { return names_recipients_; }
+  // Where the replies of its steps stand.
+  const std::vector<const Node*>& step_replies() const { return step_replies_; }
+  // Those that are counted at a stage; reports those that cannot be counted where the rule's facts put them.
+  Limits limits_at(Stage stage, const Limits& limits, const Region& at);
+
+ private:
+  // What a key has of its own.
+  struct Override {
+    bool all = false;  // it is exempt from all limits
+    std::vector<Unit> exempt;
+    Limits limits;
+  };
+
+  void per(const Node& node);
+  Limits limits(const Node& node);
+  void add_limit(const Node& node, Limits& result);
+  void burst(const Node& node);
+  void warn_at(const Node& node);
+  void share(const Node& node);
+  void overrides(const Node& node);
+  void override_source(const Node& node);
+  void add_to_override(const Node& node, Override& own);
+  Limits of_key(const Override& own) const;
+  void report_idle(const Node& node, const Limit& limit);
+  void note_what_stays(const Override& own, const Region& at);
+  void add_override(std::string_view key, const Region& at, Limits own);
+  void greylist(const Node& node);
+  void pool(const Node& node);
+  void escalation_step(const Node& node, const ReplySpec& own);
+  void report_keys_without_meaning();
+
+  Context& context_;
+  Patterns& patterns_;
+  Replies& replies_;
+  const Node& table_;
+  Rule& rule_;
+  std::set<Stage> stages_;
+  std::size_t list_overrides_ = 0;  // at the end of the patterns
+  std::size_t network_lists_ = 0;   // at the end of the networks
+  bool has_noted_ = false;          // what stays beside overrides
+  std::vector<const Node*> step_replies_;
+  bool names_recipients_ = false;
+};
+
+// Changes the limits of a rule, and those of its overrides.
+template <typename Change>
+void each_limit(Rule& rule, Change change) {
+  change(rule.limits);
+  for (auto& [key, limits] : rule.overrides.exact) change(limits);
+  for (auto& [set, limits] : rule.overrides.patterns) change(limits);
+  for (auto& [set, limits] : rule.overrides.networks) change(limits);
+}
+
+}  // namespace replygate

@@ -1,0 +1,134 @@
+#include "policy/mail/unicode.h"
+
+#include <unicode/uchar.h>
+#include <unicode/unorm2.h>
+#include <unicode/ustring.h>
+#include <unicode/utf16.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+constexpr UChar32 kFirstBeyondAscii = 0x80;
+// No form of NFC is longer than three times its source in UTF-16 (UAX #15, table 14).
+constexpr std::size_t kMostGrowth = 3;
+
+std::optional<std::u16string> to_utf16(std::string_view text) {
+  if (text.size() > std::numeric_limits<std::int32_t>::max() / kMostGrowth) return std::nullopt;
+  std::u16string result(text.size(), u'\0');
+  UErrorCode status = U_ZERO_ERROR;
+  std::int32_t length = 0;
+  u_strFromUTF8(result.data(), static_cast<std::int32_t>(result.size()), &length, text.data(),
+                static_cast<std::int32_t>(text.size()), &status);
+  if (U_FAILURE(status)) return std::nullopt;
+  result.resize(static_cast<std::size_t>(length));
+  return result;
+}
+
+std::optional<std::string> to_utf8(std::u16string_view text) {
+  std::string result(text.size() * 3, '\0');
+  UErrorCode status = U_ZERO_ERROR;
+  std::int32_t length = 0;
+  u_strToUTF8(result.data(), static_cast<std::int32_t>(result.size()), &length, text.data(),
+              static_cast<std::int32_t>(text.size()), &status);
+  if (U_FAILURE(status)) return std::nullopt;
+  result.resize(static_cast<std::size_t>(length));
+  return result;
+}
+
+std::optional<std::u16string> to_nfc(std::u16string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const UNormalizer2* nfc = unorm2_getNFCInstance(&status);
+  if (U_FAILURE(status)) return std::nullopt;
+  std::u16string result(text.size() * kMostGrowth, u'\0');
+  const std::int32_t length = unorm2_normalize(nfc, text.data(), static_cast<std::int32_t>(text.size()), result.data(),
+                                               static_cast<std::int32_t>(result.size()), &status);
+  if (U_FAILURE(status)) return std::nullopt;
+  result.resize(static_cast<std::size_t>(length));
+  return result;
+}
+
+// A code point in UTF-16: one unit or two.
+std::u16string units_of(UChar32 point) {
+  if (U_IS_BMP(point)) return {static_cast<char16_t>(point)};
+  return {U16_LEAD(point), U16_TRAIL(point)};
+}
+
+// A sign whose canonical form is a letter of ASCII, or another sign of it.
+bool is_disguise(UChar32 point) {
+  if (point < kFirstBeyondAscii) return false;
+  const auto nfc = to_nfc(units_of(point));
+  return nfc && std::ranges::any_of(*nfc, [](char16_t c) { return c < kFirstBeyondAscii; });
+}
+
+UChar32 lower_point(UChar32 point) {
+  const UChar32 lowered = u_tolower(point);
+  return point >= kFirstBeyondAscii && lowered < kFirstBeyondAscii ? point : lowered;
+}
+
+// Calls `each` with every code point, and where it begins.
+template <typename Each>
+void each_point(std::u16string_view text, Each each) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const bool pair = U16_IS_LEAD(text[at]) && at + 1 < text.size();
+    const UChar32 point = pair ? U16_GET_SUPPLEMENTARY(text[at], text[at + 1]) : text[at];
+    at += pair ? 2 : 1;
+    each(point, begin, at);
+  }
+}
+
+std::u16string lower_points(std::u16string_view text) {
+  std::u16string result;
+  each_point(text, [&](UChar32 point, std::size_t, std::size_t) { result += units_of(lower_point(point)); });
+  return result;
+}
+
+std::optional<std::u16string> folded_stretch(std::u16string_view text) {
+  const auto composed = to_nfc(text);
+  return composed ? to_nfc(lower_points(*composed)) : std::nullopt;
+}
+
+// Disguises stay as they are; what is between them is folded.
+std::optional<std::u16string> folded_utf16(std::u16string_view text) {
+  std::optional<std::u16string> result(std::in_place);
+  std::size_t done = 0;
+  const auto add = [&](std::size_t end) {
+    const auto stretch = folded_stretch(text.substr(done, end - done));
+    if (stretch && result) {
+      *result += *stretch;
+    } else {
+      result.reset();
+    }
+  };
+  each_point(text, [&](UChar32 point, std::size_t begin, std::size_t end) {
+    if (!is_disguise(point)) return;
+    add(begin);
+    if (result) *result += text.substr(begin, end - begin);
+    done = end;
+  });
+  add(text.size());
+  return result;
+}
+
+}  // namespace
+
+std::optional<std::string> folded_utf8(std::string_view text) {
+  if (std::ranges::all_of(text, is_ascii)) return to_lower(text);
+  const auto wide = to_utf16(text);
+  const auto folded = wide ? folded_utf16(*wide) : std::nullopt;
+  return folded ? to_utf8(*folded) : std::nullopt;
+}
+
+bool is_utf8(std::string_view text) { return std::ranges::all_of(text, is_ascii) || to_utf16(text).has_value(); }
+
+std::string folded(std::string_view text) {
+  auto result = folded_utf8(text);
+  return result ? *std::move(result) : to_lower(text);
+}
+
+}  // namespace replygate

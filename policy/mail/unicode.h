@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace replygate {
+
+// UTF-8 text under which spellings of one name are equal: NFC, every letter in lower case by its simple mapping
+// (Unicode Standard §3.13, UAX #15). Nothing where the text is no UTF-8. ASCII never comes of anything else: U+212A
+// KELVIN SIGN is no `k`, so that no look-alike becomes another name. Pure; any thread.
+std::optional<std::string> folded_utf8(std::string_view text);
+
+// The same; what is no UTF-8 is kept, with ASCII in lower case.
+std::string folded(std::string_view text);
+
+bool is_utf8(std::string_view text);
+
+}  // namespace replygate

@@ -1,0 +1,194 @@
+#include "policy/rules/match.h"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "policy/mail/text.h"
+#include "policy/mail/unicode.h"
+
+namespace replygate {
+namespace {
+
+// RE2 has had three types of view; this constructor is one that all of them have.
+re2::StringPiece to_piece(std::string_view text) { return {text.data(), text.size()}; }
+
+// One character: of ASCII, of UTF-8, or an octet that is neither.
+constexpr std::string_view kCharacter = R"((?:[\x00-\x7f\xc0-\xff][\x80-\xbf]*|[\x80-\xbf]))";
+
+// Values need not be UTF-8; expressions with letters beyond ASCII mean it.
+re2::RE2::Options ignoring_case(std::string_view expression) {
+  re2::RE2::Options options(re2::RE2::Quiet);
+  options.set_case_sensitive(false);
+  const bool unicode = !std::ranges::all_of(expression, is_ascii) && is_utf8(expression);
+  options.set_encoding(unicode ? re2::RE2::Options::EncodingUTF8 : re2::RE2::Options::EncodingLatin1);
+  options.set_max_mem(1 << 20);
+  return options;
+}
+
+struct Asker {
+  const Value& value;
+
+  Truth operator()(bool wanted) const {
+    const auto* flag = std::get_if<bool>(&value);
+    return flag != nullptr && *flag == wanted ? Truth::yes : Truth::no;
+  }
+
+  Truth operator()(const std::vector<NumberRange>& ranges) const {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    const auto inside = [&](const NumberRange& r) { return (*number >= r.least && *number <= r.most) != r.inverse; };
+    return number != nullptr && std::ranges::any_of(ranges, inside) ? Truth::yes : Truth::no;
+  }
+
+  Truth operator()(const std::shared_ptr<const NetworkSet>& networks) const {
+    const auto* address = std::get_if<IpAddress>(&value);
+    return address != nullptr && networks->contains(*address) ? Truth::yes : Truth::no;
+  }
+
+  Truth operator()(const std::shared_ptr<const TextSet>& texts) const {
+    const auto* text = std::get_if<std::string_view>(&value);
+    if (text == nullptr) return Truth::no;
+    std::string kept;
+    return texts->contains(in_one_case(*text, kept)) ? Truth::yes : Truth::no;
+  }
+};
+
+}  // namespace
+
+TextSet::TextSet() = default;
+TextSet::~TextSet() = default;
+TextSet::TextSet(TextSet&&) noexcept = default;
+TextSet& TextSet::operator=(TextSet&&) noexcept = default;
+
+void TextSet::add_exact(std::string text) { exact_.insert(std::move(text)); }
+void TextSet::add_domain_tree(std::string domain) { trees_.insert(std::move(domain)); }
+void TextSet::add_at_domain(std::string domain) { at_domains_.insert(std::move(domain)); }
+void TextSet::add_local(std::string local) { locals_.insert(std::move(local)); }
+void TextSet::add_set(std::shared_ptr<const TextSet> other) { sets_.push_back(std::move(other)); }
+
+std::optional<std::string> TextSet::add_regex(std::string_view expression, std::string_view* part) {
+  auto compiled = std::make_unique<re2::RE2>(to_piece(expression), ignoring_case(expression));
+  if (!compiled->ok()) {
+    const std::size_t at = expression.rfind(compiled->error_arg());
+    const bool known = part != nullptr && !compiled->error_arg().empty() && at != std::string_view::npos;
+    if (known) *part = expression.substr(at, compiled->error_arg().size());
+    return compiled->error();
+  }
+  expressions_.push_back(std::move(compiled));
+  return std::nullopt;
+}
+
+void TextSet::add_glob(std::string_view pattern) {
+  std::string expression = "(?s)^";
+  for (const char c : pattern) {
+    if (c == '*') {
+      expression += ".*";
+    } else if (c == '?') {
+      expression += kCharacter;
+    } else {
+      expression += re2::RE2::QuoteMeta(std::string(1, c));
+    }
+  }
+  re2::RE2::Options options(re2::RE2::Quiet);  // both sides are folded
+  options.set_encoding(re2::RE2::Options::EncodingLatin1);
+  expressions_.push_back(std::make_unique<re2::RE2>(expression + '$', options));
+  globs_.emplace_back(pattern);
+}
+
+void TextSet::collect(TextParts& parts) const {
+  const auto add = [](const auto& from, std::vector<std::string>& to) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  add(exact_, parts.exact);
+  add(trees_, parts.trees);
+  add(at_domains_, parts.at_domains);
+  add(locals_, parts.locals);
+  add(globs_, parts.globs);
+  parts.expressions |= expressions_.size() > globs_.size();  // a glob is an expression, too
+  for (const auto& expression : expressions_) {
+    parts.samples.push_back(to_lower(expression->pattern()));
+    std::string first;
+    std::string last;
+    if (expression->PossibleMatchRange(&first, &last, 100)) parts.samples.push_back(to_lower(first));
+  }
+  for (const auto& set : sets_) set->collect(parts);
+}
+
+bool TextSet::contains(std::string_view lowered) const {
+  if (exact_.contains(lowered) || contains_parts(lowered)) return true;
+  const auto found = [&](const auto& expression) { return re2::RE2::PartialMatch(to_piece(lowered), *expression); };
+  return std::ranges::any_of(expressions_, found) ||
+         std::ranges::any_of(sets_, [&](const auto& set) { return set->contains(lowered); });
+}
+
+bool TextSet::contains_parts(std::string_view lowered) const {
+  const std::size_t at = lowered.rfind('@');
+  std::string_view domain = at == std::string_view::npos ? lowered : lowered.substr(at + 1);
+  if (at != std::string_view::npos) {
+    if (at_domains_.contains(domain) || locals_.contains(lowered.substr(0, at))) return true;
+  }
+  while (!trees_.empty() && !domain.empty()) {
+    if (trees_.contains(domain)) return true;
+    const std::size_t dot = domain.find('.');
+    if (dot == std::string_view::npos) break;
+    domain.remove_prefix(dot + 1);
+  }
+  return false;
+}
+
+bool TextSet::empty() const {
+  return exact_.empty() && trees_.empty() && at_domains_.empty() && locals_.empty() && expressions_.empty() &&
+         std::ranges::all_of(sets_, [](const auto& set) { return set->empty(); });
+}
+
+std::string_view in_one_case(std::string_view text, std::string& kept) {
+  const auto changes = [](char c) { return (c >= 'A' && c <= 'Z') || !is_ascii(c); };
+  if (std::ranges::none_of(text, changes)) return text;
+  kept = folded(text);
+  return kept;
+}
+
+Truth matches(const Matcher& matcher, const Value& value) {
+  if (std::holds_alternative<std::monostate>(value)) return Truth::unknown;
+  return std::visit(Asker{value}, matcher);
+}
+
+Truth holds(const Condition& condition, const Facts& facts) {
+  if (condition.fact.fact == Fact::header && facts.transaction != nullptr) {
+    bool present = false;
+    for (const Header& header : facts.transaction->headers) {
+      if (header.name != condition.fact.header) continue;
+      present = true;
+      if (matches(condition.matcher, std::string_view(header.value)) == Truth::yes) return Truth::yes;
+    }
+    if (present) return Truth::no;
+  }
+  const Truth truth = matches(condition.matcher, value_of(condition.fact, facts));
+  if (truth != Truth::no || !condition.tags) return truth;
+  const std::string_view untagged = untagged_value(condition.fact.fact, facts);
+  return untagged.empty() ? truth : matches(condition.matcher, untagged);
+}
+
+Truth all_hold(const std::vector<Condition>& conditions, const Facts& facts) {
+  Truth result = Truth::yes;
+  for (const Condition& condition : conditions) {
+    const Truth truth = holds(condition, facts);
+    if (truth == Truth::no) return Truth::no;
+    if (truth == Truth::unknown) result = Truth::unknown;
+  }
+  return result;
+}
+
+Truth any_holds(const std::vector<Condition>& conditions, const Facts& facts) {
+  Truth result = Truth::no;
+  for (const Condition& condition : conditions) {
+    const Truth truth = holds(condition, facts);
+    if (truth == Truth::yes) return Truth::yes;
+    if (truth == Truth::unknown) result = Truth::unknown;
+  }
+  return result;
+}
+
+}  // namespace replygate

@@ -1,0 +1,76 @@
+#include "policy/rules/policy.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "policy/rules/policy_text.h"
+
+namespace replygate {
+namespace {
+
+FactSet facts_of(const Rule& rule) {
+  FactSet set = 0;
+  for (const FactRef& ref : rule.named_facts()) set |= bit(ref.fact);
+  return set;
+}
+
+std::vector<Rule> with_facts(std::vector<Rule> rules) {
+  for (Rule& rule : rules) rule.facts = facts_of(rule);
+  return rules;
+}
+
+}  // namespace
+
+bool Site::knows_domains() const { return !local_domains->empty() || !relay_domains->empty(); }
+
+Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::string id, Raises raises)
+    : site_(std::move(site)),
+      settings_(std::move(settings)),
+      rules_(with_facts(std::move(rules))),
+      id_(std::move(id)),
+      raises_(std::move(raises)),
+      needs_(needs_of(rules_)) {
+  std::array<std::vector<const Rule*>, kStages.size()> by_stage;
+  for (const Rule& rule : rules_) {
+    by_stage[static_cast<std::size_t>(rule.stage)].push_back(&rule);
+    if (rule.counts(Unit::refusals)) counting_refusals_.push_back(&rule);
+    if (rule.counts(Unit::unknown_recipients)) counting_unknown_.push_back(&rule);
+  }
+  for (std::size_t i = 0; i < by_stage.size(); ++i) by_stage_[i] = RuleIndex(std::move(by_stage[i]));
+}
+
+std::shared_ptr<const Policy> Policy::with(Raises raises) const {
+  std::string id = id_.substr(0, id_.find('+'));
+  std::size_t digest = raises.size();
+  for (const Raise& r : raises) {
+    digest = digest * 31 + std::hash<std::string>()(fmt::format("{} {} {} {}", r.key, r.rule, r.percent,
+                                                                r.until.time_since_epoch().count()));
+  }
+  if (!raises.empty()) id += fmt::format("+{:04x}", digest & 0xffff);
+  return std::make_shared<const Policy>(site_, settings_, rules_, std::move(id), std::move(raises));
+}
+
+const std::vector<const Rule*>& Policy::rules_counting(Unit unit) const {
+  return unit == Unit::refusals ? counting_refusals_ : counting_unknown_;
+}
+
+std::size_t Policy::named_rules() const {
+  std::size_t count = 0;
+  for (const Rule& rule : rules_) {
+    if (rule.index == 0 || rules_[rule.index - 1].name != rule.name) ++count;
+  }
+  return count;
+}
+
+std::string Policy::text() const {
+  std::string text = fmt::format("policy {}: {} rules\n", id_, named_rules()) + settings_text(settings_, site_);
+  std::size_t number = 0;
+  for (const Rule& rule : rules_) {
+    if (rule.index == 0 || rules_[rule.index - 1].name != rule.name) ++number;
+    text += '\n' + rule_text(rule, number);
+  }
+  return text;
+}
+
+}  // namespace replygate

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "policy/rules/facts.h"
+
+namespace replygate {
+
+// What a reply text may name besides facts.
+enum class Word : std::uint8_t { rule, limit, used, retry_after, ref };
+
+struct Words {
+  std::string_view rule;
+  std::string_view limit;  // "500 recipients / 1h"
+  std::string_view used;
+  std::string_view retry_after;  // "12m"
+  std::string_view ref;
+};
+
+// A reply text: literal lines with {fact} and {word} in them; "{{" and "}}" stand for the braces. Immutable.
+class ReplyTemplate {
+ public:
+  struct Mistake {
+    std::size_t at = 0;  // offset in the text
+    std::size_t length = 0;
+    std::string message;
+    std::string help;
+  };
+
+  ReplyTemplate() = default;
+
+  // Lines are parted by LF. On failure the first mistake.
+  static std::variant<ReplyTemplate, Mistake> parse(std::string_view text);
+
+  // One string a line. Substituted values are data, cut to the length that the table of facts gives.
+  std::vector<std::string> render(const Facts& facts, const Words& words) const;
+
+  std::vector<FactRef> facts() const;
+  // Octets of the longest line at the longest substitution, without reply code.
+  std::size_t longest_line() const;
+  std::size_t lines() const { return lines_.size(); }
+  const std::string& source() const { return source_; }
+
+ private:
+  using Piece = std::variant<std::string, FactRef, Word>;
+  using Line = std::vector<Piece>;
+
+  static std::optional<Mistake> parse_line(std::string_view text, std::size_t offset, Line& line);
+
+  std::string source_;
+  std::vector<Line> lines_;
+};
+
+}  // namespace replygate

@@ -1,0 +1,53 @@
+#include "policy/mail/unicode.h"
+
+#include <gtest/gtest.h>
+
+#include "policy/mail/address.h"
+#include "policy/mail/domain.h"
+
+namespace replygate {
+namespace {
+
+TEST(Unicode, FoldsCaseAndComposes) {
+  EXPECT_EQ(folded_utf8("JÜRGEN"), "jürgen");
+  EXPECT_EQ(folded_utf8("ju\xcc\x88rgen"), "jürgen");  // u and combining diaeresis
+  EXPECT_EQ(folded_utf8("JU\xcc\x88RGEN"), "jürgen");
+  EXPECT_EQ(folded_utf8("ΣΊΣΥΦΟΣ"), "σίσυφοσ");
+  EXPECT_EQ(folded_utf8("ДИМА"), "дима");
+  EXPECT_EQ(folded_utf8("straße"), "straße");
+  EXPECT_EQ(folded_utf8(""), "");
+}
+
+// KELVIN SIGN, LONG S, DOTTED I, GREEK QUESTION MARK and VARIA are signs of their own.
+TEST(Unicode, NothingElseBecomesAscii) {
+  for (const std::string_view sign : {"\xe2\x84\xaa", "\xc5\xbf", "\xc4\xb0", "\xcd\xbe", "\xe1\xbf\xaf"}) {
+    const auto folded = folded_utf8(sign);
+    ASSERT_TRUE(folded) << sign;
+    for (const char c : *folded) EXPECT_LT(c, '\0') << sign;
+    EXPECT_NE(canonical_domain(std::string(sign) + ".example"), "k.example");
+  }
+  EXPECT_EQ(folded_utf8("\xe2\x84\xaa\xc3\x9c"), "\xe2\x84\xaa\xc3\xbc");
+}
+
+TEST(Unicode, WhatIsNoUtf8KeepsItsOctets) {
+  EXPECT_EQ(folded_utf8("\xff\xfe"), std::nullopt);
+  EXPECT_EQ(folded("A\xff\xfe"), "a\xff\xfe");
+}
+
+TEST(Unicode, SpellingsOfOneMailboxAreOneAddress) {
+  const AddressContext context{.default_domain = "", .is_local = [](auto) { return false; }};
+  const std::string one = canonical_address("<jürgen@example.org>", context).full;
+  EXPECT_EQ(canonical_address("<JÜRGEN@EXAMPLE.org>", context).full, one);
+  EXPECT_EQ(canonical_address("<ju\xcc\x88rgen@example.org>", context).full, one);
+  EXPECT_NE(canonical_address("<\xe2\x84\xaa@example.org>", context).full, "k@example.org");
+  EXPECT_NE(canonical_address("<a@\xe2\x84\xaa.example>", context).full, "a@k.example");
+}
+
+TEST(Unicode, LoginsAreFoldedLikeAddresses) {
+  EXPECT_EQ(canonical_login("JÜRGEN@MÜNCHEN.example"), "jürgen@xn--mnchen-3ya.example");
+  EXPECT_EQ(canonical_login("Alice"), "alice");
+  EXPECT_EQ(canonical_login("A\\B"), "a\\b");
+}
+
+}  // namespace
+}  // namespace replygate
