@@ -37,17 +37,38 @@ def must_be_free(port):
         raise RuntimeError(f"port {port} is in use; is another test running?")
 
 
+def end_group(leader, what):
+    """Ends a process group, by force where it does not end by itself."""
+    def gone():
+        try:
+            os.killpg(leader, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(leader, number)
+            wait_until(gone, f"{what} to end", 5)
+        except (ProcessLookupError, TimeoutError):
+            pass
+        if gone():
+            return
+    raise TimeoutError(f"{what} does not end")
+
+
 class Daemon:
     """replygate with a policy; `policy` lacks version, [milter], [policy_service], [store] and [log]."""
 
-    def __init__(self, policy, port=8893, service_port=None, on_error="tempfail"):
+    def __init__(self, policy, port=8893, service_port=None, on_error="tempfail", drain_timeout="10s"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="replygate-test."))
         self.folder.chmod(0o755)
         self.port, self.service_port = port, service_port
         self.records_file = self.folder / "records.json"
         self.policy_file = self.folder / "policy.toml"
         head = f'version = 1\n[milter]\nlisten = "inet:{port}@127.0.0.1"\nengine = "{ENGINE}"\non_error = "{on_error}"\n'
-        head += f'[log]\ndecisions = "file:{self.records_file}"\n[store]\npath = "{self.folder}/state.db"\n'
+        head += f'drain_timeout = "{drain_timeout}"\n[log]\ndecisions = "file:{self.records_file}"\n'
+        head += f'[store]\npath = "{self.folder}/state.db"\n'
         if service_port:
             head += f'[policy_service]\nlisten = "inet:{service_port}@127.0.0.1"\n'
         self.policy_file.write_text(head + policy)

@@ -5,18 +5,26 @@ import shutil
 import sys
 import unittest
 
+import alone
+import sendmail
 from postfix import Postfix
 from sendmail import Sendmail
 
-SKIPPED = 77
+
+def begin():
+    """Gives the test what it needs, and name spaces of its own; or says what is missing and exits with the status that
+    means skipped."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    if os.geteuid() != 0 or shutil.which("postfix") is None:
+        print("skipped: needs root and the postfix package; tests/run.sh installs it", file=sys.stderr)
+        sys.exit(alone.SKIPPED)
+    sendmail.fetch()
+    alone.alone()
 
 
 def main():
-    """Runs the tests of the calling module, or says what is missing and exits with the status that means skipped."""
-    if os.geteuid() != 0 or shutil.which("postfix", path=os.environ["PATH"] + ":/usr/sbin") is None:
-        print("needs root and the postfix package; tests/run.sh installs it", file=sys.stderr)
-        sys.exit(SKIPPED)
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    """Runs the tests of the calling module."""
+    begin()
     unittest.main(verbosity=1)
 
 

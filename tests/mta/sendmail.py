@@ -1,18 +1,20 @@
 """A private, throw-away Sendmail on a loopback port, beside an installed Postfix.
 
 The packages are downloaded and unpacked below a cache folder, never installed, since they conflict with postfix.
-Needs root, apt-get, m4 and unshare. The daemon runs in name spaces of its own, where the host has a full name (without
-one Sendmail sleeps for a minute) and /etc/hosts knows 127.0.0.1 alone.
+Needs root, apt-get and m4. The daemon runs where alone.py has been, since there the host has a full name (without one
+Sendmail sleeps for a minute) and /etc/hosts knows 127.0.0.1 alone. `sendmail.py --fetch` downloads it and no more.
 """
 
+import fcntl
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 
-from daemon import listens, must_be_free, wait_until
+import alone
+from daemon import end_group, listens, must_be_free, wait_until
 
 CACHE = pathlib.Path(os.environ.get("REPLYGATE_SENDMAIL_CACHE", "/var/cache/replygate-tests/sendmail"))
 ROOT = CACHE / "root"
@@ -21,24 +23,42 @@ CF = ROOT / "usr/share/sendmail/cf"
 
 
 def fetch():
-    """Downloads and unpacks Sendmail once, and installs the libraries that it is linked with."""
-    if not (BINARY.exists() and (CF / "m4/cf.m4").exists()):
-        debs = CACHE / "debs"
-        debs.mkdir(parents=True, exist_ok=True)
-        download = [
-            "apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "sendmail-bin", "sendmail-base", "sendmail-cf"
-        ]
-        if subprocess.run(download, cwd=debs).returncode != 0:
-            subprocess.run(["apt-get", "-qq", "update"], check=True)
-            subprocess.run(download, cwd=debs, check=True)
-        for deb in debs.glob("*.deb"):
-            subprocess.run(["dpkg", "-x", deb, ROOT], check=True)
-        BINARY.chmod(0o755)
-    if "not found" in subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout:
-        deb = next((CACHE / "debs").glob("sendmail-bin_*.deb"))
-        depends = subprocess.run(["dpkg-deb", "-f", deb, "Depends"], capture_output=True, text=True, check=True).stdout
-        names = [part.split()[0] for part in depends.replace("|", ",").split(",") if part.strip().startswith("lib")]
-        subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *names], check=True)
+    """Downloads and unpacks Sendmail once, and installs the libraries that it is linked with. One process at a time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_there():
+            unpack()
+        if "not found" in subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout:
+            install_libraries()
+
+
+def is_there():
+    return BINARY.exists() and (CF / "m4/cf.m4").exists()
+
+
+def unpack():
+    debs, unfinished = CACHE / "debs", CACHE / "unfinished"
+    for folder in (debs, unfinished, ROOT):
+        shutil.rmtree(folder, ignore_errors=True)
+    debs.mkdir()
+    download = [
+        "apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "sendmail-bin", "sendmail-base", "sendmail-cf"
+    ]
+    if subprocess.run(download, cwd=debs).returncode != 0:
+        subprocess.run(["apt-get", "-qq", "update"], check=True)
+        subprocess.run(download, cwd=debs, check=True)
+    for deb in debs.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", deb, unfinished], check=True)
+    unfinished.rename(ROOT)
+    BINARY.chmod(0o755)
+
+
+def install_libraries():
+    deb = next((CACHE / "debs").glob("sendmail-bin_*.deb"))
+    depends = subprocess.run(["dpkg-deb", "-f", deb, "Depends"], capture_output=True, text=True, check=True).stdout
+    names = [part.split()[0] for part in depends.replace("|", ",").split(",") if part.strip().startswith("lib")]
+    subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *names], check=True)
 
 
 class Sendmail:
@@ -46,7 +66,9 @@ class Sendmail:
 
     def __init__(self, milter=None, port=2626, extra="", timeouts="C:30s;S:10s;R:10s;E:1m",
                  hosts="127.0.0.1 localhost\n"):
-        fetch()
+        if not alone.inside:
+            raise RuntimeError("call alone.alone() first: Sendmail needs a host name and a hosts file of its own")
+        alone.HOSTS.write_text(hosts)
         self.port = port
         must_be_free(port)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="replygate-sendmail."))
@@ -54,7 +76,6 @@ class Sendmail:
         for name, mode in (("queue", 0o700), ("run", 0o755)):
             (self.dir / name).mkdir()
             (self.dir / name).chmod(mode)
-        (self.dir / "hosts").write_text(hosts)
         (self.dir / "aliases").write_text("")
         (self.dir / "switch").write_text("hosts files\naliases files\n")
         (self.dir / "unknown").write_text("")
@@ -91,13 +112,7 @@ class Sendmail:
         (self.dir / "sendmail.cf").write_text(made.stdout)
 
     def run(self, *arguments):
-        script = (
-            f"hostname mx.example.test; mount --bind {self.dir}/hosts /etc/hosts; "
-            f"exec {BINARY} -C {self.dir}/sendmail.cf \"$@\""
-        )
-        run = subprocess.run(
-            ["unshare", "--uts", "--mount", "sh", "-c", script, "sh", *arguments], capture_output=True, text=True
-        )
+        run = subprocess.run([BINARY, "-C", self.dir / "sendmail.cf", *arguments], capture_output=True, text=True)
         if run.returncode != 0:
             raise RuntimeError(run.stdout + run.stderr)
 
@@ -118,7 +133,14 @@ class Sendmail:
     def stop(self):
         pid = self.dir / "run/pid"
         if pid.exists():
-            number = int(pid.read_text().split()[0])
-            os.kill(number, signal.SIGTERM)
-            wait_until(lambda: not pathlib.Path(f"/proc/{number}").exists(), "Sendmail to end")
+            end_group(int(pid.read_text().split()[0]), "Sendmail")
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--fetch"]:
+        sys.exit("usage: sendmail.py --fetch")
+    if os.geteuid() != 0:
+        print("skipped: needs root", file=sys.stderr)
+        sys.exit(alone.SKIPPED)
+    fetch()

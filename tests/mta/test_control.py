@@ -78,7 +78,9 @@ class Control(unittest.TestCase):
                 broken = daemon.command("reload")
                 self.assertEqual(broken.returncode, 78)
                 self.assertIn("error[RG1201]", broken.stderr)
-                self.assertEqual(daemon.command("status").returncode, 0)
+                status = daemon.command("status")
+                self.assertEqual(status.returncode, 1)
+                self.assertIn("the last reload was not taken", status.stdout)
                 daemon.write(RULE.format(551))
                 daemon.signal(signal.SIGHUP)
                 wait_until(lambda: "SIGHUP: reloaded" in (daemon.folder / "errors").read_text(), "the reload")
@@ -154,9 +156,10 @@ class Control(unittest.TestCase):
         with ServedDaemon(QUOTA) as daemon, start() as mta:
             words = ["doctor", "-c", str(daemon.policy_file), "--postfix", str(mta.etc), "--socket",
                      f"{daemon.folder}/control.sock"]
+            mta.edit(non_smtpd_milters="inet:127.0.0.1:8893")
             said = subprocess.run([BINARY, *words], capture_output=True, text=True)
             self.assertIn("ok       postfix   asks replygate as the policy needs it", said.stdout)
-            subprocess.run(["postconf", "-c", mta.etc, "-e", "smtpd_milters=", "milter_default_action=accept"], check=True)
+            mta.edit(smtpd_milters="", milter_default_action="accept")
             said = subprocess.run([BINARY, *words], capture_output=True, text=True)
             self.assertEqual(said.returncode, 1)
             self.assertIn("replygate is never asked", said.stdout)

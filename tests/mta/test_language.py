@@ -7,7 +7,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
 import mta_test
@@ -65,11 +64,12 @@ class Content(unittest.TestCase):
                     self.assertEqual(send("d", mail("drop this"))[:3], "250")
                     self.assertEqual(len(mta.queue()), known)
                     if name == "postfix":
-                        self.assertIn("milter-discard: END-OF-MESSAGE", mta.log())
+                        wait_until(lambda: "milter-discard: END-OF-MESSAGE" in mta.log(), "Postfix to tell of it")
                     self.assertEqual(send("e", mail("hold this offer"))[:3], "250")
                     held = mta.held()
                     self.assertEqual(len(held), 1)
                     self.assertRegex(held[0], rf"X-Tagged: e@{name}\.test tag")
+                wait_until(lambda: "held" in daemon.records()[-1], "the record")
                 record = daemon.records()[-1]
                 self.assertEqual(record["held"], "look at it")
                 self.assertEqual(record["headers"], [{"name": "X-Tagged", "value": f"e@{name}.test tag"}])
@@ -116,7 +116,7 @@ class Time(unittest.TestCase):
                 wait_until(lambda: said("a@worse.test") == "554", "the new list")
                 self.assertEqual(said("a@bad.test"), "250")
                 blocked.unlink()
-                time.sleep(0)
+                wait_until(lambda: "its last content is kept" in (daemon.folder / "errors").read_text(), "the loss")
                 self.assertEqual(said("a@worse.test"), "554")
 
 

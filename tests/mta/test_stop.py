@@ -36,7 +36,7 @@ class Stop(unittest.TestCase):
                 self.assertEqual(daemon.records()[-1]["outcome"], "accepted")
 
     def test_a_stop_is_bounded_whatever_clients_do(self):
-        with Daemon(POLICY) as daemon:
+        with Daemon(POLICY, drain_timeout="2s") as daemon:
             _, start = mta_test.both(daemon.port)[0]
             with start() as mta, Client(mta.port) as client:
                 client("EHLO client.test")
