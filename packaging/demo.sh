@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Shows replygate at work: from a fresh Debian 12 to a private Postfix with replygate in front of it, ten SMTP sessions,
+# Shows replygate at work: from a fresh Debian to a private Postfix with replygate in front of it, ten SMTP sessions,
 # and the record of each. Touches no system instance of Postfix and cleans up behind itself.
 #   packaging/demo.sh          the sessions, then everything is removed
 #   packaging/demo.sh --keep   leaves Postfix and replygate up until Enter is pressed
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. packaging/progress.sh
 
+step "packages"
 packaging/dependencies.sh build mta
-echo "building …" >&2
-cmake --preset release >/dev/null
-cmake --build --preset release -j "$(nproc)" --target replygate >/dev/null
+step "building replygate"
+configure_preset release -DREPLYGATE_WERROR=OFF -DBUILD_TESTING=OFF
+build_targets release replygate
+step_done "ready"
 
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo)
