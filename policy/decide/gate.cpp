@@ -21,6 +21,9 @@ struct Gate::Case {
   std::vector<std::optional<Reading>> readings;  // one for each ask
   std::vector<std::size_t> asked;                // the asks that went to the store
   Gate::Done done;
+  bool again = false;        // asked anew, without what stands behind a limit that has let the mail pass
+  std::vector<bool> warned;  // the first time
+  std::int64_t evicted = 0;
 };
 
 namespace {
@@ -37,10 +40,27 @@ bool may_refuse(const Ask& ask) { return ask.mode == Mode::enforce && ask.rule->
 // A connection has no end that could refuse it: it is counted for good once it is let in.
 bool is_final(const Ask& ask) { return ask.rule->count == Count::attempts || ask.limit.unit == Unit::connections; }
 
-// Where another rule may still refuse what this one counts, that is settled with the decision.
-bool is_reserved(const Ask& ask) { return !is_final(ask) || (ask.rule->count == Count::accepted && !may_refuse(ask)); }
-
 bool compares(const Ask& ask) { return ask.purpose == Ask::Purpose::limit; }
+
+// Whether its limit, where it is full, ends the decision without a refusal.
+bool may_accept(const Candidate& candidate) {
+  const Rule& rule = *candidate.rule;
+  return candidate.mode == Mode::enforce && candidate.count > 0 && !rule.refuses() &&
+         !std::holds_alternative<Tag>(rule.outcome);
+}
+
+// Where another rule may still refuse what this one counts, or keep it from being asked, that is settled with the
+// decision.
+bool is_reserved(const Ask& ask, const Inquiry& inquiry) {
+  if (!is_final(ask)) return true;
+  return ask.rule->count == Count::accepted &&
+         (!may_refuse(ask) || std::ranges::any_of(inquiry.candidates, may_accept));
+}
+
+// Whether it stands behind the rule whose limit has let the mail pass, and counts only what passes it.
+bool is_cut(const Ask& ask, const Verdict& verdict) {
+  return verdict.accepted_by != nullptr && ask.rule->index > verdict.accepted_by->index;
+}
 
 std::string member_counter(const Ask& ask) { return ask.counter + '\x1f' + ask.member; }
 
@@ -62,8 +82,8 @@ std::uint32_t group_of(const Ask& ask) {
 }
 
 // Of what reads alone the cost of one more is compared, and not charged.
-Charge store_charge(const Ask& ask, const Question& question) {
-  Charge charge = charge_of(ask, group_of(ask), counts_even_if_full(ask, question), is_reserved(ask));
+Charge store_charge(const Ask& ask, const Question& question, const Inquiry& inquiry) {
+  Charge charge = charge_of(ask, group_of(ask), counts_even_if_full(ask, question), is_reserved(ask, inquiry));
   if (ask.reads_alone()) {
     charge.cost = 0;
     charge.most -= ask.cost - ask.own;
@@ -129,11 +149,14 @@ bool rule_fits(const Inquiry& inquiry, const std::vector<std::optional<Reading>>
 }  // namespace
 
 // What the decision charges besides the counters of the store, and what it will not charge again.
-void Gate::count(Case& c, bool passes, std::vector<CountedOnce>& counted) {
+void Gate::count(Case& c, const Verdict& verdict, std::vector<CountedOnce>& counted) {
+  const bool refuses = verdict.kind == Verdict::Kind::refuse && !c.question.counting_only;
+  const bool passes = !refuses && !c.question.mta_refused;
   for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
     const Ask& ask = c.inquiry.asks[i];
     if (!compares(ask) || !c.readings[i] || counts_events(ask.limit.unit)) continue;
-    const bool admitted = passes && (may_refuse(ask) || rule_fits(c.inquiry, c.readings, *ask.rule));
+    const bool admitted =
+        passes && !is_cut(ask, verdict) && (may_refuse(ask) || rule_fits(c.inquiry, c.readings, *ask.rule));
     const bool forced = counts_even_if_full(ask, c.question);
     if (!ask.limit.in_store() && !ask.uncharged && (admitted || forced)) {
       count_local(c.tally, ask, c.readings[i]->cost);
@@ -152,22 +175,55 @@ void Gate::finish(const std::shared_ptr<Case>& shared, Readings answer) {
   for (std::size_t i = 0; i < answer.readings.size(); ++i) {
     std::optional<Reading>& reading = c.readings[c.asked[i]];
     reading = answer.readings[i];
-    if (reading) restore_cost(c.inquiry.asks[c.asked[i]], *reading);
+    if (!reading) continue;
+    restore_cost(c.inquiry.asks[c.asked[i]], *reading);
+    reading->warn |= c.again && c.warned[c.asked[i]];
   }
+  c.evicted += answer.evicted;
   Judgement judgement{.verdict = decide(c.facts, c.inquiry, c.readings, {c.now, c.ref}),
                       .reservation = answer.reservation,
                       .counted = {}};
-  judgement.verdict.evicted = answer.evicted;
+  judgement.verdict.evicted = c.evicted;
+  if (must_ask_anew(c, judgement.verdict)) return take_anew(shared, judgement);
   if (witness_ != nullptr) {
     witness_->judged(c.policy, c.facts, c.question, c.inquiry, c.readings, judgement.verdict);
   }
-  const bool refuses = judgement.verdict.kind == Verdict::Kind::refuse && !c.question.counting_only;
-  count(c, !refuses && !c.question.mta_refused, judgement.counted);
-  if (refuses) store_.settle({std::exchange(judgement.reservation, 0)}, Settlement::give_back, c.now, [] {});
+  count(c, judgement.verdict, judgement.counted);
+  if (judgement.verdict.kind == Verdict::Kind::refuse && !c.question.counting_only) {
+    store_.settle({std::exchange(judgement.reservation, 0)}, Settlement::give_back, c.now, [] {});
+  }
   auto passing = charges_of(asks_of_passing(c.inquiry, c.readings), c.tally);
   if (passing.empty()) return c.done(std::move(judgement));
   store_.take(std::move(passing), false, c.now,
               [shared, told = std::move(judgement)](const Readings&) mutable { shared->done(std::move(told)); });
+}
+
+// What stands behind a limit that has let the mail pass was asked with it: it may have kept the others from being
+// charged, or be charged itself.
+bool Gate::must_ask_anew(const Case& c, const Verdict& verdict) {
+  if (c.again || c.question.mta_refused || verdict.accepted_by == nullptr) return false;
+  return verdict.accepted_by->has_limits() && c.inquiry.candidates.back().rule != verdict.accepted_by;
+}
+
+void Gate::take_anew(const std::shared_ptr<Case>& shared, const Judgement& first) {
+  Case& c = *shared;
+  c.again = true;
+  c.warned.resize(c.readings.size());
+  store_.settle({first.reservation}, Settlement::give_back, c.now, [] {});
+  std::vector<Charge> charges;
+  c.asked.clear();
+  for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
+    const Ask& ask = c.inquiry.asks[i];
+    const bool once_more = ask.limit.in_store() && compares(ask) && !counts_even_if_full(ask, c.question) &&
+                           ask.rule->index < first.verdict.accepted_by->index;
+    if (!once_more) continue;
+    c.asked.push_back(i);
+    c.warned[i] = c.readings[i] && c.readings[i]->warn;
+    c.readings[i].reset();
+    charges.push_back(store_charge(ask, c.question, c.inquiry));
+  }
+  if (charges.empty()) return finish(shared, {});
+  store_.take(std::move(charges), true, c.now, [this, shared](Readings answer) { finish(shared, std::move(answer)); });
 }
 
 void Gate::replied(const Policy& policy, const Facts& facts, const Question& question, const Verdict& verdict,
@@ -219,7 +275,7 @@ void Gate::judge(const Policy& policy, const Facts& facts, const Question& quest
     if (!ask.limit.in_store()) continue;
     if (!counts_even_if_full(ask, question) && keeps_out_beside(c.inquiry, c.readings, ask)) ask.uncharged = true;
     c.asked.push_back(i);
-    charges.push_back(store_charge(ask, question));
+    charges.push_back(store_charge(ask, question, c.inquiry));
   }
   if (charges.empty()) return finish(shared, {});
   const bool admit = may_pass(c.inquiry, c.readings) && !question.mta_refused;

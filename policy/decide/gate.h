@@ -75,7 +75,9 @@ class Gate {
   struct Case;
 
   void finish(const std::shared_ptr<Case>& c, Readings answer);
-  static void count(Case& c, bool passes, std::vector<CountedOnce>& counted);
+  static bool must_ask_anew(const Case& c, const Verdict& verdict);
+  void take_anew(const std::shared_ptr<Case>& shared, const Judgement& first);
+  static void count(Case& c, const Verdict& verdict, std::vector<CountedOnce>& counted);
 
   Store& store_;
   Witness* witness_;

@@ -86,9 +86,9 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
   recipient.mta_text = std::move(event.mta_text);
   recipient.external = is_external(recipient, policy_->site());
   if (!recipient.mta_refused) ++open_->facts.recipients;
-  if (open_->limited != nullptr && !recipient.mta_refused && !is_postmaster(recipient.address, policy_->site())) {
-    return refuse_waiting(now, done);
-  }
+  const bool postmaster = is_postmaster(recipient.address, policy_->site());
+  const Verdict* waiting = postmaster ? open_->spared.get() : open_->limited.get();
+  if (waiting != nullptr && refuses(*waiting) && !recipient.mta_refused) return refuse_waiting(*waiting, now, done);
   // What is external has its mailbox elsewhere.
   if (recipient.external == true) recipient.mailbox_used = MailboxUse::none();
   if (!policy_->needs().mailbox || services_.mailboxes == nullptr || recipient.mta_refused ||

@@ -134,7 +134,9 @@ class Session {
   struct Said {
     Verdict verdict;
     std::shared_ptr<const Verdict> limited;  // for all but postmaster; null: no limit refuses
-    ReservationId held = 0;                  // of the session
+    std::shared_ptr<const Verdict>
+        spared;              // for postmaster, where a full limit has ended it for others; null: the same
+    ReservationId held = 0;  // of the session
   };
   using Heard = std::function<void(Said)>;
 
@@ -153,21 +155,28 @@ class Session {
     std::vector<JudgedRecipient> recipients;
     Verdict message;                         // of all stages that judge the message as a whole
     std::shared_ptr<const Verdict> limited;  // waits for recipients; null: nothing does
+    std::shared_ptr<const Verdict> spared;   // waits for postmaster; null: nothing does
     std::unique_ptr<ContentDigest> digest;   // null where no rule wants it
     std::vector<ReservationId> reservations;
     Once counted;
     std::int64_t others = 0;  // recipients kept that are not postmaster
     std::size_t octets = 0;
     Effect effect;
-    Effect of_limits;  // that were full before the recipients were known; not for postmaster
+    Effect of_limits;      // that were full before the recipients were known; not for postmaster
+    Effect of_postmaster;  // in their place
   };
 
-  Question question(Stage stage) const;
+  // Whether the rest is for postmaster, as far as that is known.
+  bool spares(Stage stage) const;
+  Question question(Stage stage, bool sparing) const;
+  Question question(Stage stage) const { return question(stage, spares(stage)); }
   bool is_own() const;
   bool refuses(const Verdict& verdict) const;
   bool closes(const Verdict& verdict) const;
   void judge_whole(Stage stage, Instant now, const Heard& heard);
-  void judge_besides(const Question& asked, Instant now, Verdict limited, const Heard& heard);
+  void judge_besides(Stage stage, Instant now, Verdict limited, const Heard& heard);
+  void judge_for_postmaster(Stage stage, Instant now, Said said, const Heard& heard);
+  bool ended_by_limit(Stage stage, const Verdict& verdict) const;
   void judge_session(Stage stage, Instant now, Done done);
   Answer close_early(const Verdict& verdict, Instant now);
   void begin_message(Instant now, Done done);
@@ -175,13 +184,14 @@ class Session {
   void end_stage(Stage stage, Verdict verdict, Instant now, const Done& done);
   void answer_stage(Stage stage, Verdict verdict, Instant now, const Done& done);
   void escalate(Verdict verdict, Instant now, const std::function<void(Verdict)>& heard);
-  void refuse_waiting(Instant now, const Done& done);
+  void refuse_waiting(const Verdict& waiting, Instant now, const Done& done);
   void judge_recipient(Instant now, Done done);
   void answer_recipient(Instant now, const Done& done);
   void replied(const Verdict& verdict, const Question& asked, const Facts& facts, const std::function<void()>& done);
   void accept(Instant now, const Done& done);
   void give_back(std::vector<ReservationId> reservations, Instant now);
   void note_acceptance(const Verdict& verdict);
+  void note_waiting(const Said& said);
   bool spares_postmaster(const Rule& rule) const;
   void dispose();
   void note_headers(Verdict& verdict);

@@ -11,24 +11,27 @@ bool is_silent(const Verdict& verdict) { return verdict.kind != Verdict::Kind::r
 
 }  // namespace
 
-Question Session::question(Stage stage) const {
+bool Session::spares(Stage stage) const {
+  if (open_ == nullptr) return false;
+  return stage == Stage::rcpt ? is_postmaster(open_->recipients.back().recipient.address, policy_->site())
+                              : stage > Stage::rcpt && open_->others == 0;
+}
+
+Question Session::question(Stage stage, bool sparing) const {
   Question question{.stage = stage,
                     .counters = door_.counters,
                     .counting_only = connection_.local_submission,
                     .beyond = door_.beyond,
                     .session = &counted_};
   for (const Said* said : {at_connect_.get(), at_helo_.get()}) {
-    if (stage <= Stage::mail && said != nullptr && said->verdict.accepted_by != nullptr) {
-      question.until_rule = std::min(question.until_rule, said->verdict.accepted_by->index);
-    }
+    if (stage > Stage::mail || said == nullptr) continue;
+    const Verdict& verdict = sparing && said->spared != nullptr ? *said->spared : said->verdict;
+    if (verdict.accepted_by != nullptr) question.until_rule = std::min(question.until_rule, verdict.accepted_by->index);
   }
   if (open_ == nullptr) return question;
-  question.until_rule = std::min(question.until_rule, open_->effect.before);
+  question.until_rule = std::min(
+      {question.until_rule, open_->effect.before, sparing ? open_->of_postmaster.before : open_->of_limits.before});
   question.message = &open_->counted;
-  if (stage == Stage::rcpt ? !is_postmaster(open_->recipients.back().recipient.address, policy_->site())
-                           : open_->others > 0) {
-    question.until_rule = std::min(question.until_rule, open_->of_limits.before);
-  }
   if (connection_.local_submission || stage == Stage::rcpt) return question;
   question.limits = open_->limited == nullptr && (stage == Stage::mail || open_->others > 0);
   return question;
@@ -57,43 +60,67 @@ bool Session::closes(const Verdict& verdict) const {
 // Until the recipients are known a limit may have to let postmaster pass.
 void Session::judge_whole(Stage stage, Instant now, const Heard& heard) {
   last_ = now;
-  if (is_own()) return heard({Verdict(), nullptr, 0});
+  if (is_own()) return heard({});
   const Question asked = question(stage);
   services_.gate.judge(*policy_, facts_now(now), asked, tally_, {now, open_ == nullptr ? id_ : open_->ref},
-                       [this, asked, now, heard](Judgement judgement) {
+                       [this, stage, now, heard](Judgement judgement) {
                          const ReservationId held = adopt(judgement);
                          Verdict& verdict = judgement.verdict;
-                         const bool waits = asked.stage <= Stage::mail && refuses(verdict) &&
+                         const bool waits = stage <= Stage::mail && refuses(verdict) &&
                                             verdict.refusal->rule->has_limits() &&
-                                            (asked.stage == Stage::mail || !closes(verdict));
-                         if (waits) return judge_besides(asked, now, std::move(verdict), heard);
-                         heard({std::move(verdict), nullptr, held});
+                                            (stage == Stage::mail || !closes(verdict));
+                         if (waits) return judge_besides(stage, now, std::move(verdict), heard);
+                         Said said{std::move(verdict), nullptr, nullptr, held};
+                         if (ended_by_limit(stage, said.verdict)) {
+                           return judge_for_postmaster(stage, now, std::move(said), heard);
+                         }
+                         heard(std::move(said));
+                       });
+}
+
+// Whether rules have not been asked because of a limit, now or earlier in the session, that spares postmaster.
+bool Session::ended_by_limit(Stage stage, const Verdict& verdict) const {
+  if (stage > Stage::mail || refuses(verdict)) return false;
+  const auto ends = [this](const Said* said) { return said != nullptr && said->spared != nullptr; };
+  const bool now = verdict.accepted_by != nullptr && spares_postmaster(*verdict.accepted_by);
+  return now || (stage > Stage::connect && ends(at_connect_.get())) || (stage == Stage::mail && ends(at_helo_.get()));
+}
+
+void Session::judge_for_postmaster(Stage stage, Instant now, Said said, const Heard& heard) {
+  Question asked = question(stage, true);
+  asked.limits = false;
+  const auto shared = std::make_shared<Said>(std::move(said));
+  services_.gate.judge(*policy_, facts_now(now), asked, tally_, {now, open_ == nullptr ? id_ : open_->ref},
+                       [this, shared, heard](Judgement judgement) {
+                         adopt(judgement);
+                         shared->spared = std::make_shared<const Verdict>(std::move(judgement.verdict));
+                         heard(std::move(*shared));
                        });
 }
 
 // Nobody need wait for a refusal where something else refuses, too.
-void Session::judge_besides(const Question& asked, Instant now, Verdict limited, const Heard& heard) {
-  Question besides = asked;
+void Session::judge_besides(Stage stage, Instant now, Verdict limited, const Heard& heard) {
+  Question besides = question(stage, true);
   besides.limits = false;
   const auto shared = std::make_shared<Verdict>(std::move(limited));
   services_.gate.judge(*policy_, facts_now(now), besides, tally_, {now, open_ == nullptr ? id_ : open_->ref},
                        [this, shared, heard](Judgement judgement) {
                          adopt(judgement);
                          Verdict& verdict = judgement.verdict;
-                         if (refuses(verdict)) return heard({std::move(*shared), nullptr, 0});
+                         if (refuses(verdict)) return heard({std::move(*shared), nullptr, nullptr, 0});
                          verdict.evicted += std::exchange(shared->evicted, 0);
                          for (Finding& finding : std::exchange(shared->observed, {})) {
                            if (finding.rule->has_limits()) verdict.observed.push_back(std::move(finding));
                          }
                          shared->observed_actions.clear();
                          shared->headers.clear();
-                         heard({std::move(verdict), shared, 0});
+                         heard({std::move(verdict), shared, nullptr, 0});
                        });
 }
 
 void Session::judge_session(Stage stage, Instant now, Done done) {
   judge_whole(stage, now, [this, stage, now, done = std::move(done)](Said said) {
-    const bool nothing = said.verdict.empty() && said.limited == nullptr;
+    const bool nothing = said.verdict.empty() && said.limited == nullptr && said.spared == nullptr;
     const ReservationId held = said.held;
     auto& place = stage == Stage::connect ? at_connect_ : at_helo_;
     place = nothing ? nullptr : std::make_unique<const Said>(std::move(said));
@@ -122,8 +149,7 @@ void Session::begin_message(Instant now, Done done) {
   const bool own = is_own();
   for (const Said* said : {at_connect_.get(), at_helo_.get()}) {
     if (own || said == nullptr || refuses(remembered)) continue;
-    note_acceptance(said->verdict);
-    if (open_->limited == nullptr) open_->limited = said->limited;
+    note_waiting(*said);
     merge(remembered, Verdict(said->verdict));
   }
   if (is_silent(remembered)) {
@@ -142,8 +168,7 @@ void Session::begin_message(Instant now, Done done) {
 
 void Session::judge_message(Stage stage, Instant now, Done done) {
   judge_whole(stage, now, [this, stage, now, done = std::move(done)](Said said) {
-    note_acceptance(said.verdict);
-    if (said.limited != nullptr) open_->limited = std::move(said.limited);
+    note_waiting(said);
     end_stage(stage, std::move(said.verdict), now, done);
   });
 }
@@ -171,10 +196,10 @@ void Session::escalate(Verdict verdict, Instant now, const std::function<void(Ve
   });
 }
 
-// A limit that was full before the recipients were known.
-void Session::refuse_waiting(Instant now, const Done& done) {
+// What was said before the recipients were known.
+void Session::refuse_waiting(const Verdict& waiting, Instant now, const Done& done) {
   last_ = now;
-  escalate(Verdict(*open_->limited), now, [this, now, done](Verdict verdict) {
+  escalate(Verdict(waiting), now, [this, now, done](Verdict verdict) {
     JudgedRecipient& judged = open_->recipients.back();
     judged.verdict = std::move(verdict);
     Facts facts = facts_now(now);
@@ -203,14 +228,14 @@ void Session::answer_stage(Stage stage, Verdict verdict, Instant now, const Done
 // What limits made of a message before it was known that it is for postmaster alone is not done.
 void Session::dispose() {
   Disposition& all = open_->effect.disposition;
-  const Disposition& of_limits = open_->of_limits.disposition;
+  const bool spared = open_->others == 0;
+  const Disposition& more = spared ? open_->of_postmaster.disposition : open_->of_limits.disposition;
   Verdict& said = open_->message;
-  if (open_->others > 0) {
-    all.discard |= of_limits.discard;
-    if (!of_limits.hold.empty()) all.hold = of_limits.hold;
-  } else if (said.accepted_by != nullptr && spares_postmaster(*said.accepted_by)) {
-    said.accepted_by = nullptr;
-    said.kind = Verdict::Kind::pass;
+  all.discard |= more.discard;
+  if (!more.hold.empty()) all.hold = more.hold;
+  if (spared && said.accepted_by != nullptr && spares_postmaster(*said.accepted_by)) {
+    said.accepted_by = open_->spared == nullptr ? nullptr : open_->spared->accepted_by;
+    said.kind = said.accepted_by == nullptr ? Verdict::Kind::pass : Verdict::Kind::accept;
   }
 }
 
@@ -228,6 +253,15 @@ void Session::accept(Instant now, const Done& done) {
 // Until the recipients are known the limit of a rule that refuses nothing may have to let postmaster pass.
 bool Session::spares_postmaster(const Rule& rule) const {
   return rule.has_limits() && rule.stage <= Stage::mail && !connection_.local_submission;
+}
+
+// What connect, HELO or MAIL has come to.
+void Session::note_waiting(const Said& said) {
+  note_acceptance(said.verdict);
+  if (open_->limited == nullptr) open_->limited = said.limited;
+  if (said.spared == nullptr) return;
+  if (said.spared->accepted_by != nullptr) open_->of_postmaster.note(*said.spared->accepted_by);
+  if (open_->spared == nullptr || !refuses(*open_->spared)) open_->spared = said.spared;
 }
 
 void Session::note_acceptance(const Verdict& verdict) {

@@ -93,12 +93,13 @@ std::optional<std::u16string> folded_stretch(std::u16string_view text) {
   return composed ? to_nfc(lower_points(*composed)) : std::nullopt;
 }
 
-// Disguises stay as they are; what is between them is folded.
-std::optional<std::u16string> folded_utf16(std::u16string_view text) {
+// Disguises stay as they are; what is between them is brought to a form by `stretch_of`.
+template <typename Form>
+std::optional<std::u16string> formed(std::u16string_view text, Form stretch_of) {
   std::optional<std::u16string> result(std::in_place);
   std::size_t done = 0;
   const auto add = [&](std::size_t end) {
-    const auto stretch = folded_stretch(text.substr(done, end - done));
+    const auto stretch = stretch_of(text.substr(done, end - done));
     if (stretch && result) {
       *result += *stretch;
     } else {
@@ -120,7 +121,7 @@ std::optional<std::u16string> folded_utf16(std::u16string_view text) {
 std::optional<std::string> folded_utf8(std::string_view text) {
   if (std::ranges::all_of(text, is_ascii)) return to_lower(text);
   const auto wide = to_utf16(text);
-  const auto folded = wide ? folded_utf16(*wide) : std::nullopt;
+  const auto folded = wide ? formed(*wide, folded_stretch) : std::nullopt;
   return folded ? to_utf8(*folded) : std::nullopt;
 }
 
@@ -129,6 +130,13 @@ bool is_utf8(std::string_view text) { return std::ranges::all_of(text, is_ascii)
 std::string folded(std::string_view text) {
   auto result = folded_utf8(text);
   return result ? *std::move(result) : to_lower(text);
+}
+
+std::string composed(std::string_view text) {
+  const auto wide = std::ranges::all_of(text, is_ascii) ? std::nullopt : to_utf16(text);
+  const auto form = wide ? formed(*wide, to_nfc) : std::nullopt;
+  auto result = form ? to_utf8(*form) : std::nullopt;
+  return result ? *std::move(result) : std::string(text);
 }
 
 }  // namespace replygate

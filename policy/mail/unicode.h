@@ -14,6 +14,9 @@ std::optional<std::string> folded_utf8(std::string_view text);
 // The same; what is no UTF-8 is kept, with ASCII in lower case.
 std::string folded(std::string_view text);
 
+// The same text in NFC, its case as it is; what is no UTF-8 is kept.
+std::string composed(std::string_view text);
+
 bool is_utf8(std::string_view text);
 
 }  // namespace replygate

@@ -4,7 +4,9 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
+#include <utility>
 
 #include "policy/mail/text.h"
 #include "policy/mail/unicode.h"
@@ -26,6 +28,28 @@ re2::RE2::Options ignoring_case(std::string_view expression) {
   options.set_encoding(unicode ? re2::RE2::Options::EncodingUTF8 : re2::RE2::Options::EncodingLatin1);
   options.set_max_mem(1 << 20);
   return options;
+}
+
+bool is_unicode(const re2::RE2& expression) {
+  return expression.options().encoding() == re2::RE2::Options::EncodingUTF8;
+}
+
+// RE2 takes KELVIN SIGN for k and LONG S for s where case is ignored. Here they are signs of their own, and so an
+// expression and what it is searched in have others in their place, which fold to nothing.
+std::string without_disguises(std::string text) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kSigns = {
+      {{"\xe2\x84\xaa", "\xef\xb7\x90"}, {"\xc5\xbf", "\xc2\x80"}}};
+  for (const auto& [sign, other] : kSigns) {
+    for (std::size_t at = 0; (at = text.find(sign, at)) != std::string::npos;) text.replace(at, sign.size(), other);
+  }
+  return text;
+}
+
+bool is_found(const re2::RE2& expression, std::string_view text) {
+  if (!is_unicode(expression) || std::ranges::all_of(text, is_ascii)) {
+    return re2::RE2::PartialMatch(to_piece(text), expression);
+  }
+  return re2::RE2::PartialMatch(without_disguises(std::string(text)), expression);
 }
 
 struct Asker {
@@ -69,7 +93,8 @@ void TextSet::add_local(std::string local) { locals_.insert(std::move(local)); }
 void TextSet::add_set(std::shared_ptr<const TextSet> other) { sets_.push_back(std::move(other)); }
 
 std::optional<std::string> TextSet::add_regex(std::string_view expression, std::string_view* part) {
-  auto compiled = std::make_unique<re2::RE2>(to_piece(expression), ignoring_case(expression));
+  const std::string meant = without_disguises(composed(expression));
+  auto compiled = std::make_unique<re2::RE2>(meant, ignoring_case(expression));
   if (!compiled->ok()) {
     const std::size_t at = expression.rfind(compiled->error_arg());
     const bool known = part != nullptr && !compiled->error_arg().empty() && at != std::string_view::npos;
@@ -118,7 +143,7 @@ void TextSet::collect(TextParts& parts) const {
 
 bool TextSet::contains(std::string_view lowered) const {
   if (exact_.contains(lowered) || contains_parts(lowered)) return true;
-  const auto found = [&](const auto& expression) { return re2::RE2::PartialMatch(to_piece(lowered), *expression); };
+  const auto found = [&](const auto& expression) { return is_found(*expression, lowered); };
   return std::ranges::any_of(expressions_, found) ||
          std::ranges::any_of(sets_, [&](const auto& set) { return set->contains(lowered); });
 }

@@ -17,6 +17,7 @@ struct Told {
   int code = 250;
   std::string rule;
   bool for_good = false;    // the text is not known, only that it is one for good
+  bool held = false;        // with 250
   bool greylisted = false;  // a time is told, and nothing else
   bool limited = false;     // used, limit and wait are told
   std::int64_t used = 0;
@@ -69,17 +70,25 @@ class Model {
   };
   struct Remembered {
     Verdict verdict;
-    std::vector<Refusal> limited;
+    std::vector<Refusal> limited;   // for all but postmaster
+    std::optional<Verdict> spared;  // for postmaster, where it is another one
   };
   struct Recipient {
     std::string address;
     bool mta_refused = false;
   };
+  struct Rest {
+    std::size_t before = SIZE_MAX;  // rules from here on are not asked
+    bool held = false;
+  };
   struct Message {
     std::string sender;
     std::string user;
     std::vector<Refusal> limited;
-    std::size_t before = SIZE_MAX;
+    std::optional<Verdict> spared;
+    Rest rest;           // for all
+    Rest of_others;      // for all but postmaster
+    Rest of_postmaster;  // for postmaster alone
     std::int64_t kept = 0;
     std::int64_t others = 0;
     std::int64_t octets = 0;
@@ -126,7 +135,8 @@ class Model {
   void escalate(Verdict& verdict) const;
   Refusal refusal_of(const Rule& rule, const std::string& key, const std::vector<Look>& looks) const;
   std::optional<GreyBook::Look> see(const Rule& rule, Point point, const Recipient* to);
-  Verdict judge(Point point, const Recipient* to, bool limits);
+  bool is_before(std::size_t index, bool sparing) const;
+  Verdict judge(Point point, const Recipient* to, bool limits, bool sparing);
   Remembered judge_sparing(Point point, bool limits);
   void charge(const std::vector<Look>& looks, const Verdict& verdict);
   void charge(const Look& look);
@@ -139,7 +149,9 @@ class Model {
   Told finish(const Act& act);
   Told refuse_message(Verdict verdict, Point point);
   void end_message(bool accepted);
+  void accept_by(const Rule* accepted, Point point, Rest& rest) const;
   void accept_by(const Verdict& verdict, Point point);
+  void note(const Remembered& said, Point point);
 
   const Policy& policy_;
   std::map<std::string, Book> books_;

@@ -15,7 +15,9 @@ bool closes(const std::string& reply) { return reply.starts_with("421"); }
 template <typename Event>
 std::string SessionStage::ask(Event event) {
   std::promise<std::string> told;
-  event([&](const Answer& answer) { told.set_value(answer.refusal ? answer.refusal->one_line() : ""); });
+  event([&](const Answer& answer) {
+    told.set_value(answer.refusal ? answer.refusal->one_line() : answer.disposition.hold);
+  });
   return told.get_future().get();
 }
 
@@ -67,7 +69,12 @@ std::string SessionStage::act(const Act& act, Instant now) {
 }
 
 std::string WireStage::ask(int session, const std::string& packets) {
-  const test::Heard heard = clients_.at(session).ask(packets);
+  test::WireClient& client = clients_.at(session);
+  const test::Heard heard = client.ask(packets);
+  if (heard.command == 'q') {  // the reason to hold the message comes before what becomes of it
+    client.read();
+    return heard.text();
+  }
   if (heard.command == 'c' || heard.command == 'a') return "";
   std::string text = heard.text();
   for (std::size_t at = 0; (at = text.find("%%", at)) != std::string::npos; ++at) text.erase(at, 1);

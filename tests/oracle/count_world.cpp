@@ -68,7 +68,9 @@ std::string text_of(const Rule& rule) {
   if (rule.attempts) text += "count = \"attempts\"\n";
   if (rule.observe) text += "mode = \"observe\"\n";
   if (rule.at) text += fmt::format("at = \"{}\"\n", kPoints[static_cast<std::size_t>(*rule.at)]);
-  text += rule.accept ? "accept = true\n" : fmt::format("reply = {}\n", reply_of(rule, rule.code));
+  text += !rule.accept        ? fmt::format("reply = {}\n", reply_of(rule, rule.code))
+          : rule.caps.empty() ? "accept = true\n"
+                              : fmt::format("hold = \"{}\"\n", kHeld);
   std::vector<std::string> steps;
   for (const Step& step : rule.escalate) {
     steps.push_back(fmt::format("{{ after = \"{}\", reply = {} }}", step.after.text(), reply_of(rule, step.code)));

@@ -63,7 +63,7 @@ struct Rule {
   std::optional<Point> at;
   bool attempts = false;
   bool observe = false;
-  bool accept = false;
+  bool accept = false;  // with limits: what is over them is held
   int code = 451;
 
   bool counts() const { return !caps.empty() || grey; }  // else it answers whenever it holds
@@ -91,6 +91,7 @@ struct Act {
 std::string text_of(const Act& act);
 
 constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::string_view kHeld = "looked at by hand";
 constexpr std::string_view kNet = "192.0.2.0/24";
 
 // As [keys] cuts it.

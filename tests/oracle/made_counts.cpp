@@ -175,6 +175,7 @@ class Maker {
       more(rule, first, point);
     }
     rule.attempts = chance(20);
+    rule.accept = chance(20);
     rule.code = one_of(std::array{450, 451, 452, 550, 421});
     if (!rule.per.empty() && rule.caps.front().burst == 0 && chance(40)) overrides(rule, first);
   }

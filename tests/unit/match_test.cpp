@@ -59,6 +59,27 @@ TEST(TextSet, ExpressionsIgnoreCaseAndReportMistakes) {
   EXPECT_NE(why->find("missing )"), std::string::npos);
 }
 
+// KELVIN SIGN is no k, LONG S no s, also in an expression with letters beyond ASCII.
+TEST(TextSet, ExpressionsHaveNoLookAlikes) {
+  const TextSet letters = one([](TextSet& s) { s.add_regex("^(kö|sö|[k-s]ü)"); });
+  EXPECT_TRUE(letters.contains("kö"));
+  EXPECT_TRUE(letters.contains("sü"));
+  EXPECT_FALSE(letters.contains("\xe2\x84\xaaö"));
+  EXPECT_FALSE(letters.contains("\xc5\xbfö"));
+  EXPECT_FALSE(letters.contains("\xe2\x84\xaaü"));
+  const TextSet signs = one([](TextSet& s) { s.add_regex("^(\xe2\x84\xaa|\xc5\xbf)ö$"); });
+  EXPECT_TRUE(signs.contains("\xe2\x84\xaaö"));
+  EXPECT_TRUE(signs.contains("\xc5\xbfö"));
+  EXPECT_FALSE(signs.contains("kö"));
+  EXPECT_FALSE(signs.contains("sö"));
+}
+
+TEST(TextSet, ExpressionsAreComposed) {
+  const TextSet set = one([](TextSet& s) { s.add_regex("^ju\xcc\x88rgen$"); });
+  EXPECT_TRUE(set.contains("jürgen"));
+  EXPECT_FALSE(set.contains("jurgen"));
+}
+
 TEST(TextSet, SetsOfSets) {
   auto inner = std::make_shared<TextSet>();
   EXPECT_TRUE(inner->empty());

@@ -14,9 +14,10 @@ constexpr std::string_view kOurs = "[site]\nlocal_domains = [\"ours.example\"]\n
 std::string rule_of(std::string_view keys) { return fmt::format("{}[[rule]]\nname = \"r\"\n{}\n", kOurs, keys); }
 
 // What becomes of a message to these.
-std::string send(World& world, const std::vector<std::string>& recipients) {
+std::string send(World& world, const std::vector<std::string>& recipients,
+                 std::string sender = "<someone@elsewhere.example>") {
   Talk talk(world);
-  talk.stranger();
+  talk.stranger(std::move(sender));
   for (const std::string& recipient : recipients) {
     if (std::string refusal = talk.rcpt(recipient); !refusal.empty()) return refusal;
   }
@@ -66,6 +67,39 @@ TEST(Waiting, WhatALimitAcceptsIsAcceptedForTheOthers) {
   first.stranger();
   EXPECT_EQ(send(world, {"<a@ours.example>"}), "hold: why");
   EXPECT_EQ(send(world, {"<postmaster@ours.example>"}).substr(0, 3), "550");
+}
+
+// What stands behind such a limit and is known at MAIL is asked for postmaster, too, whatever had it full.
+TEST(Waiting, WhatALimitHoldsIsJudgedOnForPostmaster) {
+  for (const std::string_view limit : {"1 messages / 1h", "1 connections / 1h"}) {
+    World world(rule_of(fmt::format("per = \"client_ip\"\nlimit = \"{}\"\nhold = \"why\"", limit)) +
+                "[[rule]]\nname = \"s\"\nwhen = { sender_domain = \"y.example\" }\nreply = 550\n"
+                "[[rule]]\nname = \"q\"\nwhen = { sender_domain = \"z.example\" }\nhold = \"other\"\n");
+    EXPECT_EQ(send(world, {"<a@ours.example>"}), "");
+    EXPECT_EQ(send(world, {"<postmaster@ours.example>"}, "<a@y.example>").substr(0, 3), "550") << limit;
+    EXPECT_EQ(send(world, {"<a@ours.example>"}, "<a@y.example>"), "hold: why") << limit;
+    EXPECT_EQ(send(world, {"<postmaster@ours.example>"}, "<a@z.example>"), "hold: other") << limit;
+    EXPECT_EQ(send(world, {"<postmaster@ours.example>"}), "") << limit;
+    EXPECT_EQ(world.store.reservations(), 0U);
+  }
+}
+
+// A full limit that holds the mail ends the decision: what stands before it counts the mail, what stands behind it
+// neither does nor keeps the others from it.
+TEST(Waiting, WhatIsHeldCountsForTheRulesBefore) {
+  for (const std::string_view behind : {"limit = \"1 messages / 1h\"", "limit = \"1 messages / session\"",
+                                        "when = { sender_domain = \"y.example\" }", "limit = \"9 messages / 1h\""}) {
+    World world(
+        fmt::format("{}[[rule]]\nname = \"all\"\nper = \"client_ip\"\nlimit = \"3 messages / 1h\"\nreply = 450\n"
+                    "[[rule]]\nname = \"held\"\nper = \"client_ip\"\nlimit = \"1 messages / 1h\"\nhold = \"why\"\n"
+                    "[[rule]]\nname = \"last\"\n{}\nreply = 554\n",
+                    kOurs, behind));
+    EXPECT_EQ(send(world, {"<a@ours.example>"}), "") << behind;
+    EXPECT_EQ(send(world, {"<a@ours.example>"}, "<x@y.example>"), "hold: why") << behind;
+    EXPECT_EQ(send(world, {"<a@ours.example>"}, "<x@y.example>"), "hold: why") << behind;
+    EXPECT_EQ(send(world, {"<a@ours.example>"}).substr(0, 3), "450") << behind;
+    EXPECT_EQ(world.store.reservations(), 0U);
+  }
 }
 
 TEST(Waiting, WhatGrowsIsLookedAtForEachRecipient) {
