@@ -200,7 +200,7 @@ class Decider {
     return true;
   }
 
-  bool refuse(const Candidate& candidate, Finding finding) {
+  bool refuse(const Candidate& candidate, Finding&& finding) {
     if (candidate.mode == Mode::observe) {
       verdict_.observed.push_back(std::move(finding));
       return false;
@@ -310,8 +310,9 @@ void merge(Verdict& verdict, Verdict&& later) {
 std::size_t octets_of(const Verdict& verdict) {
   constexpr std::size_t kBlock = 32;  // what the allocator adds, and a text's own octets where they are few
   std::size_t octets = (verdict.unknown.size() + verdict.observed_actions.size()) * sizeof(const Rule*);
-  octets += verdict.observed.size() * (sizeof(Finding) + Reply::kMostOctets);
-  octets += verdict.refusal ? Reply::kMostOctets : 0;
+  const auto of = [](const Finding& said) { return (1 + said.rungs.size()) * (sizeof(Finding) + Reply::kMostOctets); };
+  for (const Finding& said : verdict.observed) octets += of(said);
+  octets += verdict.refusal ? of(*verdict.refusal) : 0;
   for (const LimitUse& use : verdict.limits) octets += sizeof use + use.key.size() + kBlock;
   for (const SightingUse& use : verdict.sightings) octets += sizeof use + use.key.size() + kBlock;
   for (const Header& header : verdict.headers) octets += sizeof header + header.name.size() + header.value.size();

@@ -38,13 +38,15 @@ bool in_share(const Rule& rule, const std::optional<Key>& key) {
   return key && static_cast<std::int64_t>(stable_hash(rule.name + key->identity) % Rule::kWhole) < rule.share;
 }
 
-constexpr char kEnd = '\x1f';  // in no rule's name
+constexpr std::size_t kUsualAsks = 4;  // of a decision
+constexpr char kEnd = '\x1f';          // in no rule's name
 constexpr std::string_view kEscalate = "escalate\x1f";
 
 // Names the counter of an ask, and what it was called under the former name of the rule.
 void name_counter(Ask& ask, const Rule& rule, std::string_view what, const Key& key) {
   const auto under = [&](std::string_view name) {
     std::string counter;
+    counter.reserve(name.size() + what.size() + key.identity.size() + 2);
     for (const std::string_view part : {name, what}) {
       counter += part;
       counter += kEnd;
@@ -137,6 +139,7 @@ class Walk {
 
   void add(const Candidate& candidate, Ask ask) {
     ask.mode = candidate.mode;
+    if (inquiry_.asks.empty()) inquiry_.asks.reserve(kUsualAsks);
     inquiry_.asks.push_back(std::move(ask));
   }
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +17,29 @@ constexpr bool is_alpha(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 constexpr bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+
+// Eight octets at once. Added to an octet of ASCII, each constant reaches its highest bit: from 'A' on, and beyond 'Z'.
+inline bool is_lower_ascii_word(const char* begin) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  std::uint64_t octets = 0;
+  std::memcpy(&octets, begin, sizeof octets);
+  const std::uint64_t from_a = octets + (0x80 - 'A') * kEach;
+  const std::uint64_t beyond_z = octets + (0x7f - 'Z') * kEach;
+  return ((octets | (from_a & ~beyond_z)) & (0x80 * kEach)) == 0;
+}
+
+// Nothing beyond ASCII, and no capital letter: in its lower case already.
+inline bool is_lower_ascii(std::string_view text) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  if (text.size() < kWord) {
+    return std::ranges::all_of(text, [](char c) { return is_ascii(c) && c == lower(c); });
+  }
+  const char* last = text.data() + text.size() - kWord;
+  for (const char* at = text.data(); at < last; at += kWord) {
+    if (!is_lower_ascii_word(at)) return false;
+  }
+  return is_lower_ascii_word(last);  // may look at some once more
+}
 
 std::string to_lower(std::string_view text);
 std::string_view trim(std::string_view text);  // blanks, CR and LF at both ends

@@ -88,14 +88,19 @@ std::optional<std::string> canonical_text(std::string_view text, Fact fact, cons
 
 std::string key_part(std::string value, Fact fact, const Site& site) {
   const FactKind kind = info(fact).kind;
-  if (fact == Fact::sender || fact == Fact::sender_local) value = steady_sender(value, site.normalize);
+  const bool sender = fact == Fact::sender || fact == Fact::sender_local;
+  if (sender && site.normalize != 0) value = steady_sender(value, site.normalize);
   if (!site.subaddress.empty() && may_have_tag(kind)) value = without_tag(value, site.subaddress);
   const bool bare_login = fact == Fact::user && !site.login_domain.empty() && value.find('@') == std::string::npos;
   if (bare_login && !value.empty()) value += '@' + site.login_domain;
+  if (is_lower_ascii(value)) return value;
   return folded(value);
 }
 
 std::string shown_part(std::string_view part) {
+  const bool plain =
+      part.find(kEscape) == std::string_view::npos && part.find(kPartSeparator) == std::string_view::npos;
+  if (plain) return std::string(part);
   std::string text;
   for (std::size_t i = 0; i < part.size(); ++i) {
     const bool before_special = i + 1 == part.size() || part[i + 1] == kEscape || part[i + 1] == kPartSeparator;

@@ -74,6 +74,7 @@ struct Asker {
   Truth operator()(const std::shared_ptr<const TextSet>& texts) const {
     const auto* text = std::get_if<std::string_view>(&value);
     if (text == nullptr) return Truth::no;
+    if (is_lower_ascii(*text)) return texts->contains(*text) ? Truth::yes : Truth::no;
     std::string kept;
     return texts->contains(in_one_case(*text, kept)) ? Truth::yes : Truth::no;
   }
@@ -169,8 +170,7 @@ bool TextSet::empty() const {
 }
 
 std::string_view in_one_case(std::string_view text, std::string& kept) {
-  const auto changes = [](char c) { return (c >= 'A' && c <= 'Z') || !is_ascii(c); };
-  if (std::ranges::none_of(text, changes)) return text;
+  if (is_lower_ascii(text)) return text;
   kept = folded(text);
   return kept;
 }

@@ -114,14 +114,14 @@ void RuleIndex::find_texts(const ByText& index, const Facts& facts, Positions& f
 
 void RuleIndex::find_text(const ByText& index, std::string_view given, Positions& found) {
   std::string kept;
-  const std::string_view text = in_one_case(given, kept);
+  const std::string_view text = is_lower_ascii(given) ? given : in_one_case(given, kept);
   append(index.exact, text, found);
   const std::size_t at = text.rfind('@');
   std::string_view domain = text;
   if (at != std::string_view::npos) {
-    domain = text.substr(at + 1);
+    domain.remove_prefix(at + 1);
     append(index.at_domains, domain, found);
-    append(index.locals, text.substr(0, at), found);
+    append(index.locals, {text.data(), at}, found);
   }
   while (!index.trees.empty() && !domain.empty()) {
     append(index.trees, domain, found);

@@ -31,5 +31,19 @@ TEST(LinesOf, NeedNoLastLineFeed) {
   EXPECT_EQ(lines_of("a\nb\n"), (std::vector<std::string>{"a", "b"}));
 }
 
+// Each octet at each place of each length, beside the same asked octet by octet.
+TEST(Text, IsLowerAscii) {
+  for (std::size_t size = 1; size <= 20; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int octet = 0; octet < 256; ++octet) {
+        std::string text(size, 'z');
+        text[at] = static_cast<char>(octet);
+        EXPECT_EQ(is_lower_ascii(text), octet < 128 && (octet < 'A' || octet > 'Z')) << octet << " at " << at;
+      }
+    }
+  }
+  EXPECT_TRUE(is_lower_ascii(""));
+}
+
 }  // namespace
 }  // namespace replygate

@@ -166,5 +166,14 @@ TEST(Waiting, WhoComesWhenToldIsLetInThoughAttemptsCount) {
   }
 }
 
+// What may have to wait is held with each of its steps.
+TEST(Waiting, TheStepsOfARefusalAreCounted) {
+  const Finding step{.reply = default_reply("rate-limited"), .rungs = {}};
+  Verdict verdict;
+  verdict.refusal = step;
+  verdict.refusal->rungs = {step, step, step};
+  EXPECT_GE(octets_of(verdict), 4 * Reply::kMostOctets);
+}
+
 }  // namespace
 }  // namespace replygate::test
