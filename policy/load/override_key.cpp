@@ -244,6 +244,15 @@ class KeyReader {
 
 }  // namespace
 
+bool is_same_pattern(const TextSet& one, const TextSet& other) {
+  TextParts a;
+  TextParts b;
+  one.collect(a);
+  other.collect(b);
+  return a.exact == b.exact && a.trees == b.trees && a.at_domains == b.at_domains && a.locals == b.locals &&
+         a.sources == b.sources;
+}
+
 std::optional<OverrideKey> override_key(Context& context, Patterns& patterns, const std::vector<FactRef>& per,
                                         std::string_view text, const Region& at) {
   return KeyReader(context, patterns, per, at).read(text);

@@ -18,6 +18,9 @@ struct OverrideKey {
   bool list = false;                           // the pattern is a $list
 };
 
+// Whether two patterns are one, maybe in two spellings.
+bool is_same_pattern(const TextSet& one, const TextSet& other);
+
 // What `text` means as a key of a rule that counts per `per`. Nothing, with a diagnostic, where no key can be like it:
 // another number of parts, or a part that no value of its fact can be.
 std::optional<OverrideKey> override_key(Context& context, Patterns& patterns, const std::vector<FactRef>& per,

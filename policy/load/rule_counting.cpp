@@ -251,19 +251,35 @@ void RuleCounting::override_source(const Node& node) {
   }
 }
 
+// Lists may have the same entries today and others tomorrow.
+bool RuleCounting::is_known(const OverrideKey& key) const {
+  if (key.list) return false;
+  const auto any = [](const auto& known, std::size_t lists, const auto& is_same) {
+    return std::any_of(known.begin(), known.end() - static_cast<std::ptrdiff_t>(lists), is_same);
+  };
+  const Overrides& known = rule_.overrides;
+  if (key.networks != nullptr) {
+    return any(known.networks, network_lists_,
+               [&](const auto& n) { return n.first->ranges() == key.networks->ranges(); });
+  }
+  if (key.pattern == nullptr) return known.exact.contains(key.exact);
+  return any(known.patterns, list_overrides_, [&](const auto& p) { return is_same_pattern(*p.first, *key.pattern); });
+}
+
 void RuleCounting::add_override(std::string_view text, const Region& at, Limits own) {
   if (rule_.per.empty()) return;  // is reported once
   auto key = override_key(context_, patterns_, rule_.per, text, at);
   auto& patterns = rule_.overrides.patterns;
   if (!key) return;
-  if (key->networks != nullptr) {
+  if (is_known(*key)) {
+    const std::string_view known = key->exact.empty() ? text : key->exact;
+    context_.error(Rg::override_key, at, fmt::format("there is an override for the key \"{}\" already", known),
+                   "spellings of one key are one: keep one of them");
+  } else if (key->networks != nullptr) {
     auto& networks = rule_.overrides.networks;
     const auto end = networks.end() - static_cast<std::ptrdiff_t>(key->list ? 0 : network_lists_);
     networks.insert(end, {std::move(key->networks), std::move(own)});
     if (key->list) ++network_lists_;
-  } else if (key->pattern == nullptr && rule_.overrides.exact.contains(key->exact)) {
-    context_.error(Rg::override_key, at, fmt::format("there is an override for the key \"{}\" already", key->exact),
-                   "spellings of one key are one: keep one of them");
   } else if (key->pattern == nullptr) {
     rule_.overrides.exact.insert_or_assign(std::move(key->exact), std::move(own));
   } else if (key->list) {

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/load/override_key.h"
 #include "policy/load/rules.h"
 
 namespace replygate {
@@ -47,6 +48,7 @@ class RuleCounting {
   Limits of_key(const Override& own) const;
   void report_idle(const Node& node, const Limit& limit);
   void note_what_stays(const Override& own, const Region& at);
+  bool is_known(const OverrideKey& key) const;
   void add_override(std::string_view key, const Region& at, Limits own);
   void greylist(const Node& node);
   void pool(const Node& node);

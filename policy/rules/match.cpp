@@ -134,6 +134,7 @@ void TextSet::collect(TextParts& parts) const {
   add(globs_, parts.globs);
   parts.expressions |= expressions_.size() > globs_.size();  // a glob is an expression, too
   for (const auto& expression : expressions_) {
+    parts.sources.push_back(expression->pattern());
     parts.samples.push_back(to_lower(expression->pattern()));
     std::string first;
     std::string last;

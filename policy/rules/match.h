@@ -35,6 +35,7 @@ struct TextParts {
   std::vector<std::string> at_domains;
   std::vector<std::string> locals;
   std::vector<std::string> globs;
+  std::vector<std::string> sources;  // of expressions and globs, as RE2 has them
   std::vector<std::string> samples;  // texts that expressions may match
   bool expressions = false;          // some are among the patterns
 };
