@@ -5,37 +5,10 @@
 
 #include "policy/scenario/player.h"
 #include "policy/scenario/smtp_script.h"
-#include "tests/support/world.h"
+#include "tests/support/counts.h"
 
 namespace replygate::test {
 namespace {
-
-using std::chrono::hours;
-using std::chrono::minutes;
-using std::chrono::seconds;
-
-constexpr std::string_view kSite = "[site]\nlocal_domains = [\"example.org\"]\nrelay = \"mta\"\n";
-
-std::string rule(std::string_view name, std::string_view body, std::string_view reply = "\"rate-limited\"") {
-  return fmt::format("[[rule]]\nname = \"{}\"\n{}\nreply = {}\n", name, body, reply);
-}
-
-std::string told(std::string_view words) { return fmt::format("{{ class = \"rate-limited\", text = \"{}\" }}", words); }
-
-// The code of each reply: 250 where a command passes.
-int code(const std::string& reply) { return reply.empty() ? 250 : std::stoi(reply); }
-
-// One message of a session of its own.
-int send(World& world, std::string_view recipient, std::string_view ip = "203.0.113.5") {
-  Talk talk(world);
-  if (const std::string reply = talk.connect(ip); !reply.empty()) return code(reply);
-  talk.helo();
-  if (const std::string reply = talk.mail("<a@x.example>"); !reply.empty()) return code(reply);
-  const std::string reply = talk.rcpt(std::string(recipient));
-  if (reply.empty()) return code(talk.end());
-  talk.abort();
-  return code(reply);
-}
 
 TEST(Counts, ASessionOnceWhateverItGreets) {
   World world(std::string(kSite) +
@@ -251,116 +224,6 @@ TEST(Counts, MembersThatWereOnlyTriedAreBounded) {
   talk.abort();
   world.pass(hours(2));
   EXPECT_EQ(send(world, "<r@example.org>"), 250);
-}
-
-TEST(Counts, PostmasterIsNeverRefusedByALimit) {
-  for (const char* limit :
-       {"per = \"client_ip\"\nlimit = \"1 messages / 1h\"", "per = \"client_ip\"\nlimit = \"1 connections / 1h\"",
-        "per = \"client_ip\"\nlimit = \"1 messages / 1h\"\ncount = \"attempts\"",
-        "when = { helo = \"*\" }\nlimit = \"0 connections / 1h\"", "per = \"client_ip\"\nlimit = \"10 B / 1h\"",
-        "limit = \"0 messages / session\"", "per = \"client_ip\"\nlimit = \"1 recipients / 1h\"\nat = \"data\""}) {
-    World world(std::string(kSite) + rule("r", limit));
-    for (int i = 0; i < 3; ++i) {
-      EXPECT_EQ(send(world, "<postmaster@example.org>"), 250) << limit;
-      EXPECT_EQ(send(world, "<Postmaster>"), 250) << limit;
-    }
-  }
-}
-
-TEST(Counts, WhatALimitRefusesAtMailOthersGetAsRecipients) {
-  World world(std::string(kSite) + rule("r", "per = \"client_ip\"\nlimit = \"1 messages / 1h\"") +
-              rule("bad", "when = { sender = \"bad@x.example\" }", "554"));
-  EXPECT_EQ(send(world, "<r@example.org>"), 250);
-  Talk talk(world);
-  talk.connect("203.0.113.5");
-  EXPECT_EQ(talk.mail("<a@x.example>"), "");
-  EXPECT_EQ(code(talk.rcpt("<r@example.org>")), 451);
-  EXPECT_EQ(talk.rcpt("<postmaster@example.org>"), "");
-  EXPECT_EQ(code(talk.rcpt("<postmaster@far.example>")), 451);
-  EXPECT_EQ(talk.end(), "");
-  EXPECT_NE(world.records.json.back().find("\"rule\":\"r\""), std::string::npos);
-  EXPECT_EQ(code(talk.mail("<bad@x.example>")), 451);  // nobody is spared: the first that refuses answers at once
-}
-
-TEST(Counts, AClosingLimitClosesTheConnection) {
-  World world(std::string(kSite) + rule("r", "per = \"client_ip\"\nlimit = \"1 connections / 1h\"", "421"));
-  EXPECT_EQ(send(world, "<r@example.org>"), 250);
-  EXPECT_EQ(code(Talk(world).connect("203.0.113.5")), 421);
-}
-
-constexpr std::string_view kRelayRule =
-    "[[rule]]\nname = \"no-open-relay\"\nunless = { recipient_domain = [\"$local_domains\", \"$relay_domains\"], "
-    "client_ip = \"$trusted_networks\", authenticated = true }\nreply = \"relay-denied\"\n";
-
-TEST(Counts, BarePostmasterIsOurs) {
-  for (const char* domains : {"[\"example.org\"]", "[\".example.org\"]"}) {
-    World world(
-        fmt::format("[site]\nlocal_domains = {}\ndefault_domain = \"mail.far.example\"\n{}", domains, kRelayRule));
-    Talk talk(world);
-    talk.stranger();
-    EXPECT_EQ(talk.rcpt("<postmaster>"), "");
-    EXPECT_EQ(talk.rcpt("<POSTMASTER>", "smtp", "postmaster@mail.far.example"), "");
-    EXPECT_EQ(code(talk.rcpt("<other>")), 571);
-    EXPECT_EQ(code(talk.rcpt("<victim@mail.far.example>")), 571);
-    EXPECT_EQ(code(talk.rcpt("<postmaster@far.example>")), 571);
-  }
-}
-
-TEST(Counts, RetryAfterIsWhenThereWillBeRoom) {
-  World world(std::string(kSite) +
-              rule("r", "per = \"client_ip\"\nlimit = \"3 recipients / 1h\"", told("{retry_after}")));
-  Talk talk(world);
-  talk.stranger();
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(talk.rcpt("<r@example.org>"), "");
-  EXPECT_EQ(talk.rcpt("<r@example.org>"), "451 4.7.28 1h");
-  EXPECT_EQ(talk.end(), "");
-  talk.mail("<a@x.example>");
-  EXPECT_EQ(talk.rcpt("<r@example.org>"), "451 4.7.28 1h");
-  world.pass(minutes(20) + seconds(30));
-  EXPECT_EQ(talk.rcpt("<r@example.org>"), "451 4.7.28 40m6s");  // a whole minute would be more than a hundredth late
-}
-
-// The refused attempt has taken room itself, and so has its message where it is refused once more.
-TEST(Counts, RetryAfterCountsTheRefusedAttempt) {
-  World world(std::string(kSite) + rule("r", "per = \"client_ip\"\nlimit = \"2 messages / 1h\"\ncount = \"attempts\"",
-                                        told("{used} {retry_after}")));
-  const auto tries = [&] {
-    Talk talk(world);
-    talk.stranger();
-    const std::string reply = talk.rcpt("<r@example.org>");
-    EXPECT_EQ(talk.rcpt("<s@example.org>"), reply);
-    talk.abort();
-    return reply;
-  };
-  EXPECT_EQ(tries(), "");
-  world.pass(minutes(20));
-  EXPECT_EQ(tries(), "");
-  world.pass(minutes(20));
-  EXPECT_EQ(tries(), "451 4.7.28 2 41m");  // when the second one leaves, too
-  world.pass(minutes(41));
-  EXPECT_EQ(tries(), "");
-}
-
-TEST(Counts, RetryAfterCountsWhatTheAttemptFilledElse) {
-  World world(std::string(kSite) + rule("r",
-                                        "per = \"client_ip\"\nlimit = [\"1 recipients / 1m\", \"2 recipients / 1h\"]\n"
-                                        "count = \"attempts\"",
-                                        told("{limit} {retry_after}")));
-  Talk talk(world);
-  talk.stranger();
-  EXPECT_EQ(talk.rcpt("<r@example.org>"), "");
-  EXPECT_EQ(talk.rcpt("<r@example.org>"), "451 4.7.28 1 recipients / 1m 1h36s");
-  world.pass(hours(1) + seconds(36));
-  EXPECT_EQ(talk.rcpt("<r@example.org>"), "");
-}
-
-TEST(Counts, RetryAfterOfABucketAndOfAMonth) {
-  World world(std::string(kSite) +
-              rule("b", "per = \"client_ip\"\nlimit = \"60 recipients / 1h\"\nburst = 2", told("{retry_after}")));
-  Talk talk(world);
-  talk.stranger();
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(talk.rcpt("<r@example.org>"), "");
-  EXPECT_EQ(talk.rcpt("<r@example.org>"), "451 4.7.28 1m");
 }
 
 TEST(Counts, RecipientsOfTheMessageAsAWhole) {

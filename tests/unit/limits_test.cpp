@@ -2,28 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/world.h"
+#include "tests/support/limits.h"
 
 namespace replygate::test {
 namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
-
-std::string limit_rule(std::string_view body, std::string_view reply = "\"quota-exceeded\"") {
-  return "[site]\nlocal_domains = [\"ours.example\"]\n[[rule]]\nname = \"quota\"\n" + std::string(body) +
-         "\nreply = " + std::string(reply) + "\n";
-}
-
-bool sends(World& world, std::string user, int recipients = 1) {
-  Talk talk(world);
-  talk.connect("203.0.113.5");
-  if (!talk.mail("<" + user + ">", user).empty()) return false;
-  for (int i = 0; i < recipients; ++i) {
-    if (!talk.rcpt("<r@elsewhere.example>").empty()) return false;
-  }
-  return talk.end().empty();
-}
 
 TEST(Limits, AreExactAndComeBack) {
   World world(limit_rule("per = \"user\"\nlimit = \"5 recipients / 1h\""));
@@ -305,41 +290,6 @@ TEST(Limits, TagsShareAKeyIfAsked) {
   EXPECT_NE(talk.rcpt("<r+two@x.example>"), "");
   EXPECT_NE(talk.rcpt("<r@x.example>"), "");
   EXPECT_EQ(talk.rcpt("<+r@x.example>"), "");
-}
-
-TEST(Limits, OverridesExactBeforePatternBeforeList) {
-  World world(R"(
-[lists]
-staff = ["boss@ours.example", "news@ours.example", "any@ours.example"]
-[[rule]]
-name = "quota"
-per = "user"
-limit = "1 recipients / 1h"
-reply = "quota-exceeded"
-[rule.override]
-"$staff" = "4 recipients / 1h"
-"news@ours.example" = "2 recipients / 1h"
-"any@" = "3 recipients / 1h"
-"root@ours.example" = "unlimited"
-)");
-  const auto room_of = [&](const std::string& user) {
-    int count = 0;
-    while (count < 10 && sends(world, user)) ++count;
-    return count;
-  };
-  EXPECT_EQ(room_of("carol@ours.example"), 1);
-  EXPECT_EQ(room_of("news@ours.example"), 2);
-  EXPECT_EQ(room_of("any@ours.example"), 3);
-  EXPECT_EQ(room_of("boss@ours.example"), 4);
-  EXPECT_EQ(room_of("Root@Ours.Example"), 10);
-}
-
-TEST(Limits, OverridesOfAddressesHaveOneSpelling) {
-  World world(limit_rule("per = \"client_ip\"\nlimit = \"1 messages / 1h\"") +
-              "[rule.override]\n\"::ffff:203.0.113.5\" = \"3 messages / 1h\"\n");
-  int sent = 0;
-  while (sent < 10 && sends(world, "carol")) ++sent;
-  EXPECT_EQ(sent, 3);
 }
 
 TEST(Limits, PostmasterOfOursIsNeverRefusedByALimit) {
