@@ -73,7 +73,7 @@ std::string WireStage::ask(int session, const std::string& packets) {
   const test::Heard heard = client.ask(packets);
   if (heard.command == 'q') {  // the reason to hold the message comes before what becomes of it
     client.read();
-    return heard.text();
+    return heard.data.c_str();
   }
   if (heard.command == 'c' || heard.command == 'a') return "";
   std::string text = heard.text();
