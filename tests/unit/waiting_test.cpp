@@ -84,6 +84,18 @@ TEST(Waiting, WhatALimitHoldsIsJudgedOnForPostmaster) {
   }
 }
 
+// A session is one connection, whomever its first message is for.
+TEST(Waiting, ASessionForPostmasterIsAConnection) {
+  for (const std::string_view more : {"", "when = { helo = \"*\" }\n"}) {
+    World world(rule_of(fmt::format("{}per = \"client_ip\"\nlimit = \"1 connections / 1h\"\nhold = \"why\"", more)));
+    Talk talk(world);
+    talk.stranger();
+    EXPECT_EQ(talk.rcpt("<postmaster@ours.example>"), "");
+    EXPECT_EQ(talk.end(), "");
+    EXPECT_EQ(send(world, {"<a@ours.example>"}), "hold: why") << more;
+  }
+}
+
 // A full limit that holds the mail ends the decision: what stands before it counts the mail, what stands behind it
 // neither does nor keeps the others from it.
 TEST(Waiting, WhatIsHeldCountsForTheRulesBefore) {
