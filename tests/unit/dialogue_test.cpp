@@ -1,17 +1,11 @@
-#include "milter/door/wire/dialogue.h"
+// The milter protocol, packet by packet, without a socket.
 
 #include <gtest/gtest.h>
 
-#include <boost/json.hpp>
-
-#include "milter/door/wire/protocol.h"
-#include "tests/support/wire.h"
-#include "tests/support/world.h"
+#include "tests/support/dialogue.h"
 
 namespace replygate::test {
 namespace {
-
-using Next = wire::Dialogue::Next;
 
 constexpr std::string_view kLocalError = "451 4.3.0 Local error in processing, try again later";
 
@@ -37,58 +31,6 @@ class LateStore final : public Store {
   MemoryStore& store_;
   std::function<void()> held_;
 };
-
-// One connection of an MTA; what it is told comes back as texts.
-class Mta {
- public:
-  explicit Mta(World& world, const CurrentPolicy* current = nullptr) : Mta(world, world.gate, current) {}
-  Mta(World& world, Gate& gate, const CurrentPolicy* current = nullptr)
-      : services_{world.policy, gate, world.records, world.references, clock_, traffic, times_, nullptr, current},
-        dialogue_(services_, [this] { answered = true; }) {}
-
-  std::vector<Heard> hear(std::string_view octets) {
-    std::string out;
-    while (!octets.empty()) {
-      const wire::Framed framed = wire::next_packet(octets, std::size_t{1} << 20U);
-      next = dialogue_.take(framed.packet, out);
-      octets.remove_prefix(framed.size);
-      if (next != Next::read) break;
-    }
-    return packets_in(out);
-  }
-  // The one answer to the last packet; "" for none.
-  std::string say(std::string_view octets) {
-    const auto heard = hear(octets);
-    return heard.empty() ? "" : heard.back().text();
-  }
-  std::string resume() {
-    std::string out;
-    next = dialogue_.resume(out);
-    return packets_in(out).at(0).text();
-  }
-  // Negotiates so that each event is answered, and opens a session.
-  Mta& begin(std::string_view ip = "192.0.2.1") {
-    hear(negotiation(6, 0x1ff, 0));
-    hear(connect_packet(ip));
-    hear(helo_packet());
-    return *this;
-  }
-  wire::Dialogue& dialogue() { return dialogue_; }
-
-  Traffic traffic;
-  Next next = Next::read;
-  bool answered = false;
-
- private:
-  DecisionTimes times_;
-  Clock clock_;
-  DoorServices services_;
-  wire::Dialogue dialogue_;
-};
-
-boost::json::object last_record(const World& world) {
-  return world.records.json.empty() ? boost::json::object() : boost::json::parse(world.records.json.back()).as_object();
-}
 
 constexpr std::string_view kPolicy = R"(
 [[rule]]
@@ -420,57 +362,6 @@ TEST(Dialogue, CountsItsTransactions) {
   mta.traffic.drain(std::chrono::milliseconds(0), std::chrono::hours(1));  // returns at once
   EXPECT_EQ(mta.say(mail_packet("<a@x.example>")), "421 4.3.2 Service not available, closing connection");
   EXPECT_EQ(mta.say(rcpt_packet("<r@x.example>")), "421 4.3.2 Service not available, closing connection");
-}
-
-TEST(Dialogue, AnEndlessMessageIsBounded) {
-  World world("[milter]\nmax_session_memory = \"1 MiB\"\n");
-  Mta mta(world);
-  mta.begin();
-  mta.hear(mail_packet("<a@x.example>"));
-  const std::string recipient = rcpt_packet("<" + std::string(60, 'r') + "@x.example>");
-  std::string heard;
-  int taken = 0;
-  while ((heard = mta.say(recipient)) == "c" && taken < 100000) ++taken;
-  EXPECT_EQ(heard, "452 4.3.1 Insufficient system storage");
-  EXPECT_GT(taken, 500);
-  EXPECT_LT(taken, 10000);
-  EXPECT_EQ(mta.say(packet('E')), "c") << "what was taken is not lost";
-  EXPECT_EQ(mta.say(mail_packet("<a@x.example>")), "c");
-  EXPECT_EQ(mta.say(recipient), "c");
-}
-
-TEST(Dialogue, MacrosAreBounded) {
-  World world("[milter]\nmax_session_memory = \"1 MiB\"\n");
-  Mta mta(world);
-  mta.begin();
-  mta.hear(packet('D', std::string(500000, 'M')));
-  EXPECT_EQ(mta.next, Next::read);
-  mta.hear(packet('D', std::string(900000, 'R')));
-  EXPECT_EQ(mta.next, Next::close);
-  EXPECT_EQ(mta.dialogue().problem(), "macros beyond max_session_memory");
-}
-
-TEST(Dialogue, ThousandRecipientsAreEachJudged) {
-  World world(R"(
-[[rule]]
-name = "allowed"
-when = { recipient = "r500@x.example" }
-accept = true
-[[rule]]
-name = "closed"
-reply = 550
-when = { recipient = "*@x.example" }
-)");
-  Mta mta(world);
-  mta.begin();
-  mta.hear(mail_packet("<a@x.example>"));
-  int kept = 0;
-  for (int i = 0; i < 1000; ++i) {
-    kept += static_cast<int>(mta.say(rcpt_packet("<r" + std::to_string(i) + "@x.example>")) == "c");
-  }
-  EXPECT_EQ(kept, 1);
-  EXPECT_EQ(mta.say(packet('E')), "c");
-  EXPECT_EQ(last_record(world)["recipients"].as_array().size(), 1000U);
 }
 
 }  // namespace
