@@ -9,11 +9,14 @@
 #include <cstdlib>
 #include <thread>
 
+#include "milter/door/delegation.h"
 #include "milter/exit_status.h"
 #include "milter/files.h"
 #include "milter/log/say.h"
 #include "milter/lookup/mailboxes.h"
 #include "milter/net/listening.h"
+#include "milter/serve/control_server.h"
+#include "milter/serve/http_server.h"
 #include "milter/serve/service_manager.h"
 #include "milter/store/open_store.h"
 
@@ -120,7 +123,7 @@ tl::expected<void, std::string> Daemon::open_doors() {
     const auto opened = have(
         [this, services]() -> tl::expected<void, std::string> {
           auto door =
-              DelegationDoor::open(handed_over(SocketAddress::parse(settings_.policy_service).value()), services);
+              open_delegation_door(handed_over(SocketAddress::parse(settings_.policy_service).value()), services);
           return serve_from(std::move(door), delegation_);
         },
         true);
@@ -140,6 +143,14 @@ tl::expected<void, std::string> Daemon::have(Opener open, bool needed) {
   if (needed && !takes_over()) return opened;
   say(fmt::format("{}; trying again until it can be had", opened.error()));
   awaited_.push_back(std::move(open));
+  return {};
+}
+
+tl::expected<void, std::string> Daemon::serve_from(tl::expected<std::unique_ptr<StreamServer>, std::string> opened,
+                                                   std::unique_ptr<StreamServer>& place) {
+  if (!opened) return tl::unexpected(opened.error());
+  place = *std::move(opened);
+  if (started_) place->start();
   return {};
 }
 
@@ -165,11 +176,11 @@ tl::expected<void, std::string> Daemon::open_services() {
                                       .started = clock_.now()});
   const std::string address = settings_.control.empty() ? default_control_socket() : settings_.control;
   if (!address.empty()) {
-    const auto open = [this, address] { return serve_from(ControlServer::open(address, *desk_), control_); };
+    const auto open = [this, address] { return serve_from(open_control_server(address, *desk_), control_); };
     if (auto opened = have(open, !settings_.control.empty()); !opened) return opened;
   }
   if (settings_.metrics.empty()) return {};
-  return have([this] { return serve_from(HttpServer::open(settings_.metrics, *desk_), http_); }, true);
+  return have([this] { return serve_from(open_http_server(settings_.metrics, *desk_), http_); }, true);
 }
 
 void Daemon::start() {

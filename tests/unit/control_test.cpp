@@ -158,12 +158,12 @@ TEST(Control, WhyFindsWhatWasDecided) {
 
 class ControlSocket : public ::testing::Test {
  protected:
-  ControlSocket() : server_(ControlServer::open("unix:" + path(), *office_.desk).value()) { server_->start(); }
+  ControlSocket() : server_(open_control_server("unix:" + path(), *office_.desk).value()) { server_->start(); }
   std::string path() const { return office_.folder.file("control.sock"); }
   std::unique_ptr<ControlClient> client() const { return ControlClient::connect(path()).value(); }
 
   Office office_{kPolicy};
-  std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<StreamServer> server_;
 };
 
 TEST_F(ControlSocket, CarriesRequestsOneAfterTheOther) {

@@ -25,8 +25,8 @@ class DelegationTest : public ::testing::Test {
 
   SocketAddress address() const { return SocketAddress::parse("unix:" + path_).value(); }
 
-  tl::expected<std::unique_ptr<DelegationDoor>, std::string> open() {
-    return DelegationDoor::open(
+  tl::expected<std::unique_ptr<StreamServer>, std::string> open() {
+    return open_delegation_door(
         address(), {world_.policy, world_.gate, world_.records, world_.references, clock_, traffic_, times_});
   }
 

@@ -1,0 +1,105 @@
+#include "milter/net/stream_server.h"
+
+#include <unistd.h>
+
+#include "milter/guarded.h"
+
+namespace replygate {
+namespace {
+
+namespace asio = boost::asio;
+using Error = boost::system::error_code;
+
+constexpr std::chrono::milliseconds kAcceptPause{200};  // behind an error: mostly it is for want of descriptors
+constexpr std::chrono::milliseconds kTurnedAway{2};     // behind a client without room: a flood of them costs little
+
+}  // namespace
+
+StreamClient::StreamClient(StreamSocket socket, StreamServer& server)
+    : socket_(std::move(socket)), server_(server), deadline_(server.io()) {}
+
+void StreamClient::give(std::chrono::milliseconds patience) {
+  deadline_.expires_after(patience);
+  deadline_.async_wait([weak = weak_from_this()](Error cancelled) {
+    const auto self = weak.lock();
+    const bool over = self != nullptr && self->deadline_.expiry() <= std::chrono::steady_clock::now();
+    if (!cancelled && over) self->close();
+  });
+}
+
+void StreamClient::give_all_time() { deadline_.expires_at(asio::steady_timer::time_point::max()); }
+
+void StreamClient::served() { server_.clients_.splice(server_.clients_.end(), server_.clients_, place_); }
+
+void StreamClient::close() {
+  if (!is_open()) return;
+  const auto self = shared_from_this();
+  deadline_.cancel();
+  closing();
+  Error ignored;
+  socket_.close(ignored);
+  server_.clients_.erase(place_);
+}
+
+tl::expected<std::unique_ptr<StreamServer>, std::string> StreamServer::open(Plan plan) {
+  std::unique_ptr<StreamServer> server(new StreamServer(std::move(plan)));
+  auto acceptor = listen_on(server->io_, server->plan_.address);
+  if (!acceptor) return tl::unexpected(std::move(acceptor.error()));
+  server->acceptor_.emplace(*std::move(acceptor));
+  return server;
+}
+
+void StreamServer::start() {
+  accept();
+  thread_ = std::thread([this] { run_guarded(io_, plan_.address.text()); });
+}
+
+void StreamServer::accept() {
+  acceptor_->async_accept([this](Error error, StreamSocket socket) {
+    if (error == asio::error::operation_aborted || !acceptor_->is_open()) return;
+    if (error) return accept_after(kAcceptPause);
+    bool served = false;
+    guarded(plan_.address.text(), [&] { served = serve(std::move(socket)); });
+    served ? accept() : accept_after(kTurnedAway);
+  });
+}
+
+void StreamServer::accept_after(std::chrono::milliseconds pause) {
+  pause_.expires_after(pause);
+  pause_.async_wait([this](Error cancelled) {
+    if (!cancelled && acceptor_->is_open()) accept();
+  });
+}
+
+bool StreamServer::serve(StreamSocket socket) {
+  if (clients_.size() >= plan_.most) {
+    plan_.crowded();
+    if (!plan_.oldest_makes_room) return false;
+    clients_.front()->close();
+  }
+  const auto client = plan_.welcome(std::move(socket), *this);
+  client->place_ = clients_.insert(clients_.end(), client);
+  if (!guarded(plan_.address.text(), [&] { client->start(); })) client->close();
+  return true;
+}
+
+void StreamServer::close_all() {
+  while (!clients_.empty()) clients_.front()->close();
+}
+
+void StreamServer::stop() {
+  if (!thread_.joinable()) return;
+  plan_.ending();
+  asio::post(io_, [this] {
+    Error ignored;
+    // First the name: once nobody listens any more a successor may have taken it.
+    if (plan_.address.family == SocketAddress::Family::unix_path) ::unlink(plan_.address.path.c_str());
+    acceptor_->close(ignored);
+    pause_.cancel();
+    close_all();
+    guard_.reset();
+  });
+  thread_.join();
+}
+
+}  // namespace replygate
