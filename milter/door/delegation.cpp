@@ -112,7 +112,8 @@ tl::expected<std::unique_ptr<StreamServer>, std::string> open_delegation_door(co
                                  [door](StreamSocket socket, StreamServer& server) {
                                    return std::make_shared<Conversation>(std::move(socket), server, *door);
                                  },
-                             .crowded = [door] { say_crowded(*door); }});
+                             .crowded = [door] { say_crowded(*door); },
+                             .troubles = services.troubles});
 }
 
 }  // namespace replygate

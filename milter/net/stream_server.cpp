@@ -1,7 +1,5 @@
 #include "milter/net/stream_server.h"
 
-#include <unistd.h>
-
 #include "milter/guarded.h"
 
 namespace replygate {
@@ -12,6 +10,7 @@ using Error = boost::system::error_code;
 
 constexpr std::chrono::milliseconds kAcceptPause{200};  // behind an error: mostly it is for want of descriptors
 constexpr std::chrono::milliseconds kTurnedAway{2};     // behind a client without room: a flood of them costs little
+constexpr std::chrono::milliseconds kServerNameLook{500};
 
 }  // namespace
 
@@ -46,17 +45,39 @@ tl::expected<std::unique_ptr<StreamServer>, std::string> StreamServer::open(Plan
   auto acceptor = listen_on(server->io_, server->plan_.address);
   if (!acceptor) return tl::unexpected(std::move(acceptor.error()));
   server->acceptor_.emplace(*std::move(acceptor));
+  server->name_ = SocketName(server->plan_.address);
   return server;
 }
 
 void StreamServer::start() {
   accept();
+  look_later();
   thread_ = std::thread([this] { run_guarded(io_, plan_.address.text()); });
 }
 
+void StreamServer::look_later() {
+  look_.expires_after(kServerNameLook);
+  look_.async_wait([this](Error cancelled) {
+    if (cancelled || !acceptor_->is_open()) return;
+    guarded(plan_.address.text(), [this] { look_at_name(); });
+    look_later();
+  });
+}
+
+// The accept under way is ended, so that the next one is at the new socket.
+void StreamServer::look_at_name() {
+  auto again = name_.restore(io_);
+  if (plan_.troubles != nullptr) plan_.troubles->tell(plan_.address.text(), {again ? "" : again.error()});
+  if (!again || !*again) return;
+  fresh_ = *std::move(again);
+  acceptor_->cancel();
+}
+
 void StreamServer::accept() {
+  if (fresh_) acceptor_ = std::exchange(fresh_, std::nullopt);
   acceptor_->async_accept([this](Error error, StreamSocket socket) {
-    if (error == asio::error::operation_aborted || !acceptor_->is_open()) return;
+    if (!acceptor_->is_open()) return;
+    if (error == asio::error::operation_aborted) return fresh_ ? accept() : void();
     if (error) return accept_after(kAcceptPause);
     bool served = false;
     guarded(plan_.address.text(), [&] { served = serve(std::move(socket)); });
@@ -92,10 +113,11 @@ void StreamServer::stop() {
   plan_.ending();
   asio::post(io_, [this] {
     Error ignored;
-    // First the name: once nobody listens any more a successor may have taken it.
-    if (plan_.address.family == SocketAddress::Family::unix_path) ::unlink(plan_.address.path.c_str());
+    name_.remove();  // first: once nobody listens any more a successor may have taken it
+    fresh_.reset();
     acceptor_->close(ignored);
     pause_.cancel();
+    look_.cancel();
     close_all();
     guard_.reset();
   });

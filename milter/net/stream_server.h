@@ -11,7 +11,9 @@
 #include <thread>
 #include <tl/expected.hpp>
 
+#include "milter/log/troubles.h"
 #include "milter/net/listening.h"
+#include "milter/net/socket_name.h"
 
 namespace replygate {
 
@@ -55,7 +57,8 @@ class StreamClient : public std::enable_shared_from_this<StreamClient> {
 };
 
 // A socket that listens, its clients up to a bound, and one thread on which all that comes of them runs; what is thrown
-// there ends a step alone. Made, started and stopped by one thread.
+// there ends a step alone. A Unix socket whose name somebody removes is bound again. Made, started and stopped by one
+// thread.
 class StreamServer {
  public:
   struct Plan {
@@ -65,6 +68,7 @@ class StreamServer {
     std::function<std::shared_ptr<StreamClient>(StreamSocket socket, StreamServer& server)> welcome;
     std::function<void()> crowded = [] {};  // each time that one is closed for want of room
     std::function<void()> ending = [] {};   // before clients are closed, on the thread that stops
+    Troubles* troubles = nullptr;           // null: nobody wants to hear of them
   };
 
   // Binds and listens, or says why not. A stale Unix socket is replaced, that of a running process is not.
@@ -82,18 +86,23 @@ class StreamServer {
   friend class StreamClient;
   using Clients = std::list<std::shared_ptr<StreamClient>>;
 
-  explicit StreamServer(Plan plan) : plan_(std::move(plan)) {}
+  explicit StreamServer(Plan plan) : plan_(std::move(plan)), name_(plan_.address) {}
 
   void accept();
   void accept_after(std::chrono::milliseconds pause);
   bool serve(StreamSocket socket);  // false where there is no room
   void close_all();
+  void look_at_name();
+  void look_later();
 
   const Plan plan_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{io_.get_executor()};
   boost::asio::steady_timer pause_{io_};
+  boost::asio::steady_timer look_{io_};
   std::optional<StreamAcceptor> acceptor_;
+  std::optional<StreamAcceptor> fresh_;  // takes its place, since its name was removed
+  SocketName name_;
   Clients clients_;  // of the thread; who was served last is last
   std::thread thread_;
 };

@@ -181,6 +181,7 @@ tl::expected<std::unique_ptr<StreamServer>, std::string> open_control_server(con
           },
       .crowded = [commands] { commands->crowded.say("control: too many connections; one was closed"); },
       .ending = [commands] { commands->workers.join(); },
+      .troubles = &desk.troubles,
   });
 }
 

@@ -23,8 +23,9 @@ namespace replygate {
 // All parts of a running daemon, in the order in which they need each other. Made and used by one thread.
 class Daemon {
  public:
-  // Sets everything up and binds all sockets, or says why not. `keeper` has loaded a policy and outlives the daemon.
-  static tl::expected<std::unique_ptr<Daemon>, std::string> open(PolicyKeeper& keeper, const Clock& clock);
+  // Sets everything up and binds all sockets, or says why not. `keeper` has loaded a policy; all outlive the daemon.
+  static tl::expected<std::unique_ptr<Daemon>, std::string> open(PolicyKeeper& keeper, const Clock& clock,
+                                                                 Troubles& troubles);
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
   ~Daemon();
@@ -35,7 +36,7 @@ class Daemon {
   int serve();
 
  private:
-  Daemon(PolicyKeeper& keeper, const Clock& clock);
+  Daemon(PolicyKeeper& keeper, const Clock& clock, Troubles& troubles);
 
   tl::expected<void, std::string> open_records();
   tl::expected<void, std::string> open_store();
@@ -45,6 +46,7 @@ class Daemon {
   using Opener = std::function<tl::expected<void, std::string>()>;
   tl::expected<void, std::string> have(Opener open, bool needed);
   void look_for_awaited();
+  void look_at_names();
   tl::expected<void, std::string> serve_from(tl::expected<std::unique_ptr<StreamServer>, std::string> opened,
                                              std::unique_ptr<StreamServer>& place);
   bool takes_over() const;
@@ -55,6 +57,7 @@ class Daemon {
 
   PolicyKeeper& keeper_;
   const Clock& clock_;
+  Troubles& troubles_;
   const std::shared_ptr<const Policy> first_;  // whose settings hold until the end
   const Settings& settings_;
 
@@ -81,6 +84,7 @@ class Daemon {
   bool started_ = false;
   std::vector<Opener> awaited_;    // of the thread below once it runs
   std::unique_ptr<Ticker> await_;  // opens what could not be had at the start
+  std::unique_ptr<Ticker> names_;  // looks at the socket of an engine that does not do so itself; may be null
 };
 
 }  // namespace replygate

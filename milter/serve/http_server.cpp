@@ -165,9 +165,11 @@ tl::expected<std::unique_ptr<StreamServer>, std::string> open_http_server(const 
   const bool by_path = address.family == SocketAddress::Family::unix_path;
   return StreamServer::open({.address = address,
                              .most = kMostHttpConnections,
-                             .welcome = [&desk, by_path](StreamSocket socket, StreamServer& server) {
-                               return std::make_shared<HttpClient>(std::move(socket), server, desk, by_path);
-                             }});
+                             .welcome =
+                                 [&desk, by_path](StreamSocket socket, StreamServer& server) {
+                                   return std::make_shared<HttpClient>(std::move(socket), server, desk, by_path);
+                                 },
+                             .troubles = &desk.troubles});
 }
 
 }  // namespace replygate

@@ -80,6 +80,7 @@ class HostFaults : public ::testing::Test, protected Folder {
 
   HandClock clock_;
   StoreHealth health_;
+  Troubles troubles_;
   std::unique_ptr<SqliteStore> store_;
 };
 
@@ -324,7 +325,7 @@ TEST_F(HostFaults, ALineOfTheLogIsThereAsAWholeOrNotAtAll) {
 }
 
 TEST_F(HostFaults, TheHistoryIsBoundedInOctets) {
-  auto history = History::open(file("h"), {.octets = 16'000'000}).value();
+  auto history = History::open(file("h"), {.octets = 16'000'000}, troubles_).value();
   const auto size = [&] {
     std::uintmax_t sum = 0;
     for (const auto& entry : std::filesystem::directory_iterator(file("h"))) sum += entry.file_size();
@@ -349,12 +350,12 @@ TEST_F(HostFaults, AHistoryThatCannotBeOpenedForAWhileIsKept) {
     ASSERT_TRUE(eventually([&] { return history.written() + history.dropped() > before; }));
   };
   {
-    const auto history = History::open(file("h"), {}).value();
+    const auto history = History::open(file("h"), {}, troubles_).value();
     keep(*history, "one\n");
   }
   FaultyVfs disk;
   disk.fail(SQLITE_IOERR, 1, 3);
-  const auto history = History::open(file("h"), {}).value();
+  const auto history = History::open(file("h"), {}, troubles_).value();
   testing::internal::CaptureStderr();
   keep(*history, "lost\n");
   testing::internal::GetCapturedStderr();

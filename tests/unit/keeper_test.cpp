@@ -102,7 +102,7 @@ TEST(PolicyKeeper, NamesWhatTakesARestart) {
 TEST(PolicyKeeper, StartsWithTheLastGoodPolicyAndSaysSo) {
   Office office(kPolicy);
   office.write_policy("nonsense");
-  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock, office.troubles);
   testing::internal::CaptureStderr();
   const auto loaded = second.load_first();
   testing::internal::GetCapturedStderr();
@@ -135,7 +135,7 @@ TEST(PolicyKeeper, AThreadLooksAtLists) {
 TEST(PolicyKeeper, RaisesThatAreNotUnderstoodStay) {
   Office office(kPolicy);
   office.folder.write("raises.json", "garbage");
-  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock, office.troubles);
   testing::internal::CaptureStderr();
   ASSERT_TRUE(second.load_first());
   testing::internal::GetCapturedStderr();
@@ -167,7 +167,7 @@ TEST(PolicyKeeper, ARaiseOutlivesAReloadAndARestartAndCanBeTakenBack) {
   ASSERT_TRUE(office.keeper.raise(raise));
   EXPECT_TRUE(office.keeper.reload().taken);
   EXPECT_EQ(office.keeper.current().get()->raises(), Raises{raise});
-  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock, office.troubles);
   ASSERT_TRUE(second.load_first());
   EXPECT_EQ(second.current().get()->raises(), Raises{raise});
   ASSERT_TRUE(second.raise({.key = "a@b.example", .rule = "r", .percent = 100}));

@@ -131,7 +131,7 @@ TEST(Journal, FieldsCannotBeForged) {
 class HistoryTest : public ::testing::Test {
  protected:
   void open(const HistorySettings& settings) {
-    history_ = History::open(folder_.file("history"), settings).value();
+    history_ = History::open(folder_.file("history"), settings, troubles_).value();
     listener_.history = history_.get();
   }
   std::size_t known(std::string_view word) const { return history_->find(word, 1000).size(); }
@@ -139,6 +139,7 @@ class HistoryTest : public ::testing::Test {
   Folder folder_;
   test::World world_{kPolicy};
   Listener listener_;
+  Troubles troubles_;
   std::unique_ptr<History> history_;
 };
 

@@ -67,8 +67,10 @@ class Forgetful {
 
 class PeerFaults : public ::testing::Test, protected Folder {
  protected:
+  mutable Troubles troubles_;
+
   std::unique_ptr<Mailboxes> service() const {
-    return open_mailboxes({.quota_status = "unix:" + file("s"), .timeout = seconds(20)}).value();
+    return open_mailboxes({.quota_status = "unix:" + file("s"), .timeout = seconds(20)}, troubles_).value();
   }
 };
 
@@ -96,7 +98,7 @@ void make_database(const std::string& path, int used) {
 TEST_F(PeerFaults, ADatabaseThatIsExchangedIsAskedAnew) {
   make_database(file("m.db"), 10);
   const DataSource source{DataSource::Kind::sqlite, file("m.db"), "select used, quota from m where address = ?"};
-  const auto mailboxes = open_mailboxes({.source = source}).value();
+  const auto mailboxes = open_mailboxes({.source = source}, troubles_).value();
   EXPECT_EQ(ask(*mailboxes, "bob@x.example"), MailboxUse::of(10));
   make_database(file("new.db"), 70);
   std::filesystem::rename(file("new.db"), file("m.db"));
