@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/io_context.hpp>
 #include <csignal>
 #include <fstream>
 #include <future>
@@ -224,6 +225,68 @@ TEST_F(RedisStoreTest, AServerThatStandsStill) {
   server.signal(SIGCONT);
   ASSERT_TRUE(comes_up());
   EXPECT_LE(used(), 5);
+}
+
+// Status knows without any mail, and forgets soon.
+TEST_F(RedisStoreTest, AServerThatStandsStillShowsWithoutMail) {
+  const RedisServer server;
+  open(settings({server.address()}));
+  ASSERT_TRUE(comes_up());
+  server.signal(SIGSTOP);
+  EXPECT_TRUE(eventually([this] { return !health_.good(); }));
+  EXPECT_TRUE(failed_by("no answer in time"));
+  EXPECT_TRUE(eventually([this] { return !store_->available(); }));  // nobody waits for it any more
+  server.signal(SIGCONT);
+  const auto continued = std::chrono::steady_clock::now();
+  EXPECT_TRUE(eventually([this] { return health_.good(); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - continued, std::chrono::seconds(2));
+}
+
+// That a server answers says nothing of what it does not do.
+TEST_F(RedisStoreTest, ABeatEndsNoOtherTrouble) {
+  const RedisServer server;
+  open(settings({server.address()}));
+  ASSERT_TRUE(comes_up());
+  health_.failed("of another kind", "");
+  server.signal(SIGSTOP);
+  EXPECT_TRUE(eventually([this] { return health_.state().trouble != "of another kind"; }));
+  server.signal(SIGCONT);
+  EXPECT_TRUE(eventually([this] { return health_.good(); }));
+  health_.failed("of another kind", "");
+  const auto beats = [&server] {
+    const std::string said = server.ask({"INFO", "commandstats"});
+    const std::size_t at = said.find("cmdstat_ping:calls=");
+    return at == std::string::npos ? 0 : std::stoi(said.substr(at + 19));
+  };
+  EXPECT_TRUE(eventually([&, before = beats()] { return beats() >= before + 2; }));
+  EXPECT_EQ(health_.state().trouble, "of another kind");
+  take();
+  EXPECT_TRUE(health_.good());
+}
+
+TEST_F(RedisStoreTest, AHandlerThatThrowsCostsNobodyElseHisAnswer) {
+  const RedisServer server;
+  boost::asio::io_context io;
+  redis::Servers servers({SocketAddress::parse_server(server.address()).value()});
+  const redis::Connection::Options options{.user = "", .password = "", .script = "return 1"};
+  int answers = 0;
+  const auto connection = std::make_shared<redis::Connection>(
+      io, servers, options, nullptr, redis::Connection::Events{[](const std::string&) {}, [] {}});
+  const auto send = [&](redis::Connection::Answered answered) {
+    connection->send(redis::command({"PING"}), 1, std::chrono::steady_clock::now() + hours(1), std::move(answered));
+  };
+  send([](std::vector<redis::Reply>, const std::string&) { throw std::runtime_error("of this test"); });
+  send([&](const std::vector<redis::Reply>&, const std::string& failure) {
+    answers += failure.empty() ? 1 : 0;
+    send([&](const std::vector<redis::Reply>&, const std::string& second) {
+      answers += second.empty() ? 1 : 0;
+      connection->stop();
+      io.stop();
+    });
+  });
+  connection->start();
+  io.run_for(std::chrono::seconds(10));
+  EXPECT_EQ(answers, 2);
 }
 
 // What could not be settled is settled later, and only once.
