@@ -126,6 +126,7 @@ TEST_F(DelegationTest, AThousandIdleConnectionsShutNobodyOut) {
   (*door)->start();
   std::vector<Local::socket> idle;
   for (int i = 0; i < 1000; ++i) idle.push_back(connected());
+  EXPECT_TRUE(ask(idle.back(), "x@far.example").starts_with("action=")) << "all are let in before it";
   EXPECT_TRUE(ask(idle.front(), "x@far.example").starts_with("action=")) << "served last, it is last to go";
   testing::internal::CaptureStderr();
   std::vector<Local::socket> more;
