@@ -2,6 +2,8 @@
 
 #include <future>
 
+#include "tests/support/eventually.h"
+
 namespace replygate::oracle::counts {
 namespace {
 
@@ -16,7 +18,7 @@ template <typename Event>
 std::string SessionStage::ask(Event event) {
   std::promise<std::string> told;
   event([&](const Answer& answer) { told.set_value(answer.refusal ? answer.refusal->one_line() : ""); });
-  return told.get_future().get();
+  return test::soon(told);
 }
 
 std::string SessionStage::finish(Session& session, std::int64_t octets, Instant now) {

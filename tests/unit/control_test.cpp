@@ -11,6 +11,7 @@
 #include "milter/serve/control_commands.h"
 #include "milter/serve/control_server.h"
 #include "policy/decide/record_fields.h"
+#include "tests/support/eventually.h"
 #include "tests/support/office.h"
 
 namespace replygate {
@@ -18,6 +19,7 @@ namespace {
 
 namespace json = boost::json;
 using test::Office;
+using test::soon;
 
 constexpr std::string_view kPolicy =
     "[[rule]]\nname = \"quota\"\nper = \"sender\"\nlimit = [\"3 recipients / 1h\", \"9 recipients / 1d\"]\nreply = "
@@ -29,7 +31,7 @@ ControlAnswer ask(Office& office, json::object request) {
   request["v"] = kControlVersion;
   std::promise<ControlAnswer> promise;
   answer_request(*office.desk, request, [&](ControlAnswer answer) { promise.set_value(std::move(answer)); });
-  return promise.get_future().get();
+  return soon(promise);
 }
 
 TEST(Control, AnswersNonsenseWithAnError) {

@@ -73,7 +73,7 @@ class HostFaults : public ::testing::Test, protected Folder {
     const Charge charge{
         .counter = counter, .measure = Sliding{std::chrono::hours(1)}, .most = 100, .cost = cost, .reserve = reserve};
     store_->take({charge}, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
-    const Readings readings = told.get_future().get();
+    const Readings readings = soon(told);
     if (readings.readings.empty()) return std::nullopt;
     return readings.readings[0]->used;
   }
@@ -113,20 +113,19 @@ TEST_F(HostFaults, FilesThatSomebodyCutsOrRemovesAreWrittenAnew) {
       [this] { std::filesystem::remove(file("state.db")); },
       [this] { std::filesystem::remove(file("state.db.lock")); },
   };
-  open();
+  // What is counted is on disk when it is told, or the disk is known to be in trouble.
+  open(StoreSettings::Durability::commit);
   std::int64_t counted = 0;
   for (const auto& spoil : ways) {
     count("k", 2);
     counted += 2;
-    std::this_thread::sleep_for(milliseconds(250));  // until it is on disk, and was looked at
     testing::internal::CaptureStderr();
     spoil();
     count("other");
-    std::this_thread::sleep_for(milliseconds(700));
     EXPECT_TRUE(eventually([this] { return health_.good(); }));
     store_.reset();
     clock_.restart();
-    open();
+    open(StoreSettings::Durability::commit);
     testing::internal::GetCapturedStderr();
     EXPECT_EQ(count("k", 0), counted);
   }
@@ -168,7 +167,7 @@ TEST_F(HostFaults, WhatIsReservedForAnAnswerThatCameTooLateIsGivenBack) {
   };
   store_->take({one("kept", false), one("held", true)}, true, clock_.now(),
                [&](Readings r) { told.set_value(std::move(r)); });
-  EXPECT_TRUE(told.get_future().get().readings.empty());
+  EXPECT_TRUE(soon(told).readings.empty());
   EXPECT_EQ(count("held", 0), 0);
   disk.hang(false);
   store_.reset();

@@ -18,6 +18,7 @@
 #include "milter/lookup/list_watch.h"
 #include "milter/lookup/mailboxes.h"
 #include "milter/lookup/quota_status.h"
+#include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/wire.h"
 #include "tests/support/world.h"
@@ -209,7 +210,7 @@ MailboxUse use_of(Mailboxes& mailboxes, std::string_view address, std::int64_t s
   std::promise<MailboxUse> told;
   mailboxes.used(canonical_address(address, {.default_domain = "x", .is_local = [](auto) { return false; }}), size,
                  [&](MailboxUse use) { told.set_value(use); });
-  return told.get_future().get();
+  return soon(told);
 }
 
 constexpr std::int64_t kNoMailbox = -1;
@@ -245,10 +246,7 @@ TEST_F(MailboxSources, AFile) {
   EXPECT_EQ(ask(*mailboxes, "j\xc3\xbcrgen@x.example"), 2);
   EXPECT_EQ(ask(*mailboxes, "eve@x.example"), kNoMailbox);
   write("quotas", "bob@x.example 1MB 100MB\n");
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (ask(*mailboxes, "bob@x.example") != 1 && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::yield();
-  EXPECT_EQ(ask(*mailboxes, "bob@x.example"), 1);
+  EXPECT_TRUE(eventually([&] { return ask(*mailboxes, "bob@x.example") == 1; }));
   EXPECT_FALSE(open_mailboxes({.source = DataSource{DataSource::Kind::file, file("none"), ""}}, troubles_));
   EXPECT_EQ(open_mailboxes({}, troubles_).value(), nullptr);
 }

@@ -42,7 +42,7 @@ class RedisStoreTest : public ::testing::Test {
     std::promise<Readings> told;
     const Charge one{.counter = "q", .measure = Sliding{hours(1)}, .most = 1000, .cost = cost, .reserve = reserve};
     store_->take({one}, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
-    return told.get_future().get();
+    return soon(told);
   }
   std::int64_t used() {
     const Readings r = take(0);
@@ -51,7 +51,7 @@ class RedisStoreTest : public ::testing::Test {
   void settle(ReservationId id, Settlement settlement) {
     std::promise<void> done;
     store_->settle({id}, settlement, clock_.now(), [&] { done.set_value(); });
-    done.get_future().wait();
+    soon(done);
   }
   bool failed_by(std::string_view cause) const {
     const auto failures = health_.state().failures;
@@ -91,13 +91,13 @@ TEST_F(RedisStoreTest, LogsInWithAUserOfAnAcl) {
     for (Charge& c : all) std::swap(c.counter, c.was);
     std::promise<Readings> told;
     store_->take(all, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
-    EXPECT_EQ(told.get_future().get().readings.size(), all.size());
+    EXPECT_EQ(soon(told).readings.size(), all.size());
   }
   settle(take(1, true).reservation, Settlement::keep);
   EXPECT_EQ(used(), 1);
   std::promise<bool> forgotten;
   store_->forget({"q"}, clock_.now(), [&](bool reached) { forgotten.set_value(reached); });
-  EXPECT_TRUE(forgotten.get_future().get());
+  EXPECT_TRUE(soon(forgotten));
   EXPECT_EQ(used(), 0);
   EXPECT_TRUE(health_.state().failures.empty());
   folder.write("password", "falsch\n");
@@ -253,12 +253,7 @@ TEST_F(RedisStoreTest, ABeatEndsNoOtherTrouble) {
   server.signal(SIGCONT);
   EXPECT_TRUE(eventually([this] { return health_.good(); }));
   health_.failed("of another kind", "");
-  const auto beats = [&server] {
-    const std::string said = server.ask({"INFO", "commandstats"});
-    const std::size_t at = said.find("cmdstat_ping:calls=");
-    return at == std::string::npos ? 0 : std::stoi(said.substr(at + 19));
-  };
-  EXPECT_TRUE(eventually([&, before = beats()] { return beats() >= before + 2; }));
+  EXPECT_TRUE(eventually([&, before = server.calls("ping")] { return server.calls("ping") >= before + 2; }));
   EXPECT_EQ(health_.state().trouble, "of another kind");
   take();
   EXPECT_TRUE(health_.good());
@@ -329,7 +324,7 @@ TEST_F(RedisStoreTest, IsOpenedByItsSettings) {
   EXPECT_TRUE(eventually([&] {
     std::promise<bool> told;
     (*store)->take({one}, true, clock_.now(), [&](const Readings& r) { told.set_value(!r.readings.empty()); });
-    return told.get_future().get();
+    return soon(told);
   }));
 }
 

@@ -52,7 +52,7 @@ class TroublesTest : public ::testing::Test, protected Folder {
     std::promise<MailboxUse> told;
     mailboxes.used(canonical_address("bob@x.example", {.default_domain = "x", .is_local = [](auto) { return false; }}),
                    0, [&](MailboxUse use) { told.set_value(use); });
-    return told.get_future().get();
+    return soon(told);
   }
   void sql(const std::string& path, const std::string& statements) const {
     sqlite3* db = nullptr;
