@@ -25,7 +25,7 @@ std::vector<Troubles::Trouble> Troubles::all(Time now) const {
   const std::lock_guard lock(mutex_);
   for (const auto& [of, standing] : of_) {
     for (const auto& [what, since] : standing) {
-      result.push_back({of, what, std::chrono::duration_cast<std::chrono::seconds>(now - since)});
+      result.push_back({of, what, std::chrono::duration_cast<std::chrono::milliseconds>(now - since)});
     }
   }
   return result;

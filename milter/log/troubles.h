@@ -18,7 +18,7 @@ class Troubles {
   struct Trouble {
     std::string of;
     std::string what;  // for people
-    std::chrono::seconds lasting{0};
+    std::chrono::milliseconds lasting{0};
   };
 
   // All that is wrong with `of` now, by who looks after it; what was told of it before is over unless it is told again.

@@ -71,14 +71,17 @@ json::array log_of(const Desk& desk) {
   return places;
 }
 
-// Since when: by the clock on the wall, for people.
+// Since when in whole seconds, so that it is the same each time that somebody asks.
 json::array troubles_of(const Desk& desk) {
+  using std::chrono::seconds;
   json::array list;
+  const Instant now = desk.clock.now();
   for (const Troubles::Trouble& t : desk.troubles.all()) {
+    const auto since = std::chrono::round<seconds>(now - t.lasting);
     list.push_back(json::object{{"of", json_text(t.of)},
                                 {"what", json_text(t.what)},
-                                {"since", detail::format_time(desk.clock.now() - t.lasting)},
-                                {"lasts_s", t.lasting.count()}});
+                                {"since", detail::format_time(since)},
+                                {"lasts_s", std::chrono::duration_cast<seconds>(t.lasting).count()}});
   }
   return list;
 }
