@@ -1,5 +1,7 @@
 #include "milter/store/redis_heartbeat.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "milter/guarded.h"
@@ -12,10 +14,11 @@ namespace {
 constexpr std::chrono::milliseconds kBeatPause{250};
 constexpr int kMostMissed = 2;  // one late answer is no trouble
 
-// Who may not say PING gets an answer, too.
+// Who may not say PING gets an answer, too; a server that serves nobody for a while says so to everybody.
 std::string failure_in(const std::vector<Reply>& replies) {
+  constexpr std::array<std::string_view, 3> kNobody = {"LOADING", "BUSY", "MASTERDOWN"};
   const std::string_view word = replies.empty() ? "" : error_word(*replies.front());
-  return word.empty() || word == "NOPERM" ? "" : std::string(text_of(*replies.front()));
+  return std::ranges::find(kNobody, word) == kNobody.end() ? "" : std::string(text_of(*replies.front()));
 }
 
 }  // namespace
