@@ -19,6 +19,7 @@ class SocketName {
   // Of a socket that is bound.
   explicit SocketName(SocketAddress address);
 
+  bool exists() const { return !path_.empty(); }  // the socket has one, lost or not
   // Somebody has removed it, or put something else in its place.
   bool lost() const;
   // Binds it anew where it is lost, and says so; nothing where it is there. What was handed over is not ours to bind:

@@ -56,6 +56,7 @@ void StreamServer::start() {
 }
 
 void StreamServer::look_later() {
+  if (!name_.exists()) return;
   look_.expires_after(kServerNameLook);
   look_.async_wait([this](Error cancelled) {
     if (cancelled || !acceptor_->is_open()) return;

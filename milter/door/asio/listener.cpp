@@ -62,6 +62,7 @@ void Listener::start() {
 }
 
 void Listener::look_later() {
+  if (!name_.exists()) return;
   look_.expires_after(kNameLook);
   look_.async_wait([this](Error cancelled) {
     if (cancelled || !acceptor_.is_open()) return;
