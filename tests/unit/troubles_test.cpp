@@ -226,6 +226,15 @@ TEST_F(TroublesTest, AHistoryThatSomebodyRemovesIsMadeAnew) {
   EXPECT_EQ(text(), "");
 }
 
+// Somebody takes connections there and speaks the protocol.
+bool answers(const std::string& address) {
+  try {
+    return WireClient(address).ask(negotiation()).command == 'O';
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 TEST_F(TroublesTest, AMilterSocketThatIsRemovedIsBoundAgain) {
   const std::string at = "unix:" + file("milter");
   const auto policy = policy_from("[milter]\nlisten = \"" + at + "\"\n");
@@ -243,8 +252,7 @@ TEST_F(TroublesTest, AMilterSocketThatIsRemovedIsBoundAgain) {
   WireClient before(at);
   EXPECT_EQ(before.ask(negotiation(6, 0x1ff, 0)).command, 'O');
   std::filesystem::remove(file("milter"));
-  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(file("milter")); }));
-  EXPECT_TRUE(eventually([&] { return WireClient(at).ask(negotiation()).command == 'O'; }));
+  EXPECT_TRUE(eventually([&] { return answers(at); }));
   EXPECT_EQ(before.ask(connect_packet("192.0.2.1")).text(), "c");  // who was there goes on
   std::filesystem::remove(file("milter"));
   std::filesystem::create_directory(file("milter"));
