@@ -128,6 +128,13 @@ std::optional<std::string> read_source(const DataSource& source, std::string& wh
   return std::nullopt;
 }
 
+std::string first_error(const Loaded& loaded) {
+  const auto it = std::ranges::find(loaded.diagnostics, Diagnostic::Level::error, &Diagnostic::level);
+  if (it == loaded.diagnostics.end()) return "";
+  const std::string text = render(*it, loaded.sources);
+  return text.substr(0, text.find('\n'));
+}
+
 Loaded load_policy_file(const std::string& path) { return load_policy(path, read_source); }
 
 tl::expected<void, std::string> replace_file(const std::string& path, std::string_view text, const std::string& like) {

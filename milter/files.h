@@ -32,4 +32,7 @@ tl::expected<void, std::string> replace_file(const std::string& path, std::strin
 // Reads and compiles a policy from the file system.
 Loaded load_policy_file(const std::string& path);
 
+// The first line of its first error, behind warnings and notes; "" where there is none.
+std::string first_error(const Loaded& loaded);
+
 }  // namespace replygate

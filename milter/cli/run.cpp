@@ -27,9 +27,10 @@ int run_command(const RunOptions& options) {
   SignalQueue::block();
   ignore_failed_writes();
   const Clock clock;
-  PolicyKeeper keeper(options.file, state_folder(), clock);
+  Troubles troubles;
+  PolicyKeeper keeper(options.file, state_folder(), clock, troubles);
   if (const auto loaded = keeper.load_first(); !loaded) return loaded.error();
-  auto daemon = Daemon::open(keeper, clock);
+  auto daemon = Daemon::open(keeper, clock, troubles);
   if (!daemon) {
     say(daemon.error());
     return kUnavailable;

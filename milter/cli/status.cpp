@@ -41,6 +41,10 @@ int print_status(const json::object& s) {
   fmt::print("replygate  {}, pid {:.0f}, since {}\n", text_at(s, "version"), number_at(s, "pid"),
              text_at(s, "started"));
   fmt::print("state      {}\n", trouble.empty() ? "fine" : trouble);
+  for (const json::value& value : array_at(s, "troubles")) {
+    const json::object& one = value.as_object();
+    fmt::print("trouble    since {}: {}\n", text_at(one, "since"), text_at(one, "what"));
+  }
   fmt::print("policy     {} with {:.0f} rules, since {}, from {}\n", text_at(policy, "id"), number_at(policy, "rules"),
              text_at(policy, "since"), text_at(policy, "file"));
   if (flag_at(policy, "last_good")) fmt::print("           the last good one: the file is in error\n");

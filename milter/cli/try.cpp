@@ -224,7 +224,8 @@ int try_transactions(const TryOptions& o, Player& player, Tracer& tracer, Instan
 std::unique_ptr<Mailboxes> mailboxes_of(const Policy& policy) {
   const MailboxSource& source = policy.settings().mailbox;
   if (!policy.needs().mailbox || !source.source) return nullptr;
-  auto opened = open_mailboxes(source);
+  static Troubles troubles;
+  auto opened = open_mailboxes(source, troubles);
   if (!opened) throw Misuse{opened.error()};
   return waiting(*std::move(opened));
 }

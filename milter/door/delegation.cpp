@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <boost/asio.hpp>
-#include <list>
 
 #include "milter/door/delegation_protocol.h"
 #include "milter/guarded.h"
 #include "milter/log/throttle.h"
-#include "milter/net/stream_service.h"
 
 namespace replygate {
 namespace {
@@ -49,118 +47,73 @@ Answer judge(const DelegationRequest& request, const DoorServices& services) {
   return last;
 }
 
-}  // namespace
+// What the conversations have in common.
+struct SecondDoor {
+  explicit SecondDoor(DoorServices s) : services(std::move(s)) {}
 
-// At the limit whoever has been idle for longest makes room: the MTA finds out, and connects anew when it needs to.
-class DelegationDoor::Server {
- public:
-  Server(const SocketAddress& address, DoorServices services)
-      : services_(std::move(services)), service_(address, [this](StreamSocket s) { return serve(std::move(s)); }) {}
-  ~Server() { stop(); }
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-
-  tl::expected<void, std::string> listen() { return service_.listen(); }
-  void start() { service_.start(); }
-  void stop();
-
- private:
-  class Conversation;
-  using Conversations = std::list<std::shared_ptr<Conversation>>;
-
-  bool serve(StreamSocket socket);
-
-  const DoorServices services_;
-  Throttle crowded_;
-  Conversations conversations_;  // of the service's thread; who was served last is last
-  StreamService service_;
+  const DoorServices services;
+  Throttle crowded;
 };
 
 // One connection of the MTA: request, answer, request … A request that comes slower than it may, and a connection that
 // is idle for longer than Postfix lets one be, end.
-class DelegationDoor::Server::Conversation : public std::enable_shared_from_this<Conversation> {
+class Conversation final : public StreamClient {
  public:
-  Conversation(StreamSocket socket, Server& server)
-      : socket_(std::move(socket)), server_(server), timer_(server.service_.io()) {
-    error_code ignored;
-    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
-  }
+  Conversation(StreamSocket socket, StreamServer& server, const SecondDoor& door)
+      : StreamClient(std::move(socket), server), door_(door) {}
 
-  void start(Conversations::iterator place) {
-    place_ = place;
+  void start() override {
+    error_code ignored;
+    socket().set_option(asio::socket_base::keep_alive(true), ignored);
     read();
-  }
-
-  void close() {
-    if (!socket_.is_open()) return;
-    timer_.cancel();
-    error_code ignored;
-    socket_.close(ignored);
-    server_.conversations_.erase(place_);
   }
 
  private:
   void read() {
-    server_.conversations_.splice(server_.conversations_.end(), server_.conversations_, place_);
-    timer_.expires_after(kMostIdle);
-    timer_.async_wait([weak = weak_from_this()](error_code cancelled) {
-      const auto self = weak.lock();
-      if (!cancelled && self != nullptr) self->close();
-    });
-    net::read_until(socket_, in_, kMostRequest, "\n\n",
-                    [self = shared_from_this()](error_code error, std::size_t length) {
-                      error || !self->socket_.is_open() ? self->close() : self->answer(length);
+    served();
+    give(kMostIdle);
+    net::read_until(socket(), in_, kMostRequest, "\n\n",
+                    [self = self<Conversation>()](error_code error, std::size_t length) {
+                      error || !self->is_open() ? self->close() : self->answer(length);
                     });
   }
 
   void answer(std::size_t length) {
     const auto request = parse_delegation_request(std::string_view(in_).substr(0, length - 1));
     const bool judged =
-        request && guarded("policy service", [&] { out_ = delegation_reply(judge(*request, server_.services_)); });
+        request && guarded("policy service", [&] { out_ = delegation_reply(judge(*request, door_.services)); });
     if (!judged) return close();  // Postfix takes that as "cannot tell" and goes by its own settings
     in_.erase(0, length);
-    net::write(socket_, out_, [self = shared_from_this()](error_code error, std::size_t) {
-      error || !self->socket_.is_open() ? self->close() : self->read();
+    net::write(socket(), out_, [self = self<Conversation>()](error_code error, std::size_t) {
+      error || !self->is_open() ? self->close() : self->read();
     });
   }
 
-  StreamSocket socket_;
-  Server& server_;
-  asio::steady_timer timer_;
-  Conversations::iterator place_;
+  const SecondDoor& door_;
   std::string in_;
   std::string out_;
 };
 
-void DelegationDoor::Server::stop() {
-  service_.stop([this] {
-    for (const auto& conversation : Conversations(conversations_)) conversation->close();
-  });
+void say_crowded(SecondDoor& door) {
+  door.services.traffic.turn_away();
+  door.crowded.say(
+      fmt::format("policy service: {} connections are open; the one idle for longest is closed", kMostConversations));
 }
 
-bool DelegationDoor::Server::serve(StreamSocket socket) {
-  if (conversations_.size() >= kMostConversations) {
-    services_.traffic.turn_away();
-    crowded_.say(
-        fmt::format("policy service: {} connections are open; the one idle for longest is closed", kMostConversations));
-    conversations_.front()->close();
-  }
-  const auto conversation = std::make_shared<Conversation>(std::move(socket), *this);
-  conversation->start(conversations_.insert(conversations_.end(), conversation));
-  return true;
+}  // namespace
+
+tl::expected<std::unique_ptr<StreamServer>, std::string> open_delegation_door(const SocketAddress& address,
+                                                                              const DoorServices& services) {
+  const auto door = std::make_shared<SecondDoor>(services);
+  return StreamServer::open({.address = address,
+                             .most = kMostConversations,
+                             .oldest_makes_room = true,
+                             .welcome =
+                                 [door](StreamSocket socket, StreamServer& server) {
+                                   return std::make_shared<Conversation>(std::move(socket), server, *door);
+                                 },
+                             .crowded = [door] { say_crowded(*door); },
+                             .troubles = services.troubles});
 }
-
-DelegationDoor::DelegationDoor(std::unique_ptr<Server> server) : server_(std::move(server)) {}
-DelegationDoor::~DelegationDoor() { stop(); }
-
-tl::expected<std::unique_ptr<DelegationDoor>, std::string> DelegationDoor::open(const SocketAddress& address,
-                                                                                DoorServices services) {
-  auto server = std::make_unique<Server>(address, std::move(services));
-  if (auto listening = server->listen(); !listening) return tl::unexpected(std::move(listening.error()));
-  return std::unique_ptr<DelegationDoor>(new DelegationDoor(std::move(server)));
-}
-
-void DelegationDoor::start() { server_->start(); }
-void DelegationDoor::stop() { server_->stop(); }
 
 }  // namespace replygate

@@ -39,6 +39,8 @@ std::optional<DelegationRequest> parse_delegation_request(std::string_view text)
   request.connect.ip = IpAddress::parse(get(attributes, "client_address"));
   if (const auto name = get(attributes, "client_name"); !name.empty()) request.connect.name = name;
   request.connect.port = number(get(attributes, "client_port"));
+  request.connect.server = IpAddress::parse(get(attributes, "server_address"));
+  request.connect.server_port = number(get(attributes, "server_port"));
   request.helo = get(attributes, "helo_name");
   request.mail.sender = get(attributes, "sender");
   request.mail.user = get(attributes, "sasl_username");

@@ -35,7 +35,7 @@ std::uint32_t wanted_actions(const Needs& needs) {
 std::vector<MacroWish> macro_wishes(const Needs& needs) {
   using wire::MacroStage;
   std::vector<MacroWish> wishes = {
-      {MacroStage::connect, "{daemon_name}"},
+      {MacroStage::connect, "{daemon_name} {daemon_addr} {daemon_port}"},
       {MacroStage::mail,
        "i {auth_type} {auth_authen} {mail_addr} {tls_version} {cipher} {cipher_bits} {cert_subject} "
        "{cert_issuer}"},
@@ -46,6 +46,15 @@ std::vector<MacroWish> macro_wishes(const Needs& needs) {
   return wishes;
 }
 
+// Sendmail names the address that it listens on, which may stand for all.
+std::optional<IpAddress> server_of(std::string_view text) {
+  constexpr std::string_view kVersion6 = "IPv6:";
+  if (text.starts_with(kVersion6)) text.remove_prefix(kVersion6.size());
+  const auto ip = IpAddress::parse(text);
+  const bool any = ip == IpAddress::parse("0.0.0.0") || ip == IpAddress::parse("::");
+  return any ? std::nullopt : ip;
+}
+
 ConnectEvent connect_event(std::string_view host, const std::optional<IpAddress>& ip, std::uint16_t port,
                            const MacroSource& macros) {
   static const IpAddress loopback = IpAddress::parse("127.0.0.1").value();
@@ -53,7 +62,9 @@ ConnectEvent connect_event(std::string_view host, const std::optional<IpAddress>
           .name = client_name(host),
           .port = port,
           .listener = std::string(macros.get("{daemon_name}")),
-          .local_submission = port == 0 && ip == loopback};
+          .local_submission = port == 0 && ip == loopback,
+          .server = server_of(macros.get("{daemon_addr}")),
+          .server_port = macro_number(macros.get("{daemon_port}"))};
 }
 
 MailEvent mail_event(const std::vector<std::string_view>& arguments, const MacroSource& macros) {

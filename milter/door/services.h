@@ -6,6 +6,7 @@
 #include "milter/current_policy.h"
 #include "milter/door/decision_times.h"
 #include "milter/door/traffic.h"
+#include "milter/log/troubles.h"
 #include "policy/decide/gate.h"
 #include "policy/decide/record.h"
 #include "policy/decide/refs.h"
@@ -25,6 +26,7 @@ struct DoorServices {
   Mailboxes* mailboxes = nullptr;          // null: mailbox_used is unknown
   const CurrentPolicy* current = nullptr;  // null: the policy never changes
   const OwnConnections* own = nullptr;     // null: there are none
+  Troubles* troubles = nullptr;            // null: nobody wants to hear of them
 
   // That a new session begins with.
   std::shared_ptr<const Policy> policy_now() const { return current == nullptr ? policy : current->get(); }

@@ -40,6 +40,20 @@ Symptoms not_reached(const std::string& control_socket, const Policy& policy, co
   return {{Level::error, "daemon", why, "systemctl start replygate; journalctl -u replygate"}};
 }
 
+// The gravest, then whatever else lasts.
+Symptoms troubles_in(const boost::json::object& status) {
+  Symptoms symptoms;
+  const auto add = [&symptoms](std::string what) {
+    symptoms.push_back({Level::error, "daemon", std::move(what), "replygate status; journalctl -u replygate"});
+  };
+  const std::string gravest = text_at(status, "trouble");
+  if (!gravest.empty()) add(gravest);
+  for (const boost::json::value& one : array_at(status, "troubles")) {
+    if (std::string what = text_at(one.as_object(), "what"); what != gravest) add(std::move(what));
+  }
+  return symptoms;
+}
+
 }  // namespace
 
 Symptoms check_clock() {
@@ -56,10 +70,7 @@ Symptoms check_daemon(const std::string& control_socket, const Policy& policy, b
   const auto answer = (*client)->ask({{"command", "status"}});
   if (!answer) return {{Level::error, "daemon", answer.error(), "systemctl restart replygate"}};
   const boost::json::object& status = object_at(*answer, "result");
-  Symptoms symptoms;
-  if (const std::string trouble = text_at(status, "trouble"); !trouble.empty()) {
-    symptoms.push_back({Level::error, "daemon", trouble, "replygate status; journalctl -u replygate"});
-  }
+  Symptoms symptoms = troubles_in(status);
   const std::string id = text_at(object_at(status, "policy"), "id");
   if (whole && id.substr(0, id.find('+')) != policy.id()) {
     symptoms.push_back({Level::warning, "daemon", fmt::format("serves policy {}, the file is {}", id, policy.id()),

@@ -1,6 +1,7 @@
 #include "milter/host/sendmail.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <re2/re2.h>
 
 #include <algorithm>
@@ -8,48 +9,14 @@
 
 #include "milter/files.h"
 #include "milter/host/policy_needs.h"
+#include "milter/host/sendmail_text.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
 
 using Level = Symptom::Level;
-
-struct Filter {
-  std::string name;
-  std::string socket;  // "inet:8891@127.0.0.1", "local:/path"
-  std::string flags;   // "T", "R", ""
-  std::string timeouts;
-};
-
-// Lines that m4 reads: no comments.
-std::string effective(const std::string& text) {
-  std::string result;
-  for (const std::string& line : lines_of(text)) {
-    if (!line.starts_with("dnl") && !line.starts_with('#')) result += line + '\n';
-  }
-  return result;
-}
-
-std::vector<Filter> filters_of(const std::string& text) {
-  static const re2::RE2 filter("INPUT_MAIL_FILTER\\(`([^']*)',\\s*`([^']*)'\\)");
-  static const re2::RE2 socket("S=([^,]*)");
-  static const re2::RE2 flags("F=([A-Z0-9]*)");
-  static const re2::RE2 timeouts("T=([^,']*)");
-  std::vector<Filter> filters;
-  const std::string effective_text = effective(text);
-  re2::StringPiece rest(effective_text);
-  std::string name;
-  std::string options;
-  while (re2::RE2::FindAndConsume(&rest, filter, &name, &options)) {
-    Filter& f = filters.emplace_back();
-    f.name = name;
-    re2::RE2::PartialMatch(options, socket, &f.socket);
-    re2::RE2::PartialMatch(options, flags, &f.flags);
-    re2::RE2::PartialMatch(options, timeouts, &f.timeouts);
-  }
-  return filters;
-}
+using namespace sendmail;
 
 bool is_ours(const Filter& filter, const Policy& policy) {
   std::string socket = filter.socket;
@@ -66,10 +33,22 @@ std::int64_t timeout_of(const std::string& timeouts, char which, std::int64_t st
   return number * (unit == "m" ? 60 : unit == "h" ? 3600 : 1);
 }
 
-bool has_feature(const std::string& text, std::string_view name) {
-  return effective(text).find(fmt::format("FEATURE(`{}'", name)) != std::string::npos ||
-         effective(text).find(fmt::format("FEATURE({}", name)) != std::string::npos;
-}
+// Whoever says what the MTA wants to hear may relay.
+struct OpenFeature {
+  std::string_view name;
+  Level level;
+  std::string_view why;
+};
+constexpr OpenFeature kOpenFeatures[] = {
+    {"promiscuous_relay", Level::error, "lets strangers relay"},
+    {"relay_based_on_MX", Level::error, "lets strangers relay to whatever domain names this host as its MX"},
+    {"relay_local_from", Level::error, "lets strangers relay who claim a sender of this host"},
+    {"relay_mail_from", Level::error, "lets strangers relay who claim a sender that the access table lets relay"},
+    {"loose_relay_check", Level::warning,
+     "lets user%elsewhere@domain pass to a domain that is relayed to, which may relay it"},
+};
+
+constexpr std::string_view kBuild = "make -C /etc/mail && systemctl restart sendmail";
 
 std::string filter_line(const Policy& policy) {
   const bool open = policy.settings().on_error == OnError::accept;
@@ -80,7 +59,7 @@ std::string filter_line(const Policy& policy) {
 class SendmailCheck {
  public:
   SendmailCheck(const SendmailSettings& settings, const Policy& policy)
-      : settings_(settings), policy_(policy), filters_(filters_of(settings.text)) {}
+      : settings_(settings), policy_(policy), filters_(filters_in_mc(settings.text)) {}
 
   Symptoms run() {
     const auto ours = std::ranges::find_if(filters_, [&](const Filter& f) { return is_ours(f, policy_); });
@@ -95,6 +74,8 @@ class SendmailCheck {
           "replygate setup sendmail --apply");
     } else {
       filter(*ours);
+      asked_of_all(*ours);
+      ports(*ours);
     }
     recipient_limit();
     relaying();
@@ -105,6 +86,47 @@ class SendmailCheck {
  private:
   void add(Level level, std::string what, std::string mend) {
     symptoms_.push_back({level, "sendmail", std::move(what), std::move(mend)});
+  }
+
+  // In sendmail.mc a later define takes all filters out that it does not name; sendmail.cf is what runs.
+  void asked_of_all(const Filter& ours) {
+    if (const std::string list = filter_list_in_mc(settings_.text); list != "-" && !names(list, ours)) {
+      add(Level::error,
+          fmt::format("confINPUT_MAIL_FILTERS is {}, without {}; replygate is never asked", list, ours.name),
+          fmt::format("define(`confINPUT_MAIL_FILTERS', `{}{}{}')dnl", list, list.empty() ? "" : ", ", ours.name));
+    } else if (!settings_.cf.empty() && !runs(ours)) {
+      add(Level::error,
+          fmt::format("sendmail.cf does not ask the filter {} of sendmail.mc: it was not built from it", ours.name),
+          std::string(kBuild));
+    }
+  }
+
+  static bool names(const std::string& list, const Filter& ours) {
+    const auto all = split(list, ',');
+    return std::ranges::find(all, ours.name) != all.end();
+  }
+
+  bool runs(const Filter& ours) const {
+    const auto all = filters_in_cf(settings_.cf);
+    const bool there = std::ranges::any_of(all, [&](const Filter& f) { return is_ours(f, policy_); });
+    return there && names(filter_list_in_cf(settings_.cf), ours);
+  }
+
+  // A port with filters of its own asks no others.
+  void ports(const Filter& ours) {
+    auto all = ports_in_mc(settings_.text);
+    for (DaemonPort& port : ports_in_cf(settings_.cf)) {
+      if (std::ranges::find(all, port.options, &DaemonPort::options) == all.end()) all.push_back(std::move(port));
+    }
+    for (const DaemonPort& port : all) {
+      if (!port.own_filters || std::ranges::find(port.filters, ours.name) != port.filters.end()) continue;
+      add(port.loopback ? Level::warning : Level::error,
+          fmt::format("the port {} has InputMailFilters of its own without {}: mail that comes there is not judged{}",
+                      port.name, ours.name,
+                      port.loopback ? ", as it should be if a content filter gives mail back there" : ""),
+          fmt::format("write InputMailFilters={}{}{} in its DAEMON_OPTIONS, then {}", fmt::join(port.filters, ";"),
+                      port.filters.empty() ? "" : ";", ours.name, kBuild));
+    }
   }
 
   void order(const Filter& ours) {
@@ -153,10 +175,16 @@ class SendmailCheck {
   }
 
   void relaying() {
-    for (const std::string_view feature : {"promiscuous_relay", "relay_based_on_MX", "relay_local_from"}) {
-      if (!has_feature(settings_.text, feature)) continue;
-      add(Level::error, fmt::format("FEATURE(`{}') lets strangers relay", feature),
-          fmt::format("remove FEATURE(`{}')", feature));
+    for (const OpenFeature& feature : kOpenFeatures) {
+      if (!has_feature(settings_.text, settings_.cf, feature.name)) continue;
+      add(feature.level, fmt::format("FEATURE(`{}') {}", feature.name, feature.why),
+          fmt::format("remove FEATURE(`{}'), then {}", feature.name, kBuild));
+    }
+    if (has_own_recipient_rules(settings_.text, settings_.cf)) {
+      add(Level::warning,
+          "rules of your own in Local_check_rcpt decide about recipients first: whether they let strangers "
+          "relay cannot be told from here",
+          "try it from a host of strangers, or remove them");
     }
     if (has_relay_rule(policy_) && effective(settings_.text).find("confRELAY_MSG") == std::string::npos) {
       add(Level::warning, "Sendmail refuses relaying in its own words: the policy's relay rule is moot",
@@ -173,11 +201,13 @@ class SendmailCheck {
 }  // namespace
 
 std::optional<SendmailSettings> read_sendmail(const std::string& folder) {
-  SendmailSettings settings{.file = (folder.empty() ? "/etc/mail" : folder) + "/sendmail.mc", .text = ""};
+  SendmailSettings settings{.file = (folder.empty() ? "/etc/mail" : folder) + "/sendmail.mc", .text = "", .cf = ""};
   std::string why;
   auto text = look_for(settings.file) != Presence::absent ? read_file(settings.file, why) : std::nullopt;
   if (!text) return std::nullopt;
   settings.text = *std::move(text);
+  settings.cf =
+      read_file((std::filesystem::path(settings.file).parent_path() / "sendmail.cf").string(), why).value_or("");
   return settings;
 }
 
@@ -188,7 +218,7 @@ Symptoms check_sendmail(const SendmailSettings& settings, const Policy& policy) 
 // An old address of ours gives way. A policy that charges goes behind the other filters, before the mailers, where m4
 // wants it.
 std::string sendmail_with_replygate(const SendmailSettings& settings, const Policy& policy) {
-  const auto filters = filters_of(settings.text);
+  const auto filters = filters_in_mc(settings.text);
   if (std::ranges::any_of(filters, [&](const Filter& f) { return is_ours(f, policy); })) return settings.text;
   std::string text = '\n' + sendmail_without_replygate(settings, policy);
   const bool behind = !filter_order(policy).last.empty();
@@ -202,7 +232,7 @@ std::string sendmail_with_replygate(const SendmailSettings& settings, const Poli
 std::string sendmail_without_replygate(const SendmailSettings& settings, const Policy& policy) {
   std::string text;
   for (const std::string& line : lines_of(settings.text)) {
-    const auto filters = filters_of(line);
+    const auto filters = filters_in_mc(line);
     const bool ours = !filters.empty() && (filters.front().name == "replygate" || is_ours(filters.front(), policy));
     if (!ours) text += line + '\n';
   }

@@ -8,10 +8,11 @@
 
 namespace replygate {
 
-// The m4 source of the Sendmail on this host.
+// The m4 source of the Sendmail on this host, and what was made of it.
 struct SendmailSettings {
   std::string file;  // …/sendmail.mc
   std::string text;
+  std::string cf = "";  // sendmail.cf; "" where it cannot be read
 };
 // Nothing where there is none. `folder`: of sendmail.mc; "": the standard one.
 std::optional<SendmailSettings> read_sendmail(const std::string& folder);

@@ -81,9 +81,8 @@ class SocketPath {
 
 }  // namespace
 
-Symptoms check_sockets(const Policy& policy) {
+Symptoms check_sockets(const Policy& policy, const std::optional<Person>& mta) {
   Symptoms symptoms;
-  const auto mta = mta_user();
   if (!mta) return symptoms;
   for (const std::string& text : policy.settings().listen) {
     const SocketAddress address = SocketAddress::parse(text).value_or(SocketAddress());

@@ -60,20 +60,24 @@ std::set<std::int64_t> words_of(const Record& record) {
   return words;
 }
 
+tl::expected<void, std::string> make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return tl::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
+}
+
 }  // namespace
 
-History::History(std::string folder, const HistorySettings& settings)
+History::History(std::string folder, const HistorySettings& settings, Troubles& troubles)
     : folder_(std::move(folder)),
       settings_(settings),
+      troubles_(troubles),
       records_of_segment_(std::max(settings.records / kSegments, kSmallestSegment)),
       backlog_("history", [this](const Backlog::Entries& entries) { return deliver(entries); }) {}
 
 tl::expected<std::unique_ptr<History>, std::string> History::open(const std::string& folder,
-                                                                  const HistorySettings& settings) {
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-    return tl::unexpected(fmt::format("{}: {}", folder, std::generic_category().message(errno)));
-  }
-  return std::unique_ptr<History>(new History(folder, settings));
+                                                                  const HistorySettings& settings, Troubles& troubles) {
+  if (auto made = make_folder(folder); !made) return tl::unexpected(made.error());
+  return std::unique_ptr<History>(new History(folder, settings, troubles));
 }
 
 void History::hear(Rendering& rendering) {
@@ -103,6 +107,7 @@ std::vector<std::uint64_t> History::segments() const {
 
 // The file that was written last goes on; one that cannot be used is kept under another name.
 tl::expected<void, std::string> History::begin_segment(Instant now) {
+  if (auto made = make_folder(folder_); !made) return made;
   const auto numbers = segments();
   const std::uint64_t last = numbers.empty() ? 0 : numbers.back();
   if (segment_ == nullptr && last > 0) {
@@ -146,27 +151,34 @@ void History::forget(Instant now) {
   }
 }
 
-bool History::deliver(const Backlog::Entries& packed) {
-  std::vector<HistorySegment::Entry> entries;
-  for (const std::string& entry : packed) entries.push_back(unpack(entry));
+// What is written to files without a name nobody finds.
+void History::look_at_files() {
+  if (segment_ == nullptr || segment_->in_place()) return;
+  segment_.reset();
+  say(fmt::format("history: somebody has removed or changed what is in {}; it goes on with new files", folder_));
+}
+
+tl::expected<void, std::string> History::write(const std::vector<HistorySegment::Entry>& entries) {
   const Instant now = entries.back().time;
+  look_at_files();
   const bool at_end = segment_ != nullptr && full(*segment_);
   const bool old =
       segment_ != nullptr && segment_->records() > 0 && segment_->first() + settings_.keep / kSegments < now;
   if (segment_ == nullptr || at_end || old) {
-    if (auto begun = begin_segment(now); !begun) {
-      say(fmt::format("history: {}; {} records are lost to `why`", begun.error(), entries.size()));
-      return false;
-    }
+    if (auto begun = begin_segment(now); !begun) return begun;
   }
-  const auto added = segment_->add(entries);
-  if (added) {
-    written_ += static_cast<std::int64_t>(entries.size());
-    return true;
-  }
-  say(fmt::format("history: {}; {} records are lost to `why`", added.error(), entries.size()));
-  segment_.reset();
-  return false;
+  auto added = segment_->add(entries);
+  if (!added) segment_.reset();
+  return added;
+}
+
+bool History::deliver(const Backlog::Entries& packed) {
+  std::vector<HistorySegment::Entry> entries;
+  for (const std::string& entry : packed) entries.push_back(unpack(entry));
+  const auto written = write(entries);
+  troubles_.tell("history", {written ? "" : fmt::format("history: {}; records are lost to `why`", written.error())});
+  if (written) written_ += static_cast<std::int64_t>(entries.size());
+  return written.has_value();
 }
 
 std::vector<std::string> History::find(std::string_view word, std::size_t most) const {

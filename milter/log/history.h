@@ -12,17 +12,18 @@
 #include "milter/log/backlog.h"
 #include "milter/log/history_segment.h"
 #include "milter/log/rendering.h"
+#include "milter/log/troubles.h"
 
 namespace replygate {
 
 // The last records, in a folder of SQLite files, to be found by what people have in hand. Bounded: the oldest file goes
-// as a whole when there are too many records or octets, or when its last one is too old. hear() never waits. Any
-// thread.
+// as a whole when there are too many records or octets, or when its last one is too old. What somebody removes is made
+// anew; where it cannot be written that is trouble of "history". hear() never waits. Any thread.
 class History final : public RecordListener {
  public:
   // Makes the folder if it must. On failure the reason, for people.
   static tl::expected<std::unique_ptr<History>, std::string> open(const std::string& folder,
-                                                                  const HistorySettings& settings);
+                                                                  const HistorySettings& settings, Troubles& troubles);
   ~History() override { close(); }
 
   void hear(Rendering& rendering) override;
@@ -38,9 +39,11 @@ class History final : public RecordListener {
   std::vector<std::string> find(std::string_view word, std::size_t most) const;
 
  private:
-  History(std::string folder, const HistorySettings& settings);
+  History(std::string folder, const HistorySettings& settings, Troubles& troubles);
 
   bool deliver(const Backlog::Entries& entries);
+  tl::expected<void, std::string> write(const std::vector<HistorySegment::Entry>& entries);
+  void look_at_files();
   tl::expected<void, std::string> begin_segment(Instant now);
   void forget(Instant now);
   bool full(const HistorySegment& segment) const;
@@ -49,6 +52,7 @@ class History final : public RecordListener {
 
   const std::string folder_;
   const HistorySettings settings_;
+  Troubles& troubles_;
   const std::int64_t records_of_segment_;
   std::atomic<std::int64_t> written_{0};
   std::unique_ptr<HistorySegment> segment_;  // of the backlog's thread

@@ -35,6 +35,17 @@ std::int64_t size_of(const HistorySegment::Entry& entry) {
   return static_cast<std::int64_t>(entry.json.size() + (entry.words.size() + 1) * kRow);
 }
 
+// Which files are there, for comparison.
+std::string files_at(const std::string& path) {
+  std::string files;
+  for (const char* suffix : {"", "-wal"}) {
+    struct stat s{};
+    const bool there = ::stat((path + suffix).c_str(), &s) == 0;
+    files += there ? fmt::format("{}:{} ", s.st_dev, s.st_ino) : "absent ";
+  }
+  return files;
+}
+
 bool run(sqlite3_stmt* statement) {
   const bool done = sqlite3_step(statement) == SQLITE_DONE;
   sqlite3_reset(statement);
@@ -61,7 +72,7 @@ tl::expected<std::unique_ptr<HistorySegment>, HistorySegment::Failure> HistorySe
   ::close(file);
   sqlite3* raw = nullptr;
   const int status = sqlite3_open_v2(path.c_str(), &raw, kFlags, nullptr);
-  std::unique_ptr<HistorySegment> segment(new HistorySegment(sqlite::Database(raw)));
+  std::unique_ptr<HistorySegment> segment(new HistorySegment(sqlite::Database(raw), path));
   if (status != SQLITE_OK) return tl::unexpected(Failure{fmt::format("{}: {}", path, sqlite3_errstr(status))});
   if (!segment->execute(kSchema)) return tl::unexpected(segment->failure(path));
   segment->add_record_ = prepared(raw, "INSERT INTO record (time, json) VALUES (?, ?)");
@@ -72,9 +83,12 @@ tl::expected<std::unique_ptr<HistorySegment>, HistorySegment::Failure> HistorySe
   if (!all || sqlite3_step(all.get()) != SQLITE_ROW) return tl::unexpected(segment->failure(path));
   segment->records_ = sqlite3_column_int64(all.get(), 0);
   segment->octets_ = octets_of(path);
+  segment->files_ = files_at(path);
   segment->first_ = Instant(Duration(sqlite3_column_int64(all.get(), 1)));
   return segment;
 }
+
+bool HistorySegment::in_place() const { return files_at(path_) == files_; }
 
 tl::expected<void, std::string> HistorySegment::insert(const Entry& entry) {
   sqlite3_bind_int64(add_record_.get(), 1, entry.time.time_since_epoch().count());

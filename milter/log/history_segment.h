@@ -33,6 +33,8 @@ class HistorySegment {
   std::int64_t records() const { return records_; }
   std::int64_t octets() const { return octets_; }  // of what it holds, roughly
   Instant first() const { return first_; }
+  // What is written goes to the files at its path: nobody has removed or exchanged one of them.
+  bool in_place() const;
 
   // Reads a file that may be written at the same time; newest first. A file that cannot be read has nothing.
   static std::vector<std::string> find(const std::string& path, std::int64_t word, std::size_t most);
@@ -42,13 +44,15 @@ class HistorySegment {
   static std::int64_t hash(std::string_view word);  // letter case is ignored
 
  private:
-  explicit HistorySegment(sqlite::Database db) : db_(std::move(db)) {}
+  HistorySegment(sqlite::Database db, std::string path) : db_(std::move(db)), path_(std::move(path)) {}
   tl::expected<void, std::string> execute(const char* sql);
   tl::expected<void, std::string> insert(const Entry& entry);
   std::string trouble() const;
   Failure failure(const std::string& path) const;
 
   sqlite::Database db_;
+  std::string path_;
+  std::string files_;  // which ones are open
   sqlite::Statement add_record_;
   sqlite::Statement add_word_;
   std::int64_t records_ = 0;

@@ -6,7 +6,6 @@
 #include <cstdio>
 
 #include "milter/files.h"
-#include "milter/log/say.h"
 #include "policy/scenario/test_run.h"
 
 namespace replygate {
@@ -43,10 +42,9 @@ std::optional<std::string> ListWatch::read(const DataSource& source, std::string
   const auto known = texts_.find(source.text());
   if (watched != watched_.end()) {
     auto text = read_source(source, why);
-    const std::string before = std::exchange(watched->trouble, text ? "" : why);
+    watched->trouble = text ? "" : why;
     if (text) return text;
     if (look_for(source.path) != Presence::absent) watched->stamp = kUnread;  // read once that can be done
-    if (known != texts_.end() && before != why) say(fmt::format("{}: {}; its last content is kept", source.path, why));
   }
   return known == texts_.end() ? std::nullopt : std::optional(known->second);
 }
@@ -69,6 +67,15 @@ std::shared_ptr<const Policy> ListWatch::look() {
   }
 }
 
+std::vector<std::string> ListWatch::troubles() const {
+  std::vector<std::string> all{wrong_};
+  for (const Watched& watched : watched_) {
+    if (watched.trouble.empty()) continue;
+    all.push_back(fmt::format("{}: {}; its last content is kept", watched.source.path, watched.trouble));
+  }
+  return all;
+}
+
 std::shared_ptr<const Policy> ListWatch::compile() {
   std::map<std::string, std::string> texts;
   const Loaded loaded = load_policy(path_, [&](const DataSource& source, std::string& why) {
@@ -78,13 +85,15 @@ std::shared_ptr<const Policy> ListWatch::compile() {
   });
   if (!loaded.ok()) {
     for (const Diagnostic& d : loaded.diagnostics) std::fputs(render(d, loaded.sources).c_str(), stderr);
-    say("a changed list makes the policy wrong; the lists stay as they were");
+    wrong_ =
+        fmt::format("a changed list makes the policy wrong, and the lists stay as they were: {}", first_error(loaded));
     return nullptr;
   }
   if (!run_tests(loaded.policy, loaded.tests).passed()) {
-    say("a changed list makes a test of the policy fail; the lists stay as they were");
+    wrong_ = "a changed list makes a test of the policy fail, and the lists stay as they were";
     return nullptr;
   }
+  wrong_.clear();
   texts_ = std::move(texts);
   return std::exchange(id_, loaded.policy->id()) == loaded.policy->id() ? nullptr : loaded.policy;
 }

@@ -20,14 +20,16 @@ class ListWatch {
   const std::map<std::string, std::string>& texts() const { return texts_; }
 
   // The policy with lists as they are now; null where it is the same. A list that has vanished keeps its last good
-  // content; a list that makes the policy wrong, or one of its tests fail, changes nothing; stderr says both.
+  // content; a list that makes the policy wrong, or one of its tests fail, changes nothing.
   std::shared_ptr<const Policy> look();
+  // What keeps lists from being taken as they are, for people.
+  std::vector<std::string> troubles() const;
 
  private:
   struct Watched {
     DataSource source;
     std::string stamp;    // changes with the content
-    std::string trouble;  // why it could not be read last time; said already
+    std::string trouble;  // why it could not be read last time
   };
 
   std::optional<std::string> read(const DataSource& source, std::string& why);
@@ -36,7 +38,8 @@ class ListWatch {
   std::string path_;
   std::map<std::string, std::string> texts_;  // by DataSource::text(), of the last good load
   std::vector<Watched> watched_;
-  std::string id_;  // of the last good load
+  std::string id_;     // of the last good load
+  std::string wrong_;  // why what was read could not be taken
 };
 
 }  // namespace replygate

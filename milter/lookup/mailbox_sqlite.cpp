@@ -7,10 +7,10 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "milter/guarded.h"
-#include "milter/log/say.h"
 #include "milter/lookup/mailboxes.h"
 #include "milter/lookup/sqlite.h"
 
@@ -20,6 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kFileLook{1};  // at whether another file has taken the place of the one that is open
+constexpr std::chrono::seconds kIdleAsk{5};   // it is asked though there is no mail; each second while in trouble
 
 // A database that is open for its query.
 struct OpenMailboxes {
@@ -48,8 +49,8 @@ std::optional<OpenMailboxes> open_database(const DataSource& source, std::string
 
 class MailboxSqlite final : public Mailboxes {
  public:
-  MailboxSqlite(DataSource source, OpenMailboxes open, Duration timeout)
-      : source_(std::move(source)), timeout_(timeout) {
+  MailboxSqlite(DataSource source, OpenMailboxes open, Duration timeout, Troubles& troubles)
+      : source_(std::move(source)), timeout_(timeout), troubles_(troubles) {
     use(std::move(open));
     thread_ = std::thread([this] { run(); });
   }
@@ -82,15 +83,24 @@ class MailboxSqlite final : public Mailboxes {
   void run() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (waiting_.empty()) return;
-      Question question = std::move(waiting_.front());
-      waiting_.pop_front();
+      wake_.wait_for(lock, kFileLook, [this] { return stopping_ || !waiting_.empty(); });
+      if (stopping_ && waiting_.empty()) return;
+      std::optional<Question> question;
+      if (!waiting_.empty()) {
+        question = std::move(waiting_.front());
+        waiting_.pop_front();
+      }
       lock.unlock();
       guarded("[mailbox]", [&] { look_at_file(); });
-      guarded("[mailbox]", [&] { question.told(look_up(question)); });
+      guarded("[mailbox]", [&] { question ? question->told(look_up(*question)) : ask_idly(); });
       lock.lock();
     }
+  }
+
+  // About nobody: that is answered, too.
+  void ask_idly() {
+    const auto now = Clock::now();
+    if (now - asked_ >= (unanswered_.empty() ? kIdleAsk : kFileLook)) look_up({"", nullptr, now + timeout_});
   }
 
   // The time that a look-up itself takes is bounded too.
@@ -104,22 +114,37 @@ class MailboxSqlite final : public Mailboxes {
     if (Clock::now() - looked_ < kFileLook) return;
     looked_ = Clock::now();
     const std::uint64_t inode = inode_of(source_.path);
-    if (inode == 0 || inode == open_.inode) return;
     std::string why;
-    auto open = open_database(source_, why);
-    if (open) return use(*std::move(open));
-    if (std::exchange(trouble_, why) != why)
-      say(fmt::format("[mailbox] {}: {}; the old file is asked", source_.path, why));
+    if (inode == 0) {
+      why = std::generic_category().message(errno);
+    } else if (inode != open_.inode) {
+      if (auto open = open_database(source_, why)) use(*std::move(open));
+    }
+    unread_ = why.empty() ? "" : fmt::format("[mailbox] {}: {}; the old file is asked", source_.path, why);
+    tell();
   }
 
+  void tell() { troubles_.tell("mailbox", {unread_, unanswered_}); }
+
   MailboxUse look_up(const Question& question) {
-    if (Clock::now() > question.deadline) return {};
+    asked_ = Clock::now();
+    if (asked_ > question.deadline) return note(SQLITE_INTERRUPT, {});
     deadline_ = question.deadline;
     sqlite3_stmt* statement = open_.statement.get();
     sqlite3_bind_text(statement, 1, question.address.c_str(), static_cast<int>(question.address.size()), SQLITE_STATIC);
-    const MailboxUse use = answer_of(sqlite3_step(statement));
+    const int status = sqlite3_step(statement);
+    const MailboxUse use = note(status, answer_of(status));
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
+    return use;
+  }
+
+  MailboxUse note(int status, MailboxUse use) {
+    const bool well = status == SQLITE_DONE || status == SQLITE_ROW;
+    const std::string why = status == SQLITE_INTERRUPT ? "no answer in time" : sqlite3_errstr(status);
+    unanswered_ =
+        well ? "" : fmt::format("[mailbox] {}: cannot be asked: {}; mailbox_used is unknown", source_.path, why);
+    tell();
     return use;
   }
 
@@ -137,9 +162,12 @@ class MailboxSqlite final : public Mailboxes {
   const DataSource source_;
   OpenMailboxes open_;
   Clock::time_point looked_{};
-  std::string trouble_;  // said already
+  Clock::time_point asked_ = Clock::now();
+  std::string unread_;      // what is wrong with the file
+  std::string unanswered_;  // with asking the one that is open
   Clock::time_point deadline_ = Clock::time_point::max();
   const Duration timeout_;
+  Troubles& troubles_;
 
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -150,10 +178,11 @@ class MailboxSqlite final : public Mailboxes {
 
 }  // namespace
 
-std::unique_ptr<Mailboxes> open_mailbox_sqlite(const DataSource& source, Duration timeout, std::string& why) {
+std::unique_ptr<Mailboxes> open_mailbox_sqlite(const DataSource& source, Duration timeout, Troubles& troubles,
+                                               std::string& why) {
   auto open = open_database(source, why);
   if (!open) return nullptr;
-  return std::make_unique<MailboxSqlite>(source, *std::move(open), timeout);
+  return std::make_unique<MailboxSqlite>(source, *std::move(open), timeout, troubles);
 }
 
 }  // namespace replygate

@@ -9,7 +9,6 @@
 
 #include "milter/files.h"
 #include "milter/guarded.h"
-#include "milter/log/say.h"
 #include "milter/lookup/mailbox_sqlite.h"
 #include "milter/lookup/quota_status.h"
 #include "policy/mail/list_text.h"
@@ -28,14 +27,34 @@ std::optional<std::int64_t> octets_of(std::string_view text) {
   return size ? size : parse_count(text);
 }
 
+// Lines of a mailbox file that are none.
+class Nonsense {
+ public:
+  void add(std::size_t line) {
+    if (count_++ == 0) first_ = line;
+  }
+  // "" where all are understood.
+  std::string text(const std::string& path) const {
+    if (count_ == 0) return "";
+    const std::string which =
+        count_ == 1 ? fmt::format("line {} is", first_) : fmt::format("line {} and {} more are", first_, count_ - 1);
+    return fmt::format("[mailbox] {}: {} not understood, and left out; a line is: user used limit", path, which);
+  }
+
+ private:
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+};
+
 // A file; a thread reads it again when it has changed, so that no decision waits for that. One that cannot be read
 // keeps its last content.
 class MailboxFile final : public Mailboxes {
  public:
-  explicit MailboxFile(std::string path) : path_(std::move(path)) {}
+  MailboxFile(std::string path, Troubles& troubles) : path_(std::move(path)), troubles_(troubles) {}
 
   bool open(std::string& why) {
     if (!read(why)) return false;
+    tell("");
     watch_ = std::make_unique<Ticker>("[mailbox]", kLookPause, [this] { look(); });
     return true;
   }
@@ -57,10 +76,16 @@ class MailboxFile final : public Mailboxes {
     const auto text = read_file(path_, why);
     if (!text) return false;
     auto percents = std::make_shared<Percents>();
+    Nonsense nonsense;
+    std::size_t number = 0;
     for (const std::string_view line : split(without_byte_order_mark(*text), '\n')) {
-      if (auto entry = parse_mailbox_line(line)) percents->insert_or_assign(std::move(entry->first), entry->second);
+      ++number;
+      auto entry = parse_mailbox_line(line);
+      if (entry) percents->insert_or_assign(std::move(entry->first), entry->second);
+      if (!entry && !without_comment(line).empty()) nonsense.add(number);
     }
     stamp_ = std::move(stamp);
+    nonsense_ = nonsense.text(path_);
     const std::lock_guard lock(mutex_);
     percents_ = std::move(percents);
     return true;
@@ -68,14 +93,16 @@ class MailboxFile final : public Mailboxes {
 
   void look() {
     std::string why;
-    if (stamp_of_file(path_) == stamp_) return;
-    if (read(why)) return trouble_.clear();
-    if (std::exchange(trouble_, why) != why) say(fmt::format("[mailbox] {}: {}; its last content is kept", path_, why));
+    const bool read_well = stamp_of_file(path_) == stamp_ || read(why);
+    tell(read_well ? "" : fmt::format("[mailbox] {}: {}; its last content is kept", path_, why));
   }
 
+  void tell(std::string unread) { troubles_.tell("mailbox", {std::move(unread), nonsense_}); }
+
   const std::string path_;
-  std::string stamp_;    // of the thread
-  std::string trouble_;  // of the thread; said already
+  Troubles& troubles_;
+  std::string stamp_;     // of the thread
+  std::string nonsense_;  // of the thread; what is wrong with the content
   mutable std::mutex mutex_;
   std::shared_ptr<const Percents> percents_ = std::make_shared<Percents>();  // guarded by mutex_
   std::unique_ptr<Ticker> watch_;
@@ -126,16 +153,16 @@ std::unique_ptr<Mailboxes> waiting(std::unique_ptr<Mailboxes> source) {
   return std::make_unique<Waiting>(std::move(source));
 }
 
-tl::expected<std::unique_ptr<Mailboxes>, std::string> open_mailboxes(const MailboxSource& source) {
+tl::expected<std::unique_ptr<Mailboxes>, std::string> open_mailboxes(const MailboxSource& source, Troubles& troubles) {
   if (source.none()) return nullptr;
-  if (!source.quota_status.empty()) return open_quota_status(source);
+  if (!source.quota_status.empty()) return open_quota_status(source, troubles);
   std::string why;
   if (source.source->kind == DataSource::Kind::sqlite) {
-    auto mailboxes = open_mailbox_sqlite(*source.source, source.timeout, why);
+    auto mailboxes = open_mailbox_sqlite(*source.source, source.timeout, troubles, why);
     if (mailboxes == nullptr) return tl::unexpected(fmt::format("[mailbox] {}: {}", source.source->path, why));
     return mailboxes;
   }
-  auto file = std::make_unique<MailboxFile>(source.source->path);
+  auto file = std::make_unique<MailboxFile>(source.source->path, troubles);
   if (!file->open(why)) return tl::unexpected(fmt::format("[mailbox] {}: {}", source.source->path, why));
   return file;
 }

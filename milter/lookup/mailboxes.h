@@ -4,14 +4,16 @@
 #include <string>
 #include <tl/expected.hpp>
 
+#include "milter/log/troubles.h"
 #include "policy/decide/session.h"
 #include "policy/rules/policy.h"
 
 namespace replygate {
 
 // The source that [mailbox] names; null where it names none. The error is for people. A name of which the source knows
-// nothing has no mailbox; what it does not say in time, or fails to say, cannot be told.
-tl::expected<std::unique_ptr<Mailboxes>, std::string> open_mailboxes(const MailboxSource& source);
+// nothing has no mailbox; what it does not say in time, or fails to say, cannot be told. That it cannot be asked or
+// read is trouble of "mailbox" until it can, whether or not there is mail; `troubles` outlives it.
+tl::expected<std::unique_ptr<Mailboxes>, std::string> open_mailboxes(const MailboxSource& source, Troubles& troubles);
 
 // The same source, answering before the call returns.
 std::unique_ptr<Mailboxes> waiting(std::unique_ptr<Mailboxes> source);

@@ -20,11 +20,14 @@ using boost::system::error_code;
 constexpr std::size_t kMostIdle = 16;
 constexpr std::size_t kMostOpen = 256;
 constexpr std::size_t kMostAnswer = 8192;
+constexpr std::chrono::seconds kServiceLook{1};
+constexpr int kIdleLooks = 10;  // so many of them without a word of the service, and it is connected to
 
-// One question and its answer on one connection; told exactly once.
+// One question and its answer on one connection; told exactly once. Without a question it connects alone.
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  using Finished = std::function<void(std::shared_ptr<Exchange>, bool reusable)>;
+  // `failure`: why there was no answer; "": there was one.
+  using Finished = std::function<void(std::shared_ptr<Exchange>, const std::string& failure)>;
 
   explicit Exchange(asio::io_context& context) : socket_(context), timer_(context) {}
 
@@ -36,7 +39,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     finished_ = std::move(finished);
     timer_.expires_after(timeout);
     timer_.async_wait([self = shared_from_this()](error_code error) {
-      if (!error) self->end({}, false);
+      if (!error) self->end({}, "no answer in time");
     });
     service_ = service;
     used_before_ = socket_.is_open();
@@ -46,17 +49,20 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
  private:
   void connect() {
     net::connect(socket_, {service_},
-                 [self = shared_from_this()](error_code error) { error ? self->fail() : self->write(); });
+                 [self = shared_from_this()](error_code error) { error ? self->fail(error) : self->write(); });
   }
 
   void write() {
-    net::write(socket_, out_,
-               [self = shared_from_this()](error_code error, std::size_t) { error ? self->fail() : self->read(); });
+    if (out_.empty()) return end({}, "");
+    net::write(socket_, out_, [self = shared_from_this()](error_code error, std::size_t) {
+      error ? self->fail(error) : self->read();
+    });
   }
 
   // A connection kept from an earlier question may have ended meanwhile; that says nothing of the service.
-  void fail() {
-    if (!told_ || !in_.empty() || !std::exchange(used_before_, false)) return end({}, false);
+  void fail(error_code why) {
+    const std::string reason = why == asio::error::eof ? "it has closed the connection" : why.message();
+    if (!told_ || !in_.empty() || !std::exchange(used_before_, false)) return end({}, reason);
     error_code ignored;
     socket_.close(ignored);
     connect();
@@ -65,19 +71,19 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void read() {
     net::read_until(socket_, in_, kMostAnswer, "\n\n",
                     [self = shared_from_this()](error_code error, std::size_t length) {
-                      if (error) return self->fail();
-                      self->end(parse_quota_answer(std::string_view(self->in_).substr(0, length)), true);
+                      if (error) return self->fail(error);
+                      self->end(parse_quota_answer(std::string_view(self->in_).substr(0, length)), "");
                     });
   }
 
-  void end(MailboxUse use, bool reusable) {
+  void end(MailboxUse use, const std::string& failure) {
     if (!told_) return;
     timer_.cancel();
     error_code ignored;
-    if (!reusable) socket_.close(ignored);
+    if (!failure.empty() || out_.empty()) socket_.close(ignored);
     const auto told = std::exchange(told_, nullptr);
     const auto finished = std::exchange(finished_, nullptr);
-    finished(shared_from_this(), reusable);
+    finished(shared_from_this(), failure);
     told(use);
   }
 
@@ -85,7 +91,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   asio::steady_timer timer_;
   StreamEndpoint service_;
   bool used_before_ = false;
-  std::string out_;
+  std::string out_;  // "": no question
   std::string in_;
   Mailboxes::Told told_;
   Finished finished_;
@@ -93,11 +99,14 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
 class QuotaStatus final : public Mailboxes {
  public:
-  QuotaStatus(StreamEndpoint service, Duration timeout)
-      : service_(std::move(service)), timeout_(timeout), thread_([this] { run_guarded(context_, "[mailbox]"); }) {}
+  QuotaStatus(const SocketAddress& service, Duration timeout, Troubles& troubles)
+      : name_(service.text()), service_(endpoint_of(service)), timeout_(timeout), troubles_(troubles), thread_([this] {
+          run();
+        }) {}
   ~QuotaStatus() override {
     asio::post(context_, [this] {
       idle_.clear();
+      look_.cancel();
       work_.reset();
     });
     thread_.join();  // questions under way end at their deadlines
@@ -110,12 +119,43 @@ class QuotaStatus final : public Mailboxes {
         fmt::format("request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\nrecipient={}\nsize={}\n\n",
                     recipient.full, size);
     asio::post(context_, [this, question = std::move(question), told = std::move(told)]() mutable {
-      ask(std::move(question), std::move(told));
+      ask(question, std::move(told));
     });
   }
 
  private:
-  void ask(std::string question, Told told) {
+  void run() {
+    look_later();
+    run_guarded(context_, "[mailbox]");
+  }
+
+  void look_later() {
+    if (!work_) return;
+    look_.expires_after(kServiceLook);
+    look_.async_wait([this](error_code cancelled) {
+      if (cancelled) return;
+      guarded("[mailbox]", [this] { look(); });
+      look_later();
+    });
+  }
+
+  void look() {
+    if (open_ > 0 || (++quiet_ < kIdleLooks && !failed_)) return;
+    if (failed_ && !failed_->empty()) return ask(*failed_, [](MailboxUse) {});
+    ++open_;
+    std::make_shared<Exchange>(context_)->ask(
+        service_, "", timeout_, [](MailboxUse) {}, [this](const auto&, const std::string& why) { note("", why); });
+  }
+
+  void note(const std::string& question, const std::string& failure) {
+    --open_;
+    quiet_ = 0;
+    failed_ = failure.empty() ? std::nullopt : std::optional(question);
+    troubles_.tell("mailbox",
+                   {failure.empty() ? "" : fmt::format("[mailbox] {}: {}; mailbox_used is unknown", name_, failure)});
+  }
+
+  void ask(const std::string& question, Told told) {
     if (idle_.empty() && open_ == kMostOpen) return told({});
     std::shared_ptr<Exchange> exchange;
     if (idle_.empty()) {
@@ -125,20 +165,25 @@ class QuotaStatus final : public Mailboxes {
       idle_.pop_back();
     }
     ++open_;
-    exchange->ask(service_, std::move(question), timeout_, std::move(told),
-                  [this](std::shared_ptr<Exchange> done, bool reusable) {
-                    --open_;
-                    if (reusable && idle_.size() < kMostIdle && work_) idle_.push_back(std::move(done));
+    exchange->ask(service_, question, timeout_, std::move(told),
+                  [this, question](std::shared_ptr<Exchange> done, const std::string& failure) {
+                    note(question, failure);
+                    if (failure.empty() && idle_.size() < kMostIdle && work_) idle_.push_back(std::move(done));
                   });
   }
 
+  const std::string name_;
   const StreamEndpoint service_;
   const Duration timeout_;
+  Troubles& troubles_;
   asio::io_context context_{1};
   // On the thread alone.
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_{context_.get_executor()};
   std::vector<std::shared_ptr<Exchange>> idle_;
   std::size_t open_ = 0;
+  asio::steady_timer look_{context_};
+  int quiet_ = 0;                      // looks since it was last asked
+  std::optional<std::string> failed_;  // the question that was not answered last; "": connecting failed
   std::thread thread_;
 };
 
@@ -168,9 +213,9 @@ MailboxUse parse_quota_answer(std::string_view answer) {
   return {};
 }
 
-std::unique_ptr<Mailboxes> open_quota_status(const MailboxSource& source) {
+std::unique_ptr<Mailboxes> open_quota_status(const MailboxSource& source, Troubles& troubles) {
   const auto address = SocketAddress::parse(source.quota_status).value();
-  return std::make_unique<QuotaStatus>(endpoint_of(address), source.timeout);
+  return std::make_unique<QuotaStatus>(address, source.timeout, troubles);
 }
 
 }  // namespace replygate

@@ -9,12 +9,10 @@
 #include <boost/json.hpp>
 #include <deque>
 #include <future>
-#include <set>
 
 #include "milter/exit_status.h"
 #include "milter/json_members.h"
 #include "milter/log/throttle.h"
-#include "milter/net/stream_service.h"
 #include "milter/serve/control_commands.h"
 
 namespace replygate {
@@ -42,70 +40,42 @@ bool may_command(int socket) {
   return std::find(groups.begin(), end, ::getegid()) != end;
 }
 
-}  // namespace
+// What the connections have in common.
+struct Commands {
+  explicit Commands(Desk& d) : desk(d) {}
 
-class ControlServer::Server {
- public:
-  Server(Desk& desk, const std::string& address)
-      : desk_(desk),
-        service_(SocketAddress::parse(address).value(), [this](StreamSocket s) { return serve(std::move(s)); }) {}
-  ~Server() { stop(); }
-
-  tl::expected<void, std::string> listen() { return service_.listen(); }
-  void start() { service_.start(); }
-  void stop();
-
- private:
-  class Connection;
-
-  bool serve(StreamSocket socket);
-
-  Desk& desk_;
-  Throttle troubles_;
-  std::set<std::shared_ptr<Connection>> connections_;  // of the service's thread
-  StreamService service_;
-  asio::thread_pool workers_{1};  // carries out commands, one after the other
+  Desk& desk;
+  Throttle crowded;
+  asio::thread_pool workers{1};  // carries them out, one after the other
 };
 
-// A client. Everything runs on the server's thread, but for commands.
-class ControlServer::Server::Connection : public std::enable_shared_from_this<Connection> {
+// Everything runs on the server's thread, but for commands.
+class Commander final : public StreamClient {
  public:
-  Connection(StreamSocket socket, Server& server)
-      : server_(server), socket_(std::move(socket)), timer_(server.service_.io()) {}
+  Commander(StreamSocket socket, StreamServer& server, Commands& commands)
+      : StreamClient(std::move(socket), server), commands_(commands) {}
 
-  void start() {
-    if (may_command(socket_.native_handle())) return read();
+  void start() override {
+    if (may_command(socket().native_handle())) return read();
     say_last({.status = kUnavailable, .error = "only root, the daemon's user and members of its group may command it"});
   }
 
-  void close() {
-    timer_.cancel();
-    if (watch_ != 0) server_.desk_.tail.unwatch(std::exchange(watch_, 0));
-    Error ignored;
-    socket_.close(ignored);
-    server_.connections_.erase(shared_from_this());
+ private:
+  void closing() override {
+    if (watch_ != 0) commands_.desk.tail.unwatch(std::exchange(watch_, 0));
   }
 
- private:
   void read() {
-    wait();
-    net::read_until(socket_, in_, kMostCommand, "\n", [self = shared_from_this()](Error error, std::size_t size) {
+    give(kRequestPatience);
+    net::read_until(socket(), in_, kMostCommand, "\n", [self = self<Commander>()](Error error, std::size_t size) {
       if (error == asio::error::not_found) {
         return self->say_last({.status = kUsage, .error = "a request has at most 64 KiB"});
       }
-      if (error || !self->socket_.is_open()) return self->close();
-      self->timer_.cancel();
+      if (error || !self->is_open()) return self->close();
+      self->give_all_time();
       const std::string line = self->in_.substr(0, size);
       self->in_.erase(0, size);
       self->obey(line);
-    });
-  }
-
-  void wait() {
-    timer_.expires_after(kRequestPatience);
-    timer_.async_wait([weak = weak_from_this()](Error error) {
-      const auto self = weak.lock();
-      if (!error && self != nullptr) self->close();
     });
   }
 
@@ -115,11 +85,11 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
     if (error || !value.is_object()) return say_last({.status = kUsage, .error = "a request is a JSON object"});
     const json::object& request = value.as_object();
     if (text_at(request, "command") == "tail") return watch(request);
-    asio::post(server_.workers_, [self = shared_from_this(), request] {
+    asio::post(commands_.workers, [self = self<Commander>(), request] {
       // Waiting here keeps the server from ending before a store has answered.
       std::promise<ControlAnswer> answer;
-      answer_request(self->server_.desk_, request, [&](ControlAnswer a) { answer.set_value(std::move(a)); });
-      asio::post(self->server_.service_.io(), [self, line = answer.get_future().get().line()]() mutable {
+      answer_request(self->commands_.desk, request, [&](ControlAnswer a) { answer.set_value(std::move(a)); });
+      asio::post(self->server().io(), [self, line = answer.get_future().get().line()]() mutable {
         self->send(std::move(line));
         self->read();
       });
@@ -136,8 +106,8 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
       if (!filter.from) return say_last({.status = kUsage, .error = "ip is an address or a network"});
     }
     send(ControlAnswer{.result = {{"watching", true}}}.line());
-    watch_ = server_.desk_.tail.watch(
-        std::move(filter), [weak = weak_from_this(), &io = server_.service_.io()](const std::string& record) {
+    watch_ = commands_.desk.tail.watch(
+        std::move(filter), [weak = std::weak_ptr(self<Commander>()), &io = server().io()](const std::string& record) {
           asio::post(io, [weak, line = std::string(record)]() mutable {
             if (const auto self = weak.lock()) self->pass_on(std::move(line));
           });
@@ -147,7 +117,7 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
 
   // A watcher says nothing more; what comes is its end.
   void await_end() {
-    net::read_some(socket_, spoken_, [self = shared_from_this()](Error, std::size_t) { self->close(); });
+    net::read_some(socket(), spoken_, [self = self<Commander>()](Error, std::size_t) { self->close(); });
   }
 
   void pass_on(std::string record) {
@@ -165,15 +135,15 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
   }
 
   void send(std::string text) {
-    if (!socket_.is_open()) return;
+    if (!is_open()) return;
     unread_ += text.size();
     out_.push_back(std::move(text));
     if (out_.size() == 1) write();
   }
 
   void write() {
-    net::write(socket_, out_.front(), [self = shared_from_this()](Error error, std::size_t size) {
-      if (error || !self->socket_.is_open()) return self->close();
+    net::write(socket(), out_.front(), [self = self<Commander>()](Error error, std::size_t size) {
+      if (error || !self->is_open()) return self->close();
       self->unread_ -= size;
       self->out_.pop_front();
       if (self->out_.empty() && self->left_out_ > 0) self->tell_left_out();
@@ -184,13 +154,11 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
 
   void say_last(const ControlAnswer& answer) {
     last_ = true;
-    wait();
+    give(kRequestPatience);
     send(answer.line());
   }
 
-  Server& server_;
-  StreamSocket socket_;
-  asio::steady_timer timer_;
+  Commands& commands_;
   std::string in_;
   std::array<char, 1> spoken_{};  // by a watcher
   std::deque<std::string> out_;
@@ -200,34 +168,21 @@ class ControlServer::Server::Connection : public std::enable_shared_from_this<Co
   bool last_ = false;
 };
 
-bool ControlServer::Server::serve(StreamSocket socket) {
-  if (connections_.size() >= kMostCommanders) {
-    troubles_.say("control: too many connections; one was closed");
-    return false;
-  }
-  const auto connection = std::make_shared<Connection>(std::move(socket), *this);
-  connections_.insert(connection);
-  connection->start();
-  return true;
-}
+}  // namespace
 
-void ControlServer::Server::stop() {
-  workers_.join();
-  service_.stop([this] {
-    for (const auto& connection : std::set(connections_)) connection->close();
+tl::expected<std::unique_ptr<StreamServer>, std::string> open_control_server(const std::string& address, Desk& desk) {
+  const auto commands = std::make_shared<Commands>(desk);
+  return StreamServer::open({
+      .address = SocketAddress::parse(address).value(),
+      .most = kMostCommanders,
+      .welcome =
+          [commands](StreamSocket socket, StreamServer& server) {
+            return std::make_shared<Commander>(std::move(socket), server, *commands);
+          },
+      .crowded = [commands] { commands->crowded.say("control: too many connections; one was closed"); },
+      .ending = [commands] { commands->workers.join(); },
+      .troubles = &desk.troubles,
   });
 }
-
-ControlServer::ControlServer(std::unique_ptr<Server> server) : server_(std::move(server)) {}
-ControlServer::~ControlServer() = default;
-
-tl::expected<std::unique_ptr<ControlServer>, std::string> ControlServer::open(const std::string& address, Desk& desk) {
-  auto server = std::make_unique<Server>(desk, address);
-  if (auto listening = server->listen(); !listening) return tl::unexpected(listening.error());
-  return std::unique_ptr<ControlServer>(new ControlServer(std::move(server)));
-}
-
-void ControlServer::start() { server_->start(); }
-void ControlServer::stop() { server_->stop(); }
 
 }  // namespace replygate

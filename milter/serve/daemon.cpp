@@ -9,11 +9,15 @@
 #include <cstdlib>
 #include <thread>
 
+#include "milter/door/delegation.h"
 #include "milter/exit_status.h"
 #include "milter/files.h"
 #include "milter/log/say.h"
 #include "milter/lookup/mailboxes.h"
 #include "milter/net/listening.h"
+#include "milter/net/socket_name.h"
+#include "milter/serve/control_server.h"
+#include "milter/serve/http_server.h"
 #include "milter/serve/service_manager.h"
 #include "milter/store/open_store.h"
 
@@ -22,6 +26,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kStopPatience{8000};
 constexpr std::chrono::milliseconds kAwaitPause{250};
+constexpr std::chrono::milliseconds kNamePause{500};
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -45,19 +50,23 @@ std::string default_control_socket() {
   return "";
 }
 
+std::string without_it(const std::string& why) { return fmt::format("{}; trying again until it can be had", why); }
+
 }  // namespace
 
-Daemon::Daemon(PolicyKeeper& keeper, const Clock& clock)
+Daemon::Daemon(PolicyKeeper& keeper, const Clock& clock, Troubles& troubles)
     : keeper_(keeper),
       clock_(clock),
+      troubles_(troubles),
       first_(keeper.current().get()),
       settings_(first_->settings()),
       references_(random_seed()) {}
 
 Daemon::~Daemon() = default;
 
-tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(PolicyKeeper& keeper, const Clock& clock) {
-  std::unique_ptr<Daemon> daemon(new Daemon(keeper, clock));
+tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(PolicyKeeper& keeper, const Clock& clock,
+                                                                Troubles& troubles) {
+  std::unique_ptr<Daemon> daemon(new Daemon(keeper, clock, troubles));
   auto opened = daemon->open_records();
   if (opened) opened = daemon->open_store();
   if (opened) opened = daemon->open_doors();
@@ -77,9 +86,12 @@ tl::expected<void, std::string> Daemon::open_records() {
   recorder_.add(tail_);
   const bool named = !settings_.history.path.empty();
   if (settings_.history.records > 0 && (named || look_for(keeper_.folder()) != Presence::absent)) {
-    auto history = History::open(named ? settings_.history.path : keeper_.folder() + "/history", settings_.history);
+    auto history =
+        History::open(named ? settings_.history.path : keeper_.folder() + "/history", settings_.history, troubles_);
     if (!history && named) return tl::unexpected("history: " + history.error());
-    if (!history) say(fmt::format("history: {}; `why` will not know past decisions", history.error()));
+    if (!history) {
+      troubles_.tell("history", {fmt::format("history: {}; `why` will not know past decisions", history.error())});
+    }
     if (history) {
       history_ = *std::move(history);
       recorder_.add(*history_);
@@ -107,20 +119,20 @@ tl::expected<void, std::string> Daemon::open_store() {
   if (!store) return tl::unexpected(store.error());
   store_ = *std::move(store);
   gate_ = std::make_unique<Gate>(*store_);
-  auto mailboxes = open_mailboxes(settings_.mailbox);
+  auto mailboxes = open_mailboxes(settings_.mailbox, troubles_);
   if (!mailboxes) return tl::unexpected(mailboxes.error());
   mailboxes_ = *std::move(mailboxes);
   return {};
 }
 
 tl::expected<void, std::string> Daemon::open_doors() {
-  const DoorServices services{first_,   *gate_, recorder_,        references_,        clock_,
-                              traffic_, times_, mailboxes_.get(), &keeper_.current(), &own_};
+  const DoorServices services{first_, *gate_,           recorder_,          references_, clock_,    traffic_,
+                              times_, mailboxes_.get(), &keeper_.current(), &own_,       &troubles_};
   if (!settings_.policy_service.empty()) {
     const auto opened = have(
         [this, services]() -> tl::expected<void, std::string> {
           auto door =
-              DelegationDoor::open(handed_over(SocketAddress::parse(settings_.policy_service).value()), services);
+              open_delegation_door(handed_over(SocketAddress::parse(settings_.policy_service).value()), services);
           return serve_from(std::move(door), delegation_);
         },
         true);
@@ -138,13 +150,27 @@ tl::expected<void, std::string> Daemon::have(Opener open, bool needed) {
   auto opened = open();
   if (opened) return {};
   if (needed && !takes_over()) return opened;
-  say(fmt::format("{}; trying again until it can be had", opened.error()));
+  troubles_.tell("services", {without_it(opened.error())});
   awaited_.push_back(std::move(open));
   return {};
 }
 
+tl::expected<void, std::string> Daemon::serve_from(tl::expected<std::unique_ptr<StreamServer>, std::string> opened,
+                                                   std::unique_ptr<StreamServer>& place) {
+  if (!opened) return tl::unexpected(opened.error());
+  place = *std::move(opened);
+  if (started_) place->start();
+  return {};
+}
+
 void Daemon::look_for_awaited() {
-  std::erase_if(awaited_, [](const Opener& open) { return open().has_value(); });
+  std::vector<std::string> missing;
+  std::erase_if(awaited_, [&missing](const Opener& open) {
+    const auto opened = open();
+    if (!opened) missing.push_back(without_it(opened.error()));
+    return opened.has_value();
+  });
+  troubles_.tell("services", std::move(missing));
 }
 
 // Without a control socket mail flows all the same: only one that the policy names must be had, or be had soon.
@@ -160,16 +186,27 @@ tl::expected<void, std::string> Daemon::open_services() {
                                       .rankings = rankings_,
                                       .tail = tail_,
                                       .sinks = *sinks_,
+                                      .troubles = troubles_,
                                       .history = history_.get(),
                                       .notifier = notifier_.get(),
                                       .started = clock_.now()});
   const std::string address = settings_.control.empty() ? default_control_socket() : settings_.control;
   if (!address.empty()) {
-    const auto open = [this, address] { return serve_from(ControlServer::open(address, *desk_), control_); };
+    const auto open = [this, address] { return serve_from(open_control_server(address, *desk_), control_); };
     if (auto opened = have(open, !settings_.control.empty()); !opened) return opened;
   }
   if (settings_.metrics.empty()) return {};
-  return have([this] { return serve_from(HttpServer::open(settings_.metrics, *desk_), http_); }, true);
+  return have([this] { return serve_from(open_http_server(settings_.metrics, *desk_), http_); }, true);
+}
+
+// libmilter binds its socket once.
+void Daemon::look_at_names() {
+  if (settings_.engine != Engine::libmilter) return;
+  const SocketName name(SocketAddress::parse(settings_.listen.front()).value());
+  names_ = std::make_unique<Ticker>("milter", kNamePause, [this, name, at = settings_.listen.front()] {
+    troubles_.tell(fmt::format("{}{}", kOfMilter, at),
+                   {name.lost() ? at + " was removed, and nobody gets to it: systemctl restart replygate" : ""});
+  });
 }
 
 void Daemon::start() {
@@ -180,6 +217,7 @@ void Daemon::start() {
   if (control_) control_->start();
   if (http_) http_->start();
   started_ = true;
+  look_at_names();
   if (awaited_.empty()) return;
   await_ = std::make_unique<Ticker>("services", kAwaitPause, [this] { look_for_awaited(); });
 }
@@ -229,6 +267,7 @@ int Daemon::serve() {
   milter_->drain(patience);
   const bool ended = milter_->stop();
   await_.reset();
+  names_.reset();
   if (delegation_) delegation_->stop();
   if (control_) control_->stop();
   if (http_) http_->stop();

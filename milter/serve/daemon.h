@@ -6,15 +6,13 @@
 #include <tl/expected.hpp>
 #include <vector>
 
-#include "milter/door/delegation.h"
 #include "milter/door/door.h"
 #include "milter/guarded.h"
 #include "milter/log/history.h"
 #include "milter/log/recorder.h"
 #include "milter/log/sinks.h"
-#include "milter/serve/control_server.h"
+#include "milter/net/stream_server.h"
 #include "milter/serve/desk.h"
-#include "milter/serve/http_server.h"
 #include "milter/serve/notifier.h"
 #include "milter/serve/policy_keeper.h"
 #include "milter/serve/signals.h"
@@ -25,8 +23,9 @@ namespace replygate {
 // All parts of a running daemon, in the order in which they need each other. Made and used by one thread.
 class Daemon {
  public:
-  // Sets everything up and binds all sockets, or says why not. `keeper` has loaded a policy and outlives the daemon.
-  static tl::expected<std::unique_ptr<Daemon>, std::string> open(PolicyKeeper& keeper, const Clock& clock);
+  // Sets everything up and binds all sockets, or says why not. `keeper` has loaded a policy; all outlive the daemon.
+  static tl::expected<std::unique_ptr<Daemon>, std::string> open(PolicyKeeper& keeper, const Clock& clock,
+                                                                 Troubles& troubles);
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
   ~Daemon();
@@ -37,7 +36,7 @@ class Daemon {
   int serve();
 
  private:
-  Daemon(PolicyKeeper& keeper, const Clock& clock);
+  Daemon(PolicyKeeper& keeper, const Clock& clock, Troubles& troubles);
 
   tl::expected<void, std::string> open_records();
   tl::expected<void, std::string> open_store();
@@ -47,14 +46,9 @@ class Daemon {
   using Opener = std::function<tl::expected<void, std::string>()>;
   tl::expected<void, std::string> have(Opener open, bool needed);
   void look_for_awaited();
-  template <typename Service>
-  tl::expected<void, std::string> serve_from(tl::expected<std::unique_ptr<Service>, std::string> opened,
-                                             std::unique_ptr<Service>& place) {
-    if (!opened) return tl::unexpected(opened.error());
-    place = *std::move(opened);
-    if (started_) place->start();
-    return {};
-  }
+  void look_at_names();
+  tl::expected<void, std::string> serve_from(tl::expected<std::unique_ptr<StreamServer>, std::string> opened,
+                                             std::unique_ptr<StreamServer>& place);
   bool takes_over() const;
   void start();
   void wait_for_stop(SignalQueue& signals);
@@ -63,6 +57,7 @@ class Daemon {
 
   PolicyKeeper& keeper_;
   const Clock& clock_;
+  Troubles& troubles_;
   const std::shared_ptr<const Policy> first_;  // whose settings hold until the end
   const Settings& settings_;
 
@@ -80,15 +75,16 @@ class Daemon {
   std::unique_ptr<Notifier> notifier_;  // may be null
   std::unique_ptr<Store> store_;
   std::unique_ptr<Gate> gate_;
-  std::unique_ptr<Mailboxes> mailboxes_;        // may be null
-  std::unique_ptr<DelegationDoor> delegation_;  // may be null
+  std::unique_ptr<Mailboxes> mailboxes_;      // may be null
+  std::unique_ptr<StreamServer> delegation_;  // may be null
   std::unique_ptr<MilterDoor> milter_;
   std::unique_ptr<Desk> desk_;
-  std::unique_ptr<ControlServer> control_;  // may be null
-  std::unique_ptr<HttpServer> http_;        // may be null
+  std::unique_ptr<StreamServer> control_;  // may be null
+  std::unique_ptr<StreamServer> http_;     // may be null
   bool started_ = false;
   std::vector<Opener> awaited_;    // of the thread below once it runs
   std::unique_ptr<Ticker> await_;  // opens what could not be had at the start
+  std::unique_ptr<Ticker> names_;  // looks at the socket of an engine that does not do so itself; may be null
 };
 
 }  // namespace replygate

@@ -5,6 +5,7 @@
 #include "milter/door/traffic.h"
 #include "milter/log/history.h"
 #include "milter/log/sinks.h"
+#include "milter/log/troubles.h"
 #include "milter/serve/policy_keeper.h"
 #include "milter/serve/ranking.h"
 #include "milter/serve/statistics.h"
@@ -29,6 +30,7 @@ struct Desk {
   Rankings& rankings;
   Tail& tail;
   LogSinks& sinks;
+  Troubles& troubles;
   History* history = nullptr;    // null: none is kept
   Notifier* notifier = nullptr;  // null: nobody is told
   Instant started{};

@@ -6,9 +6,7 @@
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <optional>
-#include <set>
 
-#include "milter/net/stream_service.h"
 #include "milter/serve/metrics.h"
 #include "milter/serve/report_status.h"
 
@@ -79,55 +77,24 @@ HttpResponse answer_http(const HttpRequest& request, const Desk& desk, bool by_p
   return response;
 }
 
-class HttpServer::Server {
+namespace {
+
+class HttpClient final : public StreamClient {
  public:
-  Server(const Desk& desk, const std::string& address)
-      : desk_(desk),
-        service_(SocketAddress::parse(address).value(), [this](StreamSocket s) { return serve(std::move(s)); }) {}
-  ~Server() { stop(); }
+  HttpClient(StreamSocket socket, StreamServer& server, const Desk& desk, bool by_path)
+      : StreamClient(std::move(socket), server), desk_(desk), by_path_(by_path) {}
 
-  tl::expected<void, std::string> listen() { return service_.listen(); }
-  void start() { service_.start(); }
-  void stop();
-
- private:
-  class Connection;
-
-  bool serve(StreamSocket socket);
-  bool by_path() const { return service_.address().family == SocketAddress::Family::unix_path; }
-
-  const Desk& desk_;
-  std::set<std::shared_ptr<Connection>> connections_;  // of the service's thread
-  StreamService service_;
-};
-
-class HttpServer::Server::Connection : public std::enable_shared_from_this<Connection> {
- public:
-  Connection(StreamSocket socket, Server& server)
-      : server_(server), stream_(std::move(socket)), timer_(server.service_.io()) {}
-
-  void start() {
-    timer_.expires_after(kHttpPatience);
-    timer_.async_wait([weak = weak_from_this()](Error error) {
-      const auto self = weak.lock();
-      if (!error && self != nullptr) self->close();
-    });
+  void start() override {
+    give(kHttpPatience);
     read();
-  }
-
-  void close() {
-    timer_.cancel();
-    Error ignored;
-    stream_.close(ignored);
-    server_.connections_.erase(shared_from_this());
   }
 
  private:
   void read() {
     parser_.emplace();
     parser_->eager(true);
-    parser_->header_limit(kMostHeader);
-    parser_->body_limit(kMostBody);
+    parser_->header_limit(kMostHttpHeader);
+    parser_->body_limit(kMostHttpBody);
     parse();
   }
 
@@ -139,8 +106,8 @@ class HttpServer::Server::Connection : public std::enable_shared_from_this<Conne
   }
 
   void read_more() {
-    net::read_some(stream_, part_, [self = shared_from_this()](Error error, std::size_t size) {
-      if (!self->stream_.is_open()) return;
+    net::read_some(socket(), part_, [self = self<HttpClient>()](Error error, std::size_t size) {
+      if (!self->is_open()) return;
       self->in_.append(self->part_.data(), size);
       error ? self->end_of_stream() : self->parse();
     });
@@ -169,22 +136,21 @@ class HttpServer::Server::Connection : public std::enable_shared_from_this<Conne
   }
 
   void answer(const HttpRequest& request) {
-    HttpResponse response = answer_http(request, server_.desk_, server_.by_path());
+    HttpResponse response = answer_http(request, desk_, by_path_);
     if (++requests_ >= kMostRequests) response.keep_alive(false);
     write(response);
   }
 
   void write(const HttpResponse& response) {
     out_ = fmt::format("{}", fmt::streamed(response));
-    net::write(stream_, out_, [self = shared_from_this(), last = !response.keep_alive()](Error error, std::size_t) {
-      if (!self->stream_.is_open()) return;
+    net::write(socket(), out_, [self = self<HttpClient>(), last = !response.keep_alive()](Error error, std::size_t) {
+      if (!self->is_open()) return;
       error || last ? self->close() : self->read();
     });
   }
 
-  Server& server_;
-  StreamSocket stream_;
-  asio::steady_timer timer_;
+  const Desk& desk_;
+  const bool by_path_;
   std::array<char, 4096> part_{};
   std::string in_;
   std::string out_;
@@ -192,30 +158,18 @@ class HttpServer::Server::Connection : public std::enable_shared_from_this<Conne
   int requests_ = 0;
 };
 
-bool HttpServer::Server::serve(StreamSocket socket) {
-  if (connections_.size() >= kMostHttpConnections) return false;
-  const auto connection = std::make_shared<Connection>(std::move(socket), *this);
-  connections_.insert(connection);
-  connection->start();
-  return true;
+}  // namespace
+
+tl::expected<std::unique_ptr<StreamServer>, std::string> open_http_server(const std::string& text, const Desk& desk) {
+  const SocketAddress address = SocketAddress::parse(text).value();
+  const bool by_path = address.family == SocketAddress::Family::unix_path;
+  return StreamServer::open({.address = address,
+                             .most = kMostHttpConnections,
+                             .welcome =
+                                 [&desk, by_path](StreamSocket socket, StreamServer& server) {
+                                   return std::make_shared<HttpClient>(std::move(socket), server, desk, by_path);
+                                 },
+                             .troubles = &desk.troubles});
 }
-
-void HttpServer::Server::stop() {
-  service_.stop([this] {
-    for (const auto& connection : std::set(connections_)) connection->close();
-  });
-}
-
-HttpServer::HttpServer(std::unique_ptr<Server> server) : server_(std::move(server)) {}
-HttpServer::~HttpServer() = default;
-
-tl::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::open(const std::string& address, const Desk& desk) {
-  auto server = std::make_unique<Server>(desk, address);
-  if (auto listening = server->listen(); !listening) return tl::unexpected(listening.error());
-  return std::unique_ptr<HttpServer>(new HttpServer(std::move(server)));
-}
-
-void HttpServer::start() { server_->start(); }
-void HttpServer::stop() { server_->stop(); }
 
 }  // namespace replygate

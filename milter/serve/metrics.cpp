@@ -84,6 +84,8 @@ void add_traffic(Page& page, const Desk& desk) {
   page.gauge("draining", "1: new sessions are turned away.", desk.traffic.closed() || desk.traffic.draining() ? 1 : 0);
   page.counter("policy_service_closed_total", "Idle connections of the policy service that were closed for new ones.",
                desk.traffic.turned_away());
+  page.family("troubles", "gauge", "What is wrong on this host just now, by what it concerns; status names it.");
+  for (const auto& [of, count] : desk.troubles.counts()) page.sample({{"of", of}}, static_cast<double>(count));
   page.gauge("starving", "1: no more connections can be accepted.", desk.traffic.starving() ? 1 : 0);
 }
 

@@ -18,15 +18,13 @@ namespace {
 
 using net::Error;
 
-// Where a connection over IP comes from.
-std::optional<std::pair<IpAddress, std::uint16_t>> origin_of(const StreamSocket& socket) {
-  Error error;
-  const StreamEndpoint local = socket.local_endpoint(error);
+// An end of a connection over IP.
+std::optional<std::pair<IpAddress, std::uint16_t>> address_of(const StreamEndpoint& end) {
   std::array<char, NI_MAXHOST> host{};
   std::array<char, NI_MAXSERV> port{};
   constexpr int kNumbers = NI_NUMERICHOST | NI_NUMERICSERV;
-  if (error || ::getnameinfo(local.data(), static_cast<socklen_t>(local.size()), host.data(), host.size(), port.data(),
-                             port.size(), kNumbers) != 0) {
+  if (::getnameinfo(end.data(), static_cast<socklen_t>(end.size()), host.data(), host.size(), port.data(), port.size(),
+                    kNumbers) != 0) {
     return std::nullopt;
   }
   const auto ip = IpAddress::parse(host.data());
@@ -34,21 +32,31 @@ std::optional<std::pair<IpAddress, std::uint16_t>> origin_of(const StreamSocket&
   return std::pair(*ip, static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10)));
 }
 
+std::optional<ConnectionEnds> ends_of(const StreamSocket& socket) {
+  Error error;
+  const StreamEndpoint local = socket.local_endpoint(error);
+  const auto client = error ? std::nullopt : address_of(local);
+  const StreamEndpoint remote = socket.remote_endpoint(error);
+  const auto server = error ? std::nullopt : address_of(remote);
+  if (!client || !server) return std::nullopt;
+  return ConnectionEnds{client->first, client->second, server->first, server->second};
+}
+
 // While it lives, the connection is known as ours.
 class Announcement {
  public:
-  Announcement(OwnConnections& own, const StreamSocket& socket) : own_(own), origin_(origin_of(socket)) {
-    if (origin_) own_.add(origin_->first, origin_->second);
+  Announcement(OwnConnections& own, const StreamSocket& socket) : own_(own), ends_(ends_of(socket)) {
+    if (ends_) own_.add(*ends_);
   }
   ~Announcement() {
-    if (origin_) own_.remove(origin_->first, origin_->second);
+    if (ends_) own_.remove(*ends_);
   }
   Announcement(const Announcement&) = delete;
   Announcement& operator=(const Announcement&) = delete;
 
  private:
   OwnConnections& own_;
-  const std::optional<std::pair<IpAddress, std::uint16_t>> origin_;
+  const std::optional<ConnectionEnds> ends_;
 };
 
 class Mail final : public NoteCarrier {

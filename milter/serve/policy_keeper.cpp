@@ -7,7 +7,6 @@
 
 #include "milter/exit_status.h"
 #include "milter/files.h"
-#include "milter/last_good.h"
 #include "milter/log/say.h"
 #include "milter/serve/gone_rules.h"
 #include "milter/serve/raises.h"
@@ -37,18 +36,17 @@ std::vector<std::string> takes_restart(const Settings& running, const Settings& 
   return sections;
 }
 
-// Warnings and notes may stand before it.
-std::string first_error(const Loaded& loaded) {
-  const auto it = std::ranges::find(loaded.diagnostics, Diagnostic::Level::error, &Diagnostic::level);
-  if (it == loaded.diagnostics.end()) return "";
-  const std::string text = render(*it, loaded.sources);
-  return text.substr(0, text.find('\n'));
+// A policy cut to nonsense may no longer say where its counters were.
+std::string_view where_else(bool standard) {
+  return standard ? "; one that had its counters elsewhere is kept beside them: it is looked for there once the file "
+                    "has the path of its [store] again"
+                  : "";
 }
 
 }  // namespace
 
-PolicyKeeper::PolicyKeeper(std::string file, std::string folder, const Clock& clock)
-    : file_(std::move(file)), folder_(std::move(folder)), clock_(clock) {}
+PolicyKeeper::PolicyKeeper(std::string file, std::string folder, const Clock& clock, Troubles& troubles)
+    : file_(std::move(file)), folder_(std::move(folder)), clock_(clock), troubles_(troubles) {}
 
 PolicyKeeper::Candidate PolicyKeeper::read() const {
   Candidate candidate{std::make_unique<ListWatch>(file_), nullptr, "", "", false};
@@ -69,20 +67,34 @@ PolicyKeeper::Candidate PolicyKeeper::read() const {
   return candidate;
 }
 
+// Why the policy that serves could not be kept for a restart, for people; "": it is.
+std::string PolicyKeeper::keep(const PolicyTexts& texts) {
+  const bool there = look_for(folder_) != Presence::absent;
+  has_folder_ = has_folder_ || there;
+  auto kept = keep_last_good(folder_, file_, texts);
+  if (has_folder_ && !there) kept = tl::unexpected(fmt::format("{}: No such file or directory", folder_));
+  kept_ = kept.has_value();
+  std::string why =
+      kept_ ? "" : fmt::format("the policy serves, and cannot be kept for a restart on one in error: {}", kept.error());
+  troubles_.tell("last-good-policy", {why});
+  return why;
+}
+
 // The one in the file, or else the last good one; null where there is neither.
 std::shared_ptr<const Policy> PolicyKeeper::first_policy(Candidate& candidate) {
   if (candidate.policy != nullptr) {
     folder_ = folder_beside(candidate.policy->settings().store, folder_);
-    if (auto kept = keep_last_good(folder_, file_, candidate.lists->texts()); !kept) say(kept.error());
+    keep(candidate.lists->texts());
     lists_ = std::move(candidate.lists);
     return candidate.policy;
   }
   std::string why;
+  const std::string standard = folder_;
   folder_ = folder_beside(read_file(file_, why).value_or(""), folder_);
   const auto last_good = load_last_good(folder_, file_);
   if (!last_good) {
-    say(fmt::format("{}: the policy is in error; nothing is started: there is no last good one of it in {}", file_,
-                    folder_));
+    say(fmt::format("{}: the policy is in error; nothing is started: there is no last good one of it in {}{}", file_,
+                    folder_, where_else(folder_ == standard)));
     return nullptr;
   }
   say(fmt::format("{}: the policy is in error; the last good one serves, with its lists as they were, policy {}", file_,
@@ -100,7 +112,7 @@ tl::expected<std::shared_ptr<const Policy>, int> PolicyKeeper::load_first() {
     raises_ = *std::move(raises);
   } else {
     raises_read_ = false;
-    say(raises.error());
+    troubles_.tell("raises", {raises.error()});
   }
   if (!raises_.empty()) policy = policy->with(raises_);
   first_ = policy;
@@ -133,10 +145,13 @@ PolicyKeeper::Outcome PolicyKeeper::reload_now() {
     state_.trouble = std::move(candidate.trouble);
     return {.taken = false, .id = current_->get()->id(), .message = std::move(candidate.message), .waiting = {}};
   }
-  if (auto kept = keep_last_good(folder_, file_, candidate.lists->texts()); !kept) say(kept.error());
+  if (const std::string why = keep(candidate.lists->texts()); !why.empty()) {
+    candidate.message += fmt::format("warning: {}\n", why);
+  }
   auto waiting = takes_restart(first_->settings(), candidate.policy->settings());
   candidate.message += notes_on_gone_rules(*current_->get(), *candidate.policy);
   lists_ = std::move(candidate.lists);
+  troubles_.tell("lists", lists_->troubles());
   take(candidate.policy);
   const std::lock_guard lock(mutex_);
   ++state_.reloads;
@@ -158,6 +173,7 @@ tl::expected<void, std::string> PolicyKeeper::raise(Raise raise) {
     if (!again) return tl::unexpected(again.error());
     raises_ = *std::move(again);
     raises_read_ = true;
+    troubles_.tell("raises", {});
   }
   for (const Raise& r : raises_) {
     if (r.until > now && (r.key != raise.key || r.rule != raise.rule)) raises.push_back(r);
@@ -173,7 +189,9 @@ tl::expected<void, std::string> PolicyKeeper::raise(Raise raise) {
 void PolicyKeeper::look_at_lists() {
   const std::lock_guard changing(changing_);
   if (lists_ == nullptr) return;
+  if (!kept_) keep(lists_->texts());
   auto policy = lists_->look();
+  troubles_.tell("lists", lists_->troubles());
   if (policy == nullptr) return;
   take(std::move(policy));
   say(fmt::format("a list has changed; policy {}", current_->get()->id()));

@@ -10,6 +10,8 @@
 #include "milter/clock.h"
 #include "milter/current_policy.h"
 #include "milter/guarded.h"
+#include "milter/last_good.h"
+#include "milter/log/troubles.h"
 #include "milter/lookup/list_watch.h"
 
 namespace replygate {
@@ -35,7 +37,8 @@ class PolicyKeeper {
   };
 
   // `folder`: where the last good policy and raised limits are kept, unless the policy has its counters elsewhere.
-  PolicyKeeper(std::string file, std::string folder, const Clock& clock);
+  // `troubles` hears of lists that cannot be taken, and of what cannot be kept.
+  PolicyKeeper(std::string file, std::string folder, const Clock& clock, Troubles& troubles);
   ~PolicyKeeper() { stop(); }
   PolicyKeeper(const PolicyKeeper&) = delete;
   PolicyKeeper& operator=(const PolicyKeeper&) = delete;
@@ -47,7 +50,7 @@ class PolicyKeeper {
   // `changed` is called behind each change of what state() says, on the thread that changes it. Before start().
   void tell(std::function<void()> changed) { changed_ = std::move(changed); }
 
-  // Looks at lists every second from now on, on a thread of its own.
+  // Looks at lists every second from now on, on a thread of its own, and tries again to keep what could not be kept.
   void start();
   void stop();
 
@@ -75,10 +78,12 @@ class PolicyKeeper {
   void take(std::shared_ptr<const Policy> policy);
   Outcome reload_now();
   void look_at_lists();
+  std::string keep(const PolicyTexts& texts);
 
   const std::string file_;
   std::string folder_;
   const Clock& clock_;
+  Troubles& troubles_;
   std::function<void()> changed_ = [] {};
   std::unique_ptr<CurrentPolicy> current_;
   std::shared_ptr<const Policy> first_;  // whose settings the daemon was set up with
@@ -88,6 +93,8 @@ class PolicyKeeper {
   std::unique_ptr<ListWatch> lists_;  // null while the last good policy serves
   Raises raises_;
   bool raises_read_ = true;  // what was raised before is known
+  bool kept_ = true;         // the policy that serves is the last good one on disk
+  bool has_folder_ = false;  // for that; where there never was one nothing is kept
 
   mutable std::mutex mutex_;
   // Guarded by mutex_.

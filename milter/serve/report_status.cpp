@@ -71,6 +71,28 @@ json::array log_of(const Desk& desk) {
   return places;
 }
 
+// Since when in whole seconds, so that it is the same each time that somebody asks.
+json::array troubles_of(const Desk& desk) {
+  using std::chrono::seconds;
+  json::array list;
+  const Instant now = desk.clock.now();
+  for (const Troubles::Trouble& t : desk.troubles.all()) {
+    const auto since = std::chrono::round<seconds>(now - t.lasting);
+    list.push_back(json::object{{"of", json_text(t.of)},
+                                {"what", json_text(t.what)},
+                                {"since", detail::format_time(since)},
+                                {"lasts_s", std::chrono::duration_cast<seconds>(t.lasting).count()}});
+  }
+  return list;
+}
+
+std::string lost_milter(const Desk& desk) {
+  for (const Troubles::Trouble& t : desk.troubles.all()) {
+    if (t.of.starts_with(kOfMilter)) return t.what;
+  }
+  return "";
+}
+
 json::object waits_of(const Desk& desk) {
   json::object waits;
   for (const Stage stage : kStages) {
@@ -92,6 +114,7 @@ std::string why_not_ready(const Desk& desk) {
   if (desk.traffic.draining()) return "stopping";
   if (desk.traffic.closed()) return "draining: new sessions are turned away";
   if (desk.traffic.starving()) return "no more connections can be accepted";
+  if (std::string lost = lost_milter(desk); !lost.empty()) return lost;
   if (policy.last_good) return "the last good policy serves: " + policy.trouble;
   if (const StoreHealth::State store = desk.health.state(); !store.trouble.empty()) {
     const bool lasts = store.lasting.count() > 0;
@@ -105,8 +128,9 @@ std::string trouble_of(const Desk& desk) {
   if (const std::string why = desk.keeper.state().trouble; !why.empty()) {
     return "the last reload was not taken, the policy before it serves: " + why;
   }
-  const std::string why = desk.sinks.trouble();
-  return why.empty() ? "" : "log: " + why;
+  if (const std::string why = desk.sinks.trouble(); !why.empty()) return "log: " + why;
+  const auto standing = desk.troubles.all();
+  return standing.empty() ? "" : standing.front().what;
 }
 
 json::object report_status(const Desk& desk) {
@@ -116,6 +140,7 @@ json::object report_status(const Desk& desk) {
                       {"started", detail::format_time(desk.started)},
                       {"now", detail::format_time(desk.clock.now())},
                       {"trouble", json_text(trouble)},
+                      {"troubles", troubles_of(desk)},
                       {"policy", policy_of(desk)},
                       {"milter", milter_of(desk)},
                       {"store", store_of(desk)},

@@ -13,7 +13,8 @@ namespace replygate {
 boost::json::object report_status(const Desk& desk);
 boost::json::array report_rules(const Desk& desk);
 
-// Whether new mail is judged, by the policy that was last found good, with its counters; else why not, for people.
+// Whether new mail reaches us and is judged, by the policy that was last found good, with its counters; else why not,
+// for people.
 std::string why_not_ready(const Desk& desk);
 // Whatever an admin has to mend, for people; the gravest of it. "" where there is nothing.
 std::string trouble_of(const Desk& desk);

@@ -31,8 +31,16 @@ void StoreHealth::note(const std::string& cause, const std::string& consequence)
 
 void StoreHealth::recovered() {
   const std::lock_guard lock(mutex_);
-  if (state_.trouble.empty()) return;
-  say(fmt::format("store: in order again after: {}", std::exchange(state_.trouble, "")));
+  end();
+}
+
+void StoreHealth::recovered_from(const std::string& cause) {
+  const std::lock_guard lock(mutex_);
+  if (state_.trouble == cause) end();
+}
+
+void StoreHealth::end() {
+  if (!state_.trouble.empty()) say(fmt::format("store: in order again after: {}", std::exchange(state_.trouble, "")));
 }
 
 bool StoreHealth::good() const {

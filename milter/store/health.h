@@ -22,11 +22,13 @@ class StoreHealth {
   // What is over already.
   void noticed(const std::string& cause, const std::string& consequence);
   void recovered();
+  void recovered_from(const std::string& cause);  // where nothing else has failed since
   bool good() const;
   State state() const;
 
  private:
   void note(const std::string& cause, const std::string& consequence);
+  void end();
 
   mutable std::mutex mutex_;
   // Guarded by mutex_.

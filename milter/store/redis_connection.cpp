@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "milter/guarded.h"
 #include "policy/mail/ip.h"
 
 namespace replygate::redis {
@@ -14,6 +15,11 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kReconnectPause{250};  // between two attempts to connect
 constexpr std::chrono::milliseconds kHandshake{1000};      // from connecting to being ready
+
+// Whoever throws at his answer costs nobody else his.
+void tell(const Connection::Answered& answered, std::vector<Reply> replies, const std::string& failure) {
+  guarded("store", [&] { answered(std::move(replies), failure); });
+}
 
 }  // namespace
 
@@ -157,7 +163,7 @@ void Connection::down(const std::string& why, bool next_server) {
   }));
   if (was_ready) events_.changed();
   for (Request& request : failed) {
-    if (request.answered) request.answered({}, reason);
+    if (request.answered) tell(request.answered, {}, reason);
   }
 }
 
@@ -198,8 +204,18 @@ void Connection::read() {
   }
 }
 
+// Where what has come cannot be taken the connection is made anew: nothing else would read on.
 void Connection::received(const Error& error, std::size_t size) {
   if (error) return down(error.message(), false);
+  const auto link = link_;
+  const bool well = guarded("store", [&] { take_replies(size); });
+  if (link != link_ || state_ == State::stopped) return;
+  if (!well) return down("an answer could not be taken", false);
+  write();
+  read();
+}
+
+void Connection::take_replies(std::size_t size) {
   link_->reader.feed(link_->in.data(), size);
   for (const auto link = link_;;) {
     auto reply = link->reader.next();
@@ -209,8 +225,6 @@ void Connection::received(const Error& error, std::size_t size) {
     take_reply(*std::move(reply));
     if (link != link_) return;
   }
-  write();
-  read();
 }
 
 void Connection::take_reply(Reply reply) {
@@ -225,7 +239,7 @@ void Connection::take_reply(Reply reply) {
   }
   served_ = ready();
   watch();
-  request.answered(std::move(request.replies), "");
+  tell(request.answered, std::move(request.replies), "");
 }
 
 // Requests have their deadlines in the order in which they came.
@@ -262,7 +276,7 @@ void Connection::expire() {
   } else {
     watch();
   }
-  for (const Answered& answered : late) answered({}, reason);
+  for (const Answered& answered : late) tell(answered, {}, reason);
 }
 
 }  // namespace replygate::redis

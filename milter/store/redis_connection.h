@@ -98,6 +98,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void write();
   void read();
   void received(const Error& error, std::size_t size);
+  void take_replies(std::size_t size);
   void take_reply(Reply reply);
   void watch();
   void expire();

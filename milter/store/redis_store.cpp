@@ -18,7 +18,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::string_view kRedisConsequence = "on_store_error of each rule decides";
 constexpr std::size_t kRenewedAtOnce = 500;  // so that decisions need not wait for long
 constexpr int kRenewals = 3;                 // within the time in which a reservation would end
 
@@ -46,6 +45,7 @@ RedisStore::RedisStore(const StoreSettings& settings, const Clock& clock, StoreH
       script_id_(redis::script_id()),
       io_(1),
       servers_(addresses_of(settings.servers)),
+      heartbeat_(io_, health_, settings.timeout, [this] { return least_busy(); }),
       unconfirmed_(io_, [this](const auto& request) { pass_on(request, false); }, [this] { return available(); }) {}
 
 tl::expected<std::unique_ptr<RedisStore>, std::string> RedisStore::open(const StoreSettings& settings,
@@ -78,9 +78,8 @@ tl::expected<void, std::string> RedisStore::prepare() {
   for (std::int64_t i = 0; i < settings_.connections; ++i) {
     connections_.push_back(std::make_shared<redis::Connection>(
         io_, servers_, options_, tls_.get(),
-        redis::Connection::Events{
-            [this](const std::string& why) { health_.failed(why, std::string(kRedisConsequence)); },
-            [this] { note_readiness(); }}));
+        redis::Connection::Events{[this](const std::string& why) { heartbeat_.unreachable(why); },
+                                  [this] { note_readiness(); }}));
   }
   return {};
 }
@@ -88,12 +87,16 @@ tl::expected<void, std::string> RedisStore::prepare() {
 void RedisStore::run() {
   const auto guard = asio::make_work_guard(io_);
   for (const auto& connection : connections_) connection->start();
-  if (time_ == Time::server) renew_in_time();
+  if (time_ == Time::server) {
+    renew_in_time();
+    heartbeat_.start();
+  }
   run_guarded(io_, "store");
 }
 
 RedisStore::~RedisStore() {
   asio::post(io_, [this] {
+    heartbeat_.stop();
     unconfirmed_.stop();
     for (const auto& connection : connections_) connection->stop();
     io_.stop();
@@ -131,7 +134,7 @@ void RedisStore::take(std::vector<Charge> charges, bool admit, Instant now, Take
                    done = std::move(done)](const redisReply* reply) {
     const auto taking = reply == nullptr ? std::nullopt : redis::read_taking(*reply, charges.size(), now);
     if (reply != nullptr && !taking)
-      health_.failed("what came is no answer of the script", std::string(kRedisConsequence));
+      health_.failed("what came is no answer of the script", std::string(redis::kOnStoreError));
     if (!taking) {
       give_back_unseen(*raw, charges, id);
       return done({});
@@ -345,7 +348,7 @@ void RedisStore::pass_on(const std::shared_ptr<Request>& request, bool whole_scr
 void RedisStore::answered(const std::shared_ptr<Request>& request, std::vector<redis::Reply> replies,
                           const std::string& failure, bool whole_script) {
   if (!failure.empty()) {
-    health_.failed(failure, std::string(kRedisConsequence));
+    heartbeat_.unreachable(failure);
     return request->done(nullptr);
   }
   const redisReply& reply = *replies.front();
@@ -356,7 +359,7 @@ void RedisStore::answered(const std::shared_ptr<Request>& request, std::vector<r
   }
   if (replies.size() > 1 && replies[1]->integer < settings_.wait_replicas) {
     health_.failed(fmt::format("{} of {} replicas have what was counted", replies[1]->integer, settings_.wait_replicas),
-                   std::string(kRedisConsequence));
+                   std::string(redis::kOnStoreError));
     return request->done(request->settles() ? &reply : nullptr);  // settled it is
   }
   request->done(&reply);
@@ -372,7 +375,7 @@ void RedisStore::refused(redis::Connection& connection, std::string_view error) 
   constexpr std::array<std::string_view, 6> useless = {"READONLY",   "LOADING",     "NOAUTH",
                                                        "MASTERDOWN", "CLUSTERDOWN", "NOPERM"};
   if (std::ranges::find(useless, word) != useless.end()) return connection.give_up(text);
-  health_.failed(text, std::string(kRedisConsequence));
+  health_.failed(text, std::string(redis::kOnStoreError));
 }
 
 }  // namespace replygate

@@ -12,6 +12,7 @@
 #include "milter/clock.h"
 #include "milter/store/health.h"
 #include "milter/store/redis_connection.h"
+#include "milter/store/redis_heartbeat.h"
 #include "milter/store/redis_request.h"
 #include "milter/store/redis_script.h"
 #include "milter/store/redis_settlements.h"
@@ -89,6 +90,7 @@ class RedisStore final : public Store {
   std::unique_ptr<boost::asio::ssl::context> tls_;
   redis::Servers servers_;
   std::vector<std::shared_ptr<redis::Connection>> connections_;
+  redis::Heartbeat heartbeat_;                    // of the store's thread
   redis::Settlements unconfirmed_;                // of the store's thread
   std::vector<std::weak_ptr<Request>> settling_;  // under way; of the store's thread
   std::atomic<int> ready_{0};

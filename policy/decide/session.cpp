@@ -35,6 +35,8 @@ void Session::connect(ConnectEvent event, Instant now, Done done) {
   connection_.port = event.port;
   connection_.listener = std::move(event.listener);
   connection_.local_submission = event.local_submission;
+  connection_.server = event.server;
+  connection_.server_port = event.server_port;
   connection_.since = now;
   judge_session(Stage::connect, now, std::move(done));
 }

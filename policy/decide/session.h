@@ -22,6 +22,8 @@ struct ConnectEvent {
   std::int64_t port = 0;
   std::string listener;
   bool local_submission = false;
+  std::optional<IpAddress> server = std::nullopt;  // where the client came to; nothing, and 0: it is not told
+  std::int64_t server_port = 0;
 };
 
 struct MailEvent {

@@ -46,7 +46,8 @@ Facts Session::facts_now(Instant now) const {
 
 // Asked at each stage: the connection may be announced a moment after the MTA has taken it.
 bool Session::is_own() const {
-  return services_.own != nullptr && connection_.ip && services_.own->has(*connection_.ip, connection_.port);
+  if (services_.own == nullptr || !connection_.ip) return false;
+  return services_.own->has({*connection_.ip, connection_.port, connection_.server, connection_.server_port});
 }
 
 bool Session::refuses(const Verdict& verdict) const {

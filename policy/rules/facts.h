@@ -36,6 +36,8 @@ struct Connection {
   std::string name = "unknown";  // verified name
   std::int64_t port = 0;
   std::string listener;
+  std::optional<IpAddress> server;  // where it came to; nothing, and 0: the MTA does not tell. No rule asks
+  std::int64_t server_port = 0;
   std::string helo;
   Tls tls;
   bool local_submission = false;  // non-SMTP submission: is counted, never refused

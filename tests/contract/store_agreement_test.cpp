@@ -9,6 +9,7 @@
 
 #include "milter/store/redis_store.h"
 #include "policy/count/store_memory.h"
+#include "tests/support/eventually.h"
 #include "tests/support/redis_server.h"
 
 namespace replygate::test {
@@ -22,7 +23,7 @@ using std::chrono::seconds;
 class Agreement : public ::testing::Test {
  protected:
   Agreement() : redis_(RedisStore::open(settings(), clock_, health_, RedisStore::Time::caller).value()) {
-    while (!redis_->available()) std::this_thread::yield();
+    EXPECT_TRUE(eventually([this] { return redis_->available(); }));
   }
 
   StoreSettings settings() {
@@ -35,12 +36,12 @@ class Agreement : public ::testing::Test {
   Readings take(Store& store, const std::vector<Charge>& charges, bool admit) const {
     std::promise<Readings> told;
     store.take(charges, admit, now_, [&](Readings r) { told.set_value(std::move(r)); });
-    return told.get_future().get();
+    return soon(told);
   }
   void settle(Store& store, ReservationId id, Settlement settlement) const {
     std::promise<void> done;
     store.settle({id}, settlement, now_, [&] { done.set_value(); });
-    done.get_future().wait();
+    soon(done);
   }
 
   std::int64_t number(std::int64_t most) {

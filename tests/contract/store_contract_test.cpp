@@ -13,11 +13,15 @@
 #include "milter/store/redis_store.h"
 #include "milter/store/sqlite_store.h"
 #include "policy/count/store_memory.h"
+#include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/redis_server.h"
 
 namespace replygate {
 namespace {
+
+using test::eventually;
+using test::soon;
 
 using std::chrono::hours;
 using std::chrono::minutes;
@@ -33,7 +37,7 @@ class StoreContract : public ::testing::TestWithParam<Maker> {
   Readings take(std::vector<Charge> charges, bool admit = true) {
     std::promise<Readings> told;
     store_->take(std::move(charges), admit, now_, [&](Readings r) { told.set_value(std::move(r)); });
-    Readings result = told.get_future().get();
+    Readings result = soon(told);
     EXPECT_TRUE(std::ranges::all_of(result.readings, [](const auto& r) { return r.has_value(); }));
     return result;
   }
@@ -45,7 +49,7 @@ class StoreContract : public ::testing::TestWithParam<Maker> {
   void settle(std::vector<ReservationId> ids, Settlement settlement) {
     std::promise<void> done;
     store_->settle(std::move(ids), settlement, now_, [&] { done.set_value(); });
-    done.get_future().wait();
+    soon(done);
   }
 
   std::int64_t used(const std::string& counter) { return take({charge(counter, 1)}, false).readings.at(0)->used; }
@@ -144,7 +148,7 @@ TEST_P(StoreContract, ForgettingOneCounterLeavesTheOthers) {
   const ReservationId id = take({charge("a", 5, 2), charge("b", 5, 3)}).reservation;
   std::promise<bool> forgotten;
   store_->forget({"a"}, now_, [&](bool reached) { forgotten.set_value(reached); });
-  EXPECT_TRUE(forgotten.get_future().get());
+  EXPECT_TRUE(soon(forgotten));
   EXPECT_EQ(used("a"), 0);
   EXPECT_EQ(used("b"), 3);
   now_ += minutes(20);
@@ -240,7 +244,7 @@ TEST_P(StoreContract, WhatIsForgottenIsNotCounted) {
   const ReservationId open = take({charge("a", 9, 2), charge("b", 9)}).reservation;
   std::promise<bool> forgotten;
   store_->forget({"a", "m", "never"}, now_, [&](bool reached) { forgotten.set_value(reached); });
-  EXPECT_TRUE(forgotten.get_future().get());
+  EXPECT_TRUE(soon(forgotten));
   EXPECT_EQ(used("a"), 0);
   EXPECT_EQ(take({member}, false).readings.at(0)->used, 0);
   settle({open}, Settlement::keep);  // mail that is on its way counts once it is accepted
@@ -495,7 +499,7 @@ std::unique_ptr<Store> on_redis() {
   struct OnRedis final : Store {
     explicit OnRedis(const StoreSettings& settings)
         : store(RedisStore::open(settings, clock, health, RedisStore::Time::caller).value()) {
-      while (!store->available()) std::this_thread::yield();
+      EXPECT_TRUE(eventually([this] { return store->available(); }));
     }
     void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override {
       store->take(std::move(charges), admit, now, std::move(done));
@@ -528,14 +532,14 @@ TEST(RedisContract, ReservationsOfADeadHostEndAtTheirDeadline) {
   Instant now{hours(490000)};
   const auto open = [&] {
     auto store = RedisStore::open(settings, clock, health, RedisStore::Time::caller).value();
-    while (!store->available()) std::this_thread::yield();
+    EXPECT_TRUE(eventually([&store] { return store->available(); }));
     return store;
   };
   const auto used = [&](RedisStore& store, std::int64_t cost) {
     std::promise<Readings> told;
     store.take({{.counter = "a", .measure = Sliding{hours(1)}, .most = 9, .cost = cost}}, cost > 0, now,
                [&](Readings r) { told.set_value(std::move(r)); });
-    return told.get_future().get().readings.at(0)->used;
+    return soon(told).readings.at(0)->used;
   };
   auto living = open();
   auto dead = open();

@@ -47,7 +47,8 @@ void long_history(const GoalOptions& options, Report& report) {
   const long count = options.full ? 10'000'000 : options.small ? 20'000 : 200'000;
   const Folder folder;
   const std::string path = folder.file("history");
-  auto history = History::open(path, {.records = count}).value();
+  Troubles troubles;
+  auto history = History::open(path, {.records = count}, troubles).value();
   World world("");
   IntoHistory sink(*history);
   std::vector<std::string> refs;

@@ -12,13 +12,13 @@ namespace replygate::test {
 
 // What requests look at: a policy with limits, and nothing that happened.
 struct FuzzDesk {
-  FuzzDesk() : keeper((write(), folder.file("policy.toml")), folder.path().string(), clock) {
+  FuzzDesk() : keeper((write(), folder.file("policy.toml")), folder.path().string(), clock, troubles) {
     const auto loaded = keeper.load_first();
     if (!loaded) std::abort();
     first = *loaded;
     sinks = LogSinks::open(Settings{.log_sinks = {}}).value();
     desk = std::make_unique<Desk>(Desk{first->settings(), keeper, store, health, clock, traffic, times, statistics,
-                                       rankings, tail, *sinks, nullptr, nullptr, clock.now()});
+                                       rankings, tail, *sinks, troubles, nullptr, nullptr, clock.now()});
   }
   void write() const {
     folder.write(
@@ -31,6 +31,7 @@ struct FuzzDesk {
   Folder folder;
   HandClock clock;
   MemoryStore store;
+  Troubles troubles;
   PolicyKeeper keeper;
   std::shared_ptr<const Policy> first;
   StoreHealth health;

@@ -15,8 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   namespace http = boost::beast::http;
   static test::FuzzDesk office;
   http::request_parser<http::string_body> parser;
-  parser.header_limit(HttpServer::kMostHeader);
-  parser.body_limit(HttpServer::kMostBody);
+  parser.header_limit(kMostHttpHeader);
+  parser.body_limit(kMostHttpBody);
   parser.eager(true);
   boost::system::error_code error;
   parser.put(boost::asio::buffer(data, size), error);

@@ -61,7 +61,36 @@ def send(client, sender, recipient):
     return client("Subject: x\r\n\r\nx\r\n.")
 
 
+# Whoever claims the sender of our notes is refused, but over the connection of a note.
+NOTES = """
+[notify]
+to = ["admin@local.test"]
+from = "replygate@sender.test"
+smtp = "inet:{}@127.0.0.1"
+[[rule]]
+name = "claims-to-be-us"
+when = {{ sender = "replygate@sender.test" }}
+reply = 554
+"""
+
+
 class Control(unittest.TestCase):
+    def test_a_note_passes_by_its_connection_alone(self):
+        for (name, start), port in zip(mta_test.both(8893), (2625, 2626)):
+            with self.subTest(mta=name), ServedDaemon(NOTES.format(port) + QUOTA) as daemon, start() as mta:
+                self.assertEqual(mta.port, port)
+                with Client(mta.port) as client:
+                    client("EHLO client.test")
+                    self.assertEqual(client("MAIL FROM:<replygate@sender.test>")[:3], "554")
+                    for code in ("250", "250", "452"):
+                        self.assertEqual(send(client, "s@sender.test", "u@local.test")[:3], code)
+
+                def notes():
+                    return json.loads(daemon.command("status", "--json").stdout)["notify"]
+
+                wait_until(lambda: notes()["sent"] + notes()["failed"] > 0, "a note")
+                self.assertEqual((notes()["sent"], notes()["failed"]), (1, 0), notes())
+
     def test_a_reload_is_felt_by_new_sessions_alone(self):
         for name, start in mta_test.both(8893):
             with self.subTest(mta=name), ServedDaemon(RULE.format(550)) as daemon, start() as mta:

@@ -2,6 +2,8 @@
 
 #include <future>
 
+#include "tests/support/eventually.h"
+
 namespace replygate::oracle::counts {
 namespace {
 
@@ -18,7 +20,7 @@ std::string SessionStage::ask(Event event) {
   event([&](const Answer& answer) {
     told.set_value(answer.refusal ? answer.refusal->one_line() : answer.disposition.hold);
   });
-  return told.get_future().get();
+  return test::soon(told);
 }
 
 std::string SessionStage::finish(Session& session, std::int64_t octets, Instant now) {

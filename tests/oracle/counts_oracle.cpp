@@ -18,6 +18,7 @@
 #include "tests/oracle/count_stage.h"
 #include "tests/oracle/count_times.h"
 #include "tests/oracle/made_counts.h"
+#include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/hand_clock.h"
 #include "tests/support/redis_server.h"
@@ -142,7 +143,7 @@ class Stores {
     StoreSettings settings{.backend = StoreSettings::Backend::redis, .servers = {server_.address()}};
     settings.timeout = std::chrono::seconds(5);
     redis_ = RedisStore::open(settings, clock_, health_, RedisStore::Time::caller).value();
-    while (!redis_->available()) std::this_thread::yield();
+    if (!test::eventually([this] { return redis_->available(); })) throw std::runtime_error("Redis does not answer");
   }
 
   test::Folder folder_;

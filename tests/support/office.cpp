@@ -16,12 +16,13 @@ class Office::Lines final : public RecordListener {
 };
 
 Office::Office(std::string_view policy)
-    : keeper(folder.file("policy.toml"), folder.path().string(), clock), lines_(std::make_unique<Lines>(records)) {
+    : keeper(folder.file("policy.toml"), folder.path().string(), clock, troubles),
+      lines_(std::make_unique<Lines>(records)) {
   write_policy(policy);
   const auto loaded = keeper.load_first();
   EXPECT_TRUE(loaded) << "the policy of this test is in error";
   sinks = LogSinks::open(Settings{.log_sinks = {"file:" + folder.file("log.json")}}).value();
-  history = History::open(folder.file("history"), HistorySettings{}).value();
+  history = History::open(folder.file("history"), HistorySettings{}, troubles).value();
   for (RecordListener* listener : std::initializer_list<RecordListener*>{&statistics, &rankings, &tail, sinks.get(),
                                                                          history.get(), lines_.get()}) {
     recorder.add(*listener);
@@ -37,6 +38,7 @@ Office::Office(std::string_view policy)
                                      .rankings = rankings,
                                      .tail = tail,
                                      .sinks = *sinks,
+                                     .troubles = troubles,
                                      .history = history.get(),
                                      .started = clock.now()});
 }

@@ -32,6 +32,7 @@ class Office {
   MemoryStore store;
   Gate gate{store};
   References references{1};
+  Troubles troubles;
   PolicyKeeper keeper;
   StoreHealth health;
   Traffic traffic;

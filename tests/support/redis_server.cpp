@@ -50,6 +50,13 @@ std::string RedisServer::ask(std::initializer_list<std::string_view> words) cons
   return said;
 }
 
+int RedisServer::calls(const std::string& command) const {
+  const std::string said = ask({"INFO", "commandstats"});
+  const std::string name = "cmdstat_" + command + ":calls=";
+  const std::size_t at = said.find(name);
+  return at == std::string::npos ? 0 : std::stoi(said.substr(at + name.size()));
+}
+
 void RedisServer::signal(int number) const { ::kill(pid_, number); }
 
 void RedisServer::kill() {

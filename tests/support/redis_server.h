@@ -24,6 +24,9 @@ class RedisServer {
   // What redis-cli says to a command.
   std::string ask(std::initializer_list<std::string_view> words) const;
 
+  // How often it was given a command.
+  int calls(const std::string& command) const;
+
   void signal(int number) const;
   void kill();
   void start();

@@ -11,6 +11,7 @@
 #include "milter/serve/control_commands.h"
 #include "milter/serve/control_server.h"
 #include "policy/decide/record_fields.h"
+#include "tests/support/eventually.h"
 #include "tests/support/office.h"
 
 namespace replygate {
@@ -18,6 +19,7 @@ namespace {
 
 namespace json = boost::json;
 using test::Office;
+using test::soon;
 
 constexpr std::string_view kPolicy =
     "[[rule]]\nname = \"quota\"\nper = \"sender\"\nlimit = [\"3 recipients / 1h\", \"9 recipients / 1d\"]\nreply = "
@@ -29,7 +31,7 @@ ControlAnswer ask(Office& office, json::object request) {
   request["v"] = kControlVersion;
   std::promise<ControlAnswer> promise;
   answer_request(*office.desk, request, [&](ControlAnswer answer) { promise.set_value(std::move(answer)); });
-  return promise.get_future().get();
+  return soon(promise);
 }
 
 TEST(Control, AnswersNonsenseWithAnError) {
@@ -158,12 +160,12 @@ TEST(Control, WhyFindsWhatWasDecided) {
 
 class ControlSocket : public ::testing::Test {
  protected:
-  ControlSocket() : server_(ControlServer::open("unix:" + path(), *office_.desk).value()) { server_->start(); }
+  ControlSocket() : server_(open_control_server("unix:" + path(), *office_.desk).value()) { server_->start(); }
   std::string path() const { return office_.folder.file("control.sock"); }
   std::unique_ptr<ControlClient> client() const { return ControlClient::connect(path()).value(); }
 
   Office office_{kPolicy};
-  std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<StreamServer> server_;
 };
 
 TEST_F(ControlSocket, CarriesRequestsOneAfterTheOther) {

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/support/eventually.h"
 #include "tests/support/wire.h"
 #include "tests/support/world.h"
 
@@ -287,7 +288,7 @@ TEST_F(EngineTest, TheLastReplyIsSentBeforeTheEnd) {
       door->drain(kPatience);
       return door->stop();
     });
-    while (std::filesystem::exists(path_)) std::this_thread::yield();  // until the drain has begun
+    EXPECT_TRUE(eventually([this] { return !std::filesystem::exists(path_); })) << "the drain has begun";
     EXPECT_EQ(mta.ask(packet('E')).text(), "c") << round;
     EXPECT_TRUE(stopped.get());
   }

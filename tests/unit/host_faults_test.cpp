@@ -73,13 +73,14 @@ class HostFaults : public ::testing::Test, protected Folder {
     const Charge charge{
         .counter = counter, .measure = Sliding{std::chrono::hours(1)}, .most = 100, .cost = cost, .reserve = reserve};
     store_->take({charge}, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
-    const Readings readings = told.get_future().get();
+    const Readings readings = soon(told);
     if (readings.readings.empty()) return std::nullopt;
     return readings.readings[0]->used;
   }
 
   HandClock clock_;
   StoreHealth health_;
+  Troubles troubles_;
   std::unique_ptr<SqliteStore> store_;
 };
 
@@ -112,20 +113,19 @@ TEST_F(HostFaults, FilesThatSomebodyCutsOrRemovesAreWrittenAnew) {
       [this] { std::filesystem::remove(file("state.db")); },
       [this] { std::filesystem::remove(file("state.db.lock")); },
   };
-  open();
+  // What is counted is on disk when it is told, or the disk is known to be in trouble.
+  open(StoreSettings::Durability::commit);
   std::int64_t counted = 0;
   for (const auto& spoil : ways) {
     count("k", 2);
     counted += 2;
-    std::this_thread::sleep_for(milliseconds(250));  // until it is on disk, and was looked at
     testing::internal::CaptureStderr();
     spoil();
     count("other");
-    std::this_thread::sleep_for(milliseconds(700));
     EXPECT_TRUE(eventually([this] { return health_.good(); }));
     store_.reset();
     clock_.restart();
-    open();
+    open(StoreSettings::Durability::commit);
     testing::internal::GetCapturedStderr();
     EXPECT_EQ(count("k", 0), counted);
   }
@@ -167,7 +167,7 @@ TEST_F(HostFaults, WhatIsReservedForAnAnswerThatCameTooLateIsGivenBack) {
   };
   store_->take({one("kept", false), one("held", true)}, true, clock_.now(),
                [&](Readings r) { told.set_value(std::move(r)); });
-  EXPECT_TRUE(told.get_future().get().readings.empty());
+  EXPECT_TRUE(soon(told).readings.empty());
   EXPECT_EQ(count("held", 0), 0);
   disk.hang(false);
   store_.reset();
@@ -324,7 +324,7 @@ TEST_F(HostFaults, ALineOfTheLogIsThereAsAWholeOrNotAtAll) {
 }
 
 TEST_F(HostFaults, TheHistoryIsBoundedInOctets) {
-  auto history = History::open(file("h"), {.octets = 16'000'000}).value();
+  auto history = History::open(file("h"), {.octets = 16'000'000}, troubles_).value();
   const auto size = [&] {
     std::uintmax_t sum = 0;
     for (const auto& entry : std::filesystem::directory_iterator(file("h"))) sum += entry.file_size();
@@ -349,12 +349,12 @@ TEST_F(HostFaults, AHistoryThatCannotBeOpenedForAWhileIsKept) {
     ASSERT_TRUE(eventually([&] { return history.written() + history.dropped() > before; }));
   };
   {
-    const auto history = History::open(file("h"), {}).value();
+    const auto history = History::open(file("h"), {}, troubles_).value();
     keep(*history, "one\n");
   }
   FaultyVfs disk;
   disk.fail(SQLITE_IOERR, 1, 3);
-  const auto history = History::open(file("h"), {}).value();
+  const auto history = History::open(file("h"), {}, troubles_).value();
   testing::internal::CaptureStderr();
   keep(*history, "lost\n");
   testing::internal::GetCapturedStderr();

@@ -12,7 +12,6 @@
 #include "milter/host/port_holder.h"
 #include "milter/host/postfix.h"
 #include "milter/host/program.h"
-#include "milter/host/sendmail.h"
 #include "tests/support/folder.h"
 #include "tests/support/wire.h"
 #include "tests/support/world.h"
@@ -228,53 +227,6 @@ TEST(Postfix, SetupChangesWhatIsMissingAndNothingElse) {
             "reject_unauth_destination");
 }
 
-constexpr std::string_view kMc =
-    "include(`/usr/share/sendmail/cf/m4/cf.m4')dnl\nOSTYPE(`debian')dnl\n"
-    "INPUT_MAIL_FILTER(`replygate', `S=inet:8891@127.0.0.1, F=T, T=C:30s;S:10s;R:30s;E:5m')dnl\nMAILER(`local')dnl\n";
-
-std::string sendmail_says(std::string text, std::string_view policy = kRules) {
-  return said(check_sendmail({.file = "sendmail.mc", .text = std::move(text)}, *policy_from(policy)));
-}
-
-std::string replaced(std::string text, std::string_view from, std::string_view to) {
-  return text.replace(text.find(from), from.size(), to);
-}
-
-TEST(Sendmail, AGoodOneIsFine) { EXPECT_EQ(sendmail_says(std::string(kMc)), ""); }
-
-TEST(Sendmail, EachMistakeIsFound) {
-  const std::string good(kMc);
-  EXPECT_NE(sendmail_says(replaced(good, "INPUT", "dnl INPUT")).find("never asked"), std::string::npos);
-  EXPECT_NE(sendmail_says(replaced(good, "inet:8891@127.0.0.1", "inet:8891")).find("has no port"), std::string::npos);
-  EXPECT_NE(sendmail_says(replaced(good, "F=T, ", "")).find("let through unjudged"), std::string::npos);
-  EXPECT_NE(sendmail_says(replaced(good, "F=T", "F=R")).find("refused for good"), std::string::npos);
-  EXPECT_NE(sendmail_says(replaced(good, "R:30s", "R:1s")).find("T=R:1s is shorter"), std::string::npos);
-  const std::string behind = replaced(good, "MAILER", "INPUT_MAIL_FILTER(`spam', `S=unix:/x')dnl\nMAILER");
-  EXPECT_EQ(sendmail_says(behind), "");
-  EXPECT_NE(sendmail_says(behind, "[[rule]]\nname = \"q\"\nlimit = \"5 messages / 1h\"\nreply = 452\n")
-                .find("the filter spam is asked behind replygate"),
-            std::string::npos);
-  EXPECT_NE(sendmail_says(replaced(good, "MAILER", "define(`confMAX_RCPTS_PER_MESSAGE', `50')dnl\nMAILER"))
-                .find("confMAX_RCPTS_PER_MESSAGE = 50"),
-            std::string::npos);
-  EXPECT_NE(sendmail_says(replaced(good, "MAILER", "FEATURE(`promiscuous_relay')dnl\nMAILER")).find("strangers relay"),
-            std::string::npos);
-}
-
-TEST(Sendmail, SetupAddsOneLineInItsPlace) {
-  const std::string bare = "OSTYPE(`debian')dnl\ndnl INPUT_MAIL_FILTER(`x', `S=y')\nMAILER(`local')dnl\n";
-  const SendmailSettings settings{.file = "sendmail.mc", .text = bare};
-  const std::string after = sendmail_with_replygate(settings, *policy_from(kRules));
-  EXPECT_EQ(after,
-            replaced(bare, "MAILER(",
-                     "INPUT_MAIL_FILTER(`replygate', `S=inet:8891@127.0.0.1, F=T, T=C:30s;S:10s;R:30s;E:5m')dnl\n"
-                     "MAILER("));
-  EXPECT_EQ(sendmail_with_replygate({.file = "", .text = after}, *policy_from(kRules)), after);
-  EXPECT_EQ(sendmail_says(after), "");
-  EXPECT_EQ(sendmail_without_replygate({.file = "", .text = after}, *policy_from(kRules)), bare);
-  EXPECT_EQ(sendmail_without_replygate(settings, *policy_from(kRules)), bare);
-}
-
 TEST(PolicyNeeds, AreReadFromTheRules) {
   EXPECT_EQ(most_recipients(*policy_from(kRules)), 100);
   EXPECT_EQ(most_recipients(*policy_from("[[rule]]\nname = \"r\"\nlimit = \"30 recipients / message\"\nreply = 452\n")),
@@ -283,12 +235,12 @@ TEST(PolicyNeeds, AreReadFromTheRules) {
             0);
 }
 
-// As the MTA's user sees it, where there is one.
+// As the MTA's user sees it, who is not the one of the test.
 TEST(Sockets, ThatTheMtaCannotReachAreFound) {
-  if (::getpwnam("postfix") == nullptr || ::geteuid() != 0) GTEST_SKIP();
+  const Person mta{.name = "postfix", .uid = ::geteuid() + 1, .groups = {}};
   const test::Folder folder;
   const auto says = [&](const std::string& path) {
-    return said(check_sockets(*policy_from(fmt::format("[milter]\nlisten = \"unix:{}\"\n", path))));
+    return said(check_sockets(*policy_from(fmt::format("[milter]\nlisten = \"unix:{}\"\n", path)), mta));
   };
   EXPECT_NE(says(folder.file("no/milter.sock")).find("may not enter it"), std::string::npos);  // mode 0700
   std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));

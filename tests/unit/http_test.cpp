@@ -70,7 +70,7 @@ TEST(Http, TurnsForeignHostsOriginsAndMethodsAway) {
 
 class HttpSocket : public ::testing::Test {
  protected:
-  HttpSocket() : server_(HttpServer::open("unix:" + path(), *office_.desk).value()) { server_->start(); }
+  HttpSocket() : server_(open_http_server("unix:" + path(), *office_.desk).value()) { server_->start(); }
   std::string path() const { return office_.folder.file("http.sock"); }
   // All that comes back for these octets, until the server closes.
   std::string exchange(const std::string& octets) const {
@@ -86,7 +86,7 @@ class HttpSocket : public ::testing::Test {
   }
 
   Office office_{kPolicy};
-  std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<StreamServer> server_;
 };
 
 TEST_F(HttpSocket, KeepsAConnectionForAHundredRequests) {

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "milter/serve/raises.h"
+#include "tests/support/eventually.h"
 #include "tests/support/office.h"
 
 namespace replygate {
@@ -102,7 +103,7 @@ TEST(PolicyKeeper, NamesWhatTakesARestart) {
 TEST(PolicyKeeper, StartsWithTheLastGoodPolicyAndSaysSo) {
   Office office(kPolicy);
   office.write_policy("nonsense");
-  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock, office.troubles);
   testing::internal::CaptureStderr();
   const auto loaded = second.load_first();
   testing::internal::GetCapturedStderr();
@@ -123,10 +124,7 @@ TEST(PolicyKeeper, AThreadLooksAtLists) {
   const auto before = office.keeper.current().get();
   office.keeper.start();
   lists.write("blocked", "b@bad.example\n");
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (office.keeper.current().get() == before && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::yield();
-  }
+  EXPECT_TRUE(test::eventually([&] { return office.keeper.current().get() != before; }));
   office.keeper.stop();
   EXPECT_EQ(office.send("b@bad.example", {"c@example.org"}), std::vector<int>{554});
 }
@@ -135,7 +133,7 @@ TEST(PolicyKeeper, AThreadLooksAtLists) {
 TEST(PolicyKeeper, RaisesThatAreNotUnderstoodStay) {
   Office office(kPolicy);
   office.folder.write("raises.json", "garbage");
-  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock, office.troubles);
   testing::internal::CaptureStderr();
   ASSERT_TRUE(second.load_first());
   testing::internal::GetCapturedStderr();
@@ -167,7 +165,7 @@ TEST(PolicyKeeper, ARaiseOutlivesAReloadAndARestartAndCanBeTakenBack) {
   ASSERT_TRUE(office.keeper.raise(raise));
   EXPECT_TRUE(office.keeper.reload().taken);
   EXPECT_EQ(office.keeper.current().get()->raises(), Raises{raise});
-  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock);
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock, office.troubles);
   ASSERT_TRUE(second.load_first());
   EXPECT_EQ(second.current().get()->raises(), Raises{raise});
   ASSERT_TRUE(second.raise({.key = "a@b.example", .rule = "r", .percent = 100}));

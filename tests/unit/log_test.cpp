@@ -9,6 +9,7 @@
 #include "milter/log/journal.h"
 #include "milter/log/writer.h"
 #include "policy/decide/record_summary.h"
+#include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/world.h"
 
@@ -87,10 +88,12 @@ TEST(Writer, AFileThatWasRotatedAwayIsOpenedAnew) {
   const std::string path = folder.file("log");
   auto writer = Writer::to_file(path).value();
   writer->write("one\n");
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (content(path).empty() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_TRUE(test::eventually([&] { return !content(path).empty(); }));
   std::filesystem::rename(path, path + ".1");
-  while (!std::filesystem::exists(path) && std::chrono::steady_clock::now() < deadline) writer->write("more\n");
+  EXPECT_TRUE(test::eventually([&] {
+    writer->write("more\n");
+    return std::filesystem::exists(path);
+  }));
   writer->close();
   EXPECT_TRUE(content(path + ".1").starts_with("one\n"));
   EXPECT_TRUE(content(path).starts_with("more\n"));
@@ -131,7 +134,7 @@ TEST(Journal, FieldsCannotBeForged) {
 class HistoryTest : public ::testing::Test {
  protected:
   void open(const HistorySettings& settings) {
-    history_ = History::open(folder_.file("history"), settings).value();
+    history_ = History::open(folder_.file("history"), settings, troubles_).value();
     listener_.history = history_.get();
   }
   std::size_t known(std::string_view word) const { return history_->find(word, 1000).size(); }
@@ -139,6 +142,7 @@ class HistoryTest : public ::testing::Test {
   Folder folder_;
   test::World world_{kPolicy};
   Listener listener_;
+  Troubles troubles_;
   std::unique_ptr<History> history_;
 };
 

@@ -18,6 +18,7 @@
 #include "milter/lookup/list_watch.h"
 #include "milter/lookup/mailboxes.h"
 #include "milter/lookup/quota_status.h"
+#include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/wire.h"
 #include "tests/support/world.h"
@@ -29,6 +30,8 @@ namespace fs = std::filesystem;
 
 class LookupTest : public ::testing::Test, protected Folder {
  protected:
+  mutable Troubles troubles_;
+
   void sql(std::string_view name, const std::string& statements) const {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open(file(name).c_str(), &db), SQLITE_OK);
@@ -207,7 +210,7 @@ MailboxUse use_of(Mailboxes& mailboxes, std::string_view address, std::int64_t s
   std::promise<MailboxUse> told;
   mailboxes.used(canonical_address(address, {.default_domain = "x", .is_local = [](auto) { return false; }}), size,
                  [&](MailboxUse use) { told.set_value(use); });
-  return told.get_future().get();
+  return soon(told);
 }
 
 constexpr std::int64_t kNoMailbox = -1;
@@ -236,18 +239,16 @@ TEST_F(MailboxSources, AFile) {
   write("quotas",
         "\xef\xbb\xbf"
         "bob@x.example 100MB 100MB\nalice@x.example 1MB 100MB\nJ\xc3\x9cRGEN@X.example 2MB 100MB\n");
-  auto mailboxes = open_mailboxes({.source = DataSource{DataSource::Kind::file, file("quotas"), ""}}).value();
+  auto mailboxes =
+      open_mailboxes({.source = DataSource{DataSource::Kind::file, file("quotas"), ""}}, troubles_).value();
   EXPECT_EQ(ask(*mailboxes, "bob@x.example"), 100);
   EXPECT_EQ(ask(*mailboxes, "alice@x.example"), 1);
   EXPECT_EQ(ask(*mailboxes, "j\xc3\xbcrgen@x.example"), 2);
   EXPECT_EQ(ask(*mailboxes, "eve@x.example"), kNoMailbox);
   write("quotas", "bob@x.example 1MB 100MB\n");
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (ask(*mailboxes, "bob@x.example") != 1 && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::yield();
-  EXPECT_EQ(ask(*mailboxes, "bob@x.example"), 1);
-  EXPECT_FALSE(open_mailboxes({.source = DataSource{DataSource::Kind::file, file("none"), ""}}));
-  EXPECT_EQ(open_mailboxes({}).value(), nullptr);
+  EXPECT_TRUE(eventually([&] { return ask(*mailboxes, "bob@x.example") == 1; }));
+  EXPECT_FALSE(open_mailboxes({.source = DataSource{DataSource::Kind::file, file("none"), ""}}, troubles_));
+  EXPECT_EQ(open_mailboxes({}, troubles_).value(), nullptr);
 }
 
 TEST_F(MailboxSources, AQueryForEachRecipient) {
@@ -255,7 +256,7 @@ TEST_F(MailboxSources, AQueryForEachRecipient) {
       "create table m(address, used, quota); insert into m values('bob@x.example', 50, 200), ('full@x.example', 9, "
       "9);");
   const auto open = [&](std::string query) {
-    return open_mailboxes({.source = DataSource{DataSource::Kind::sqlite, file("m.db"), std::move(query)}});
+    return open_mailboxes({.source = DataSource{DataSource::Kind::sqlite, file("m.db"), std::move(query)}}, troubles_);
   };
   auto mailboxes = open("select used, quota from m where address = ?").value();
   EXPECT_EQ(ask(*mailboxes, "BOB@x.example"), 25);
@@ -278,7 +279,8 @@ TEST_F(MailboxSources, AQueryThatTakesTooLongCannotTell) {
                DataSource{
                    DataSource::Kind::sqlite, file("m.db"),
                    "with recursive n(i, a) as (select 1, ? union all select i + 1, a from n) select max(i), 1 from n"},
-           .timeout = std::chrono::milliseconds(50)})
+           .timeout = std::chrono::milliseconds(50)},
+          troubles_)
           .value();
   EXPECT_EQ(ask(*mailboxes, "bob@x.example"), kUntold);
 }
@@ -345,7 +347,8 @@ TEST_F(MailboxSources, DovecotsService) {
   Service service(file("quota.sock"));
   {
     auto mailboxes =
-        open_mailboxes({.quota_status = "unix:" + file("quota.sock"), .timeout = std::chrono::seconds(20)}).value();
+        open_mailboxes({.quota_status = "unix:" + file("quota.sock"), .timeout = std::chrono::seconds(20)}, troubles_)
+            .value();
     for (int i = 0; i < 5; ++i) {
       EXPECT_EQ(ask(*mailboxes, "bob@x.example"), 0);
       EXPECT_EQ(ask(*mailboxes, "full@x.example"), 100);
@@ -358,11 +361,13 @@ TEST_F(MailboxSources, DovecotsService) {
 
 TEST_F(MailboxSources, AServiceThatIsSilentOrAbsentCannotTell) {
   Service service(file("quota.sock"));
-  auto slow =
-      open_mailboxes({.quota_status = "unix:" + file("quota.sock"), .timeout = std::chrono::milliseconds(50)}).value();
+  auto slow = open_mailboxes({.quota_status = "unix:" + file("quota.sock"), .timeout = std::chrono::milliseconds(50)},
+                             troubles_)
+                  .value();
   EXPECT_EQ(ask(*slow, "silent@x.example"), kUntold);
   auto absent =
-      open_mailboxes({.quota_status = "unix:" + file("none.sock"), .timeout = std::chrono::seconds(20)}).value();
+      open_mailboxes({.quota_status = "unix:" + file("none.sock"), .timeout = std::chrono::seconds(20)}, troubles_)
+          .value();
   EXPECT_EQ(ask(*absent, "bob@x.example"), kUntold);
 }
 

@@ -80,6 +80,20 @@ TEST(MtaEvents, LocalSubmissionIsLoopbackWithoutPort) {
   EXPECT_FALSE(connect_event("localhost", std::nullopt, 0, none).local_submission);
 }
 
+// What stands for every address is none.
+TEST(MtaEvents, WhereAClientCameTo) {
+  const auto server = [](std::string address) {
+    const Macros macros({{"{daemon_addr}", std::move(address)}, {"{daemon_port}", "587"}});
+    const ConnectEvent event = connect_event("x", IpAddress::parse("192.0.2.1"), 40000, macros);
+    EXPECT_EQ(event.server_port, 587);
+    return event.server;
+  };
+  EXPECT_EQ(server("192.0.2.9"), IpAddress::parse("192.0.2.9"));
+  EXPECT_EQ(server("IPv6:2001:db8::9"), IpAddress::parse("2001:db8::9"));
+  for (const char* any : {"0.0.0.0", "::", "IPv6:::", "", "smtp"}) EXPECT_EQ(server(any), std::nullopt) << any;
+  EXPECT_EQ(connect_event("x", IpAddress::parse("192.0.2.1"), 40000, Macros()).server_port, 0);
+}
+
 TEST(MtaEvents, MailTakesItsMacros) {
   const MailEvent event = mail_event({"<a@b>", "SIZE=5"}, Macros({{"{auth_authen}", "carol"},
                                                                   {"{auth_type}", "PLAIN"},

@@ -5,6 +5,7 @@
 #include <boost/asio.hpp>
 #include <future>
 
+#include "tests/support/eventually.h"
 #include "tests/support/office.h"
 
 namespace replygate {
@@ -12,6 +13,7 @@ namespace {
 
 using Event = NotifySettings::Event;
 using test::Office;
+using test::soon;
 
 constexpr std::string_view kPolicy =
     "[[rule]]\nname = \"quota\"\nper = \"sender\"\nlimit = \"4 recipients / 1h\"\nwarn_at = \"50%\"\nreply = "
@@ -44,7 +46,7 @@ TEST(Notifier, TellsOfWarningsAndFirstRefusalsOnce) {
   office.recorder.add(notifier);
   notifier.start();
   for (int i = 0; i < 3; ++i) office.send("a@b.example", {"1@example.org", "2@example.org", "3@example.org"});
-  full.get_future().wait();
+  soon(full);
   notifier.stop();
   ASSERT_EQ(box.notes.size(), 2U);
   EXPECT_EQ(box.notes[0].event, "warning");
@@ -64,7 +66,7 @@ TEST(Notifier, TellsOfStoreTroubleAndItsEnd) {
   health.failed("disk full", "nothing");
   Notifier notifier(NotifySettings{.on = {Event::store}}, std::move(carriers), health);
   notifier.start();
-  full.get_future().wait();
+  soon(full);
   notifier.stop();
   testing::internal::GetCapturedStderr();
   EXPECT_EQ(box.notes.at(0).text, "disk full\n");

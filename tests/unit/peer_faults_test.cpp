@@ -25,7 +25,7 @@ MailboxUse ask(Mailboxes& mailboxes, std::string_view address) {
   std::promise<MailboxUse> told;
   mailboxes.used(canonical_address(address, {.default_domain = "x", .is_local = [](auto) { return false; }}), 0,
                  [&](MailboxUse use) { told.set_value(use); });
-  return told.get_future().get();
+  return soon(told);
 }
 
 // Answers one question a connection, and closes it then, as Dovecot does with one that is idle. `cut`: it closes before
@@ -67,8 +67,10 @@ class Forgetful {
 
 class PeerFaults : public ::testing::Test, protected Folder {
  protected:
+  mutable Troubles troubles_;
+
   std::unique_ptr<Mailboxes> service() const {
-    return open_mailboxes({.quota_status = "unix:" + file("s"), .timeout = seconds(20)}).value();
+    return open_mailboxes({.quota_status = "unix:" + file("s"), .timeout = seconds(20)}, troubles_).value();
   }
 };
 
@@ -96,14 +98,14 @@ void make_database(const std::string& path, int used) {
 TEST_F(PeerFaults, ADatabaseThatIsExchangedIsAskedAnew) {
   make_database(file("m.db"), 10);
   const DataSource source{DataSource::Kind::sqlite, file("m.db"), "select used, quota from m where address = ?"};
-  const auto mailboxes = open_mailboxes({.source = source}).value();
+  const auto mailboxes = open_mailboxes({.source = source}, troubles_).value();
   EXPECT_EQ(ask(*mailboxes, "bob@x.example"), MailboxUse::of(10));
   make_database(file("new.db"), 70);
   std::filesystem::rename(file("new.db"), file("m.db"));
   EXPECT_TRUE(eventually([&] { return ask(*mailboxes, "bob@x.example") == MailboxUse::of(70); }));
   // One that cannot be used leaves the old one open.
   write("m.db", "no database");
-  std::this_thread::sleep_for(milliseconds(1100));  // until the file is looked at again
+  EXPECT_TRUE(eventually([&] { return !troubles_.all().empty(); }));
   EXPECT_EQ(ask(*mailboxes, "bob@x.example"), MailboxUse::of(70));
   std::filesystem::remove(file("m.db"));
   EXPECT_EQ(ask(*mailboxes, "bob@x.example"), MailboxUse::of(70));
@@ -122,14 +124,18 @@ class LateRedis : public ::testing::Test {
     const Charge one{
         .counter = "q", .measure = Sliding{std::chrono::hours(1)}, .most = 1000, .cost = cost, .reserve = reserve};
     store_->take({one}, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
-    return told.get_future().get();
+    return soon(told);
   }
   void settle(ReservationId id, Settlement settlement) {
     std::promise<void> done;
     store_->settle({id}, settlement, clock_.now(), [&] { done.set_value(); });
-    done.get_future().wait();
+    soon(done);
   }
   void pause() const { server_.ask({"CLIENT", "PAUSE", "200", "ALL"}); }
+  // In which the store would have told once more what it had not settled: it has said PING, each 250 ms.
+  void let_time_pass() const {
+    EXPECT_TRUE(eventually([&, before = server_.calls("ping")] { return server_.calls("ping") >= before + 3; }));
+  }
   // The counter holds what was kept, and no reservation.
   bool holds(std::string_view kept) const { return server_.ask({"HVALS", "{replygate}:q"}) == kept; }
 
@@ -147,7 +153,7 @@ TEST_F(LateRedis, WhatCouldNotBeSettledInTimeIsSettledOnce) {
   settle(returned, Settlement::give_back);
   EXPECT_TRUE(store_->available());  // one late answer is no reason to leave a server
   EXPECT_TRUE(eventually([this] { return holds("2\n"); }));
-  std::this_thread::sleep_for(milliseconds(600));  // told once more, it would count twice
+  let_time_pass();  // told once more, it would count twice
   EXPECT_TRUE(holds("2\n"));
 }
 
@@ -156,7 +162,7 @@ TEST_F(LateRedis, WhatWasReservedBehindALateAnswerIsGivenBack) {
   pause();
   EXPECT_TRUE(take(8, true).readings.empty());
   EXPECT_TRUE(eventually([this] { return holds("1\n"); })) << server_.ask({"HGETALL", "{replygate}:q"});
-  std::this_thread::sleep_for(milliseconds(600));
+  let_time_pass();
   EXPECT_TRUE(holds("1\n"));
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "milter/store/sqlite_store.h"
+#include "tests/support/eventually.h"
 #include "tests/support/faulty_vfs.h"
 #include "tests/support/folder.h"
 #include "tests/support/hand_clock.h"
@@ -51,7 +52,7 @@ class PowerCut : public ::testing::TestWithParam<StoreSettings::Durability> {
       ++acknowledged_[static_cast<std::size_t>(key)];
       done.set_value();
     });
-    done.get_future().wait();
+    soon(done);
   }
 
   FaultyVfs disk_;

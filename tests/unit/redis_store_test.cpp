@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/io_context.hpp>
 #include <csignal>
 #include <fstream>
 #include <future>
@@ -41,7 +42,7 @@ class RedisStoreTest : public ::testing::Test {
     std::promise<Readings> told;
     const Charge one{.counter = "q", .measure = Sliding{hours(1)}, .most = 1000, .cost = cost, .reserve = reserve};
     store_->take({one}, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
-    return told.get_future().get();
+    return soon(told);
   }
   std::int64_t used() {
     const Readings r = take(0);
@@ -50,7 +51,7 @@ class RedisStoreTest : public ::testing::Test {
   void settle(ReservationId id, Settlement settlement) {
     std::promise<void> done;
     store_->settle({id}, settlement, clock_.now(), [&] { done.set_value(); });
-    done.get_future().wait();
+    soon(done);
   }
   bool failed_by(std::string_view cause) const {
     const auto failures = health_.state().failures;
@@ -90,13 +91,13 @@ TEST_F(RedisStoreTest, LogsInWithAUserOfAnAcl) {
     for (Charge& c : all) std::swap(c.counter, c.was);
     std::promise<Readings> told;
     store_->take(all, true, clock_.now(), [&](Readings r) { told.set_value(std::move(r)); });
-    EXPECT_EQ(told.get_future().get().readings.size(), all.size());
+    EXPECT_EQ(soon(told).readings.size(), all.size());
   }
   settle(take(1, true).reservation, Settlement::keep);
   EXPECT_EQ(used(), 1);
   std::promise<bool> forgotten;
   store_->forget({"q"}, clock_.now(), [&](bool reached) { forgotten.set_value(reached); });
-  EXPECT_TRUE(forgotten.get_future().get());
+  EXPECT_TRUE(soon(forgotten));
   EXPECT_EQ(used(), 0);
   EXPECT_TRUE(health_.state().failures.empty());
   folder.write("password", "falsch\n");
@@ -226,6 +227,63 @@ TEST_F(RedisStoreTest, AServerThatStandsStill) {
   EXPECT_LE(used(), 5);
 }
 
+// Status knows without any mail, and forgets soon.
+TEST_F(RedisStoreTest, AServerThatStandsStillShowsWithoutMail) {
+  const RedisServer server;
+  open(settings({server.address()}));
+  ASSERT_TRUE(comes_up());
+  server.signal(SIGSTOP);
+  EXPECT_TRUE(eventually([this] { return !health_.good(); }));
+  EXPECT_TRUE(failed_by("no answer in time"));
+  EXPECT_TRUE(eventually([this] { return !store_->available(); }));  // nobody waits for it any more
+  server.signal(SIGCONT);
+  const auto continued = std::chrono::steady_clock::now();
+  EXPECT_TRUE(eventually([this] { return health_.good(); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - continued, std::chrono::seconds(2));
+}
+
+// That a server answers says nothing of what it does not do.
+TEST_F(RedisStoreTest, ABeatEndsNoOtherTrouble) {
+  const RedisServer server;
+  open(settings({server.address()}));
+  ASSERT_TRUE(comes_up());
+  health_.failed("of another kind", "");
+  server.signal(SIGSTOP);
+  EXPECT_TRUE(eventually([this] { return health_.state().trouble != "of another kind"; }));
+  server.signal(SIGCONT);
+  EXPECT_TRUE(eventually([this] { return health_.good(); }));
+  health_.failed("of another kind", "");
+  EXPECT_TRUE(eventually([&, before = server.calls("ping")] { return server.calls("ping") >= before + 2; }));
+  EXPECT_EQ(health_.state().trouble, "of another kind");
+  take();
+  EXPECT_TRUE(health_.good());
+}
+
+TEST_F(RedisStoreTest, AHandlerThatThrowsCostsNobodyElseHisAnswer) {
+  const RedisServer server;
+  boost::asio::io_context io;
+  redis::Servers servers({SocketAddress::parse_server(server.address()).value()});
+  const redis::Connection::Options options{.user = "", .password = "", .script = "return 1"};
+  int answers = 0;
+  const auto connection = std::make_shared<redis::Connection>(
+      io, servers, options, nullptr, redis::Connection::Events{[](const std::string&) {}, [] {}});
+  const auto send = [&](redis::Connection::Answered answered) {
+    connection->send(redis::command({"PING"}), 1, std::chrono::steady_clock::now() + hours(1), std::move(answered));
+  };
+  send([](std::vector<redis::Reply>, const std::string&) { throw std::runtime_error("of this test"); });
+  send([&](const std::vector<redis::Reply>&, const std::string& failure) {
+    answers += failure.empty() ? 1 : 0;
+    send([&](const std::vector<redis::Reply>&, const std::string& second) {
+      answers += second.empty() ? 1 : 0;
+      connection->stop();
+      io.stop();
+    });
+  });
+  connection->start();
+  io.run_for(std::chrono::seconds(10));
+  EXPECT_EQ(answers, 2);
+}
+
 // What could not be settled is settled later, and only once.
 TEST_F(RedisStoreTest, SettlesOnReturn) {
   const RedisServer server;
@@ -266,7 +324,7 @@ TEST_F(RedisStoreTest, IsOpenedByItsSettings) {
   EXPECT_TRUE(eventually([&] {
     std::promise<bool> told;
     (*store)->take({one}, true, clock_.now(), [&](const Readings& r) { told.set_value(!r.readings.empty()); });
-    return told.get_future().get();
+    return soon(told);
   }));
 }
 

@@ -17,22 +17,28 @@ TEST(Session, OwnConnectionsPassAndCountForNothing) {
       "[[rule]]\nname = \"all\"\nwhen = { sender = \"replygate@example.org\" }\nreply = 554\n");
   OwnConnections own;
   const auto ip = IpAddress::parse("192.0.2.9").value();
-  const auto send = [&](std::int64_t port) {
+  const auto here = IpAddress::parse("192.0.2.1").value();
+  const auto send = [&](std::int64_t port, std::optional<IpAddress> server = std::nullopt, std::int64_t at = 0) {
     Session session(world.policy, {world.gate, world.records, world.references, nullptr, &own}, {});
     std::string heard;
     const auto note = [&](const Answer& a) { heard += a.refusal ? std::to_string(a.refusal->code()) : "250"; };
-    session.connect({.ip = ip, .port = port}, world.now, [](const Answer&) {});
+    session.connect({.ip = ip, .port = port, .server = server, .server_port = at}, world.now, [](const Answer&) {});
     session.mail({.sender = "<replygate@example.org>"}, world.now, note);
     session.rcpt({.recipient = "<postmaster@example.org>"}, world.now, note);
     session.rcpt({.recipient = "<admin@example.org>"}, world.now, note);
     session.end_of_message(world.now, note);
     return heard;
   };
-  own.add(ip, 50123);
+  const ConnectionEnds ends{ip, 50123, here, 25};
+  own.add(ends);
   EXPECT_EQ(send(50123), "250250250250");
   EXPECT_EQ(send(50123), "250250250250");
-  EXPECT_EQ(send(50124).substr(0, 3), "554");
-  own.remove(ip, 50123);
+  EXPECT_EQ(send(50123, here, 25), "250250250250");
+  // The same port may come to another place at the same time.
+  EXPECT_EQ(send(50123, here, 587).substr(0, 3), "554");
+  EXPECT_EQ(send(50123, ip, 25).substr(0, 3), "421");
+  EXPECT_EQ(send(50124).substr(0, 3), "421");
+  own.remove(ends);
   EXPECT_EQ(send(50123).substr(0, 3), "421");  // the second connection that counts
 }
 

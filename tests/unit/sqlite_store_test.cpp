@@ -45,7 +45,7 @@ class SqliteStoreTest : public ::testing::Test, protected Folder {
   void count(std::vector<Charge> charges) {
     std::promise<void> done;
     store_->take(std::move(charges), true, clock_.now(), [&](const Readings&) { done.set_value(); });
-    done.get_future().wait();
+    soon(done);
   }
   std::int64_t used(const std::string& counter) {
     std::int64_t used = -1;

@@ -6,6 +6,7 @@
 
 #include <boost/asio.hpp>
 
+#include "milter/guarded.h"
 #include "milter/log/say.h"
 
 namespace replygate {
@@ -14,6 +15,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kListenerPause{50};
+constexpr std::chrono::milliseconds kNameLook{500};
 
 void set_options(StreamSocket& socket, bool tcp) {
   boost::system::error_code ignored;
@@ -22,10 +24,6 @@ void set_options(StreamSocket& socket, bool tcp) {
   // Without it a second packet waits for the MTA's delayed acknowledgement.
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
-}
-
-void remove_path(const SocketAddress& address) {
-  if (address.family == SocketAddress::Family::unix_path) ::unlink(address.path.c_str());
 }
 
 }  // namespace
@@ -47,7 +45,9 @@ Listener::Listener(StreamAcceptor acceptor, SocketAddress address, const std::ve
       workers_(workers),
       shared_(shared),
       tcp_(acceptor_.local_endpoint().protocol().family() != AF_UNIX),
-      timer_(workers.front()->context()) {
+      timer_(workers.front()->context()),
+      look_(workers.front()->context()),
+      name_(address_) {
   acceptor_.non_blocking(true);
 }
 
@@ -56,14 +56,43 @@ Worker& Listener::next_worker() {
   return *workers_[next_];
 }
 
+void Listener::start() {
+  accept();
+  look_later();
+}
+
+void Listener::look_later() {
+  if (!name_.exists()) return;
+  look_.expires_after(kNameLook);
+  look_.async_wait([this](Error cancelled) {
+    if (cancelled || !acceptor_.is_open()) return;
+    guarded(address_.text(), [this] { look_at_name(); });
+    look_later();
+  });
+}
+
+// The accept under way is ended, so that the next one is at the new socket.
+void Listener::look_at_name() {
+  auto again = name_.restore(workers_.front()->context());
+  if (shared_.services.troubles != nullptr) {
+    shared_.services.troubles->tell(fmt::format("{}{}", kOfMilter, address_.text()), {again ? "" : again.error()});
+  }
+  if (!again || !*again) return;
+  fresh_ = *std::move(again);
+  fresh_->non_blocking(true);
+  acceptor_.cancel();
+}
+
 void Listener::accept() {
+  if (fresh_) acceptor_ = *std::exchange(fresh_, std::nullopt);
   acceptor_.async_accept(next_worker().context(),
                          [this](Error error, StreamSocket socket) { on_accept(error, std::move(socket)); });
 }
 
 void Listener::on_accept(Error error, StreamSocket socket) {
   if (!error) serve(std::move(socket));  // also one that came just before the stop
-  if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
+  if (!acceptor_.is_open()) return;
+  if (error == asio::error::operation_aborted) return fresh_ ? accept() : void();
   // Mostly for want of descriptors; whatever it is, trying again at once would fail again.
   if (error && error != asio::error::connection_aborted) return pause(error.message());
   if (full()) return pause(fmt::format("max_connections, {}, reached", shared_.bounds().connections));
@@ -102,9 +131,11 @@ void Listener::on_pause_end() {
 
 void Listener::stop() {
   timer_.cancel();
+  look_.cancel();
+  fresh_.reset();
   if (!acceptor_.is_open()) return;
   if (!passed()) {
-    remove_path(address_);
+    name_.remove();
     Error error;
     while (!full()) {
       StreamSocket socket(next_worker().context());

@@ -8,6 +8,7 @@
 #include "milter/door/asio/worker.h"
 #include "milter/log/throttle.h"
 #include "milter/net/listening.h"
+#include "milter/net/socket_name.h"
 #include "policy/load/socket.h"
 
 namespace replygate {
@@ -29,13 +30,14 @@ class ReserveDescriptor {
 };
 
 // Takes connections from one listening socket and deals them out to the workers. On the first worker's thread, where
-// nothing else is said. Pauses while there are too many connections or no descriptors left, and says so.
+// nothing else is said. Pauses while there are too many connections or no descriptors left, and says so. A Unix socket
+// whose name somebody removes is bound again within a second.
 class Listener {
  public:
   Listener(StreamAcceptor acceptor, SocketAddress address, const std::vector<std::unique_ptr<Worker>>& workers,
            EngineShared& shared);
 
-  void start() { accept(); }
+  void start();
 
   // The socket was handed over, so that a successor may take what comes.
   bool passed() const { return address_.family == SocketAddress::Family::descriptor; }
@@ -52,14 +54,19 @@ class Listener {
   void pause(std::string_view why);
   void on_pause_end();
   bool full();
+  void look_at_name();
+  void look_later();
   Worker& next_worker();
 
   StreamAcceptor acceptor_;
+  std::optional<StreamAcceptor> fresh_;  // takes the place of the one whose name was removed
   const SocketAddress address_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
   EngineShared& shared_;
   const bool tcp_;  // else a Unix socket
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer look_;
+  SocketName name_;
   ReserveDescriptor reserve_;
   Throttle starving_;
   std::size_t next_ = 0;  // worker, as the socket being accepted belongs to its context
