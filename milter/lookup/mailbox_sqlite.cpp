@@ -12,6 +12,7 @@
 #include "milter/guarded.h"
 #include "milter/log/say.h"
 #include "milter/lookup/mailboxes.h"
+#include "milter/lookup/source_trouble.h"
 #include "milter/lookup/sqlite.h"
 
 namespace replygate {
@@ -49,7 +50,9 @@ std::optional<OpenMailboxes> open_database(const DataSource& source, std::string
 class MailboxSqlite final : public Mailboxes {
  public:
   MailboxSqlite(DataSource source, OpenMailboxes open, Duration timeout)
-      : source_(std::move(source)), timeout_(timeout) {
+      : source_(std::move(source)),
+        timeout_(timeout),
+        unanswered_("[mailbox] " + source_.path, "mailbox_used is unknown") {
     use(std::move(open));
     thread_ = std::thread([this] { run(); });
   }
@@ -71,6 +74,7 @@ class MailboxSqlite final : public Mailboxes {
     }
     wake_.notify_one();
   }
+  std::string trouble() const override { return unanswered_.text(); }
 
  private:
   struct Question {
@@ -113,7 +117,7 @@ class MailboxSqlite final : public Mailboxes {
   }
 
   MailboxUse look_up(const Question& question) {
-    if (Clock::now() > question.deadline) return {};
+    if (Clock::now() > question.deadline) return not_told("no answer in time");
     deadline_ = question.deadline;
     sqlite3_stmt* statement = open_.statement.get();
     sqlite3_bind_text(statement, 1, question.address.c_str(), static_cast<int>(question.address.size()), SQLITE_STATIC);
@@ -123,10 +127,16 @@ class MailboxSqlite final : public Mailboxes {
     return use;
   }
 
+  MailboxUse not_told(const std::string& why) {
+    unanswered_.begins(why);
+    return {};
+  }
+
   // An error, of a time that has passed for instance, says nothing.
-  MailboxUse answer_of(int status) const {
+  MailboxUse answer_of(int status) {
+    if (status != SQLITE_DONE && status != SQLITE_ROW) return not_told(sqlite3_errmsg(open_.db.get()));
+    unanswered_.ends();
     if (status == SQLITE_DONE) return MailboxUse::none();
-    if (status != SQLITE_ROW) return {};
     sqlite3_stmt* row = open_.statement.get();
     return MailboxUse::of(percent_of(sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1)));
   }
@@ -140,6 +150,7 @@ class MailboxSqlite final : public Mailboxes {
   std::string trouble_;  // said already
   Clock::time_point deadline_ = Clock::time_point::max();
   const Duration timeout_;
+  SourceTrouble unanswered_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

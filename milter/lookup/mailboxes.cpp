@@ -9,9 +9,9 @@
 
 #include "milter/files.h"
 #include "milter/guarded.h"
-#include "milter/log/say.h"
 #include "milter/lookup/mailbox_sqlite.h"
 #include "milter/lookup/quota_status.h"
+#include "milter/lookup/source_trouble.h"
 #include "policy/mail/list_text.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
@@ -32,7 +32,8 @@ std::optional<std::int64_t> octets_of(std::string_view text) {
 // keeps its last content.
 class MailboxFile final : public Mailboxes {
  public:
-  explicit MailboxFile(std::string path) : path_(std::move(path)) {}
+  explicit MailboxFile(std::string path)
+      : path_(std::move(path)), trouble_("[mailbox] " + path_, "its last content is kept") {}
 
   bool open(std::string& why) {
     if (!read(why)) return false;
@@ -45,6 +46,7 @@ class MailboxFile final : public Mailboxes {
     const auto it = percents->find(std::string_view(recipient.full));
     told(it == percents->end() ? MailboxUse::none() : MailboxUse::of(it->second));
   }
+  std::string trouble() const override { return trouble_.text(); }
 
  private:
   std::shared_ptr<const Percents> percents() const {
@@ -69,13 +71,12 @@ class MailboxFile final : public Mailboxes {
   void look() {
     std::string why;
     if (stamp_of_file(path_) == stamp_) return;
-    if (read(why)) return trouble_.clear();
-    if (std::exchange(trouble_, why) != why) say(fmt::format("[mailbox] {}: {}; its last content is kept", path_, why));
+    read(why) ? trouble_.ends() : trouble_.begins(why);
   }
 
   const std::string path_;
-  std::string stamp_;    // of the thread
-  std::string trouble_;  // of the thread; said already
+  SourceTrouble trouble_;
+  std::string stamp_;  // of the thread
   mutable std::mutex mutex_;
   std::shared_ptr<const Percents> percents_ = std::make_shared<Percents>();  // guarded by mutex_
   std::unique_ptr<Ticker> watch_;
@@ -115,6 +116,7 @@ class Waiting final : public Mailboxes {
     source_->used(recipient, size, [answer](MailboxUse u) { answer->set_value(u); });
     told(use.get());
   }
+  std::string trouble() const override { return source_->trouble(); }
 
  private:
   std::unique_ptr<Mailboxes> source_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "milter/guarded.h"
+#include "milter/lookup/source_trouble.h"
 #include "milter/net/stream.h"
 #include "policy/load/socket.h"
 #include "policy/mail/text.h"
@@ -24,7 +25,8 @@ constexpr std::size_t kMostAnswer = 8192;
 // One question and its answer on one connection; told exactly once.
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  using Finished = std::function<void(std::shared_ptr<Exchange>, bool reusable)>;
+  // `failure`: why there is no answer, "" where there is one.
+  using Finished = std::function<void(std::shared_ptr<Exchange>, const std::string& failure)>;
 
   explicit Exchange(asio::io_context& context) : socket_(context), timer_(context) {}
 
@@ -36,27 +38,36 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     finished_ = std::move(finished);
     timer_.expires_after(timeout);
     timer_.async_wait([self = shared_from_this()](error_code error) {
-      if (!error) self->end({}, false);
+      if (!error) self->give_up("no answer in time");
     });
     service_ = service;
+    drop_unasked();
     used_before_ = socket_.is_open();
     used_before_ ? write() : connect();
   }
 
  private:
+  // What came behind the last answer would be taken for that of this question.
+  void drop_unasked() {
+    error_code error;
+    if (!socket_.is_open() || (socket_.available(error) == 0 && !error)) return;
+    socket_.close(error);
+  }
+
   void connect() {
     net::connect(socket_, {service_},
-                 [self = shared_from_this()](error_code error) { error ? self->fail() : self->write(); });
+                 [self = shared_from_this()](error_code error) { error ? self->fail(error) : self->write(); });
   }
 
   void write() {
-    net::write(socket_, out_,
-               [self = shared_from_this()](error_code error, std::size_t) { error ? self->fail() : self->read(); });
+    net::write(socket_, out_, [self = shared_from_this()](error_code error, std::size_t) {
+      error ? self->fail(error) : self->read();
+    });
   }
 
   // A connection kept from an earlier question may have ended meanwhile; that says nothing of the service.
-  void fail() {
-    if (!told_ || !in_.empty() || !std::exchange(used_before_, false)) return end({}, false);
+  void fail(error_code why) {
+    if (!told_ || !in_.empty() || !std::exchange(used_before_, false)) return give_up(why.message());
     error_code ignored;
     socket_.close(ignored);
     connect();
@@ -65,19 +76,23 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void read() {
     net::read_until(socket_, in_, kMostAnswer, "\n\n",
                     [self = shared_from_this()](error_code error, std::size_t length) {
-                      if (error) return self->fail();
-                      self->end(parse_quota_answer(std::string_view(self->in_).substr(0, length)), true);
+                      if (error) return self->fail(error);
+                      const auto use = parse_quota_answer(std::string_view(self->in_).substr(0, length));
+                      if (!use) return self->give_up("what came is no answer");
+                      self->end(*use, "", self->in_.size() == length);
                     });
   }
 
-  void end(MailboxUse use, bool reusable) {
+  void give_up(const std::string& why) { end({}, why, false); }
+
+  void end(MailboxUse use, const std::string& failure, bool reusable) {
     if (!told_) return;
     timer_.cancel();
     error_code ignored;
     if (!reusable) socket_.close(ignored);
     const auto told = std::exchange(told_, nullptr);
     const auto finished = std::exchange(finished_, nullptr);
-    finished(shared_from_this(), reusable);
+    finished(shared_from_this(), failure);
     told(use);
   }
 
@@ -93,8 +108,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
 class QuotaStatus final : public Mailboxes {
  public:
-  QuotaStatus(StreamEndpoint service, Duration timeout)
-      : service_(std::move(service)), timeout_(timeout), thread_([this] { run_guarded(context_, "[mailbox]"); }) {}
+  QuotaStatus(const SocketAddress& service, Duration timeout)
+      : service_(endpoint_of(service)),
+        timeout_(timeout),
+        trouble_("[mailbox] " + service.text(), "mailbox_used is unknown"),
+        thread_([this] { run_guarded(context_, "[mailbox]"); }) {}
   ~QuotaStatus() override {
     asio::post(context_, [this] {
       idle_.clear();
@@ -114,9 +132,14 @@ class QuotaStatus final : public Mailboxes {
     });
   }
 
+  std::string trouble() const override { return trouble_.text(); }
+
  private:
   void ask(std::string question, Told told) {
-    if (idle_.empty() && open_ == kMostOpen) return told({});
+    if (idle_.empty() && open_ == kMostOpen) {
+      trouble_.begins("too many questions have no answer");
+      return told({});
+    }
     std::shared_ptr<Exchange> exchange;
     if (idle_.empty()) {
       exchange = std::make_shared<Exchange>(context_);
@@ -126,14 +149,16 @@ class QuotaStatus final : public Mailboxes {
     }
     ++open_;
     exchange->ask(service_, std::move(question), timeout_, std::move(told),
-                  [this](std::shared_ptr<Exchange> done, bool reusable) {
+                  [this](std::shared_ptr<Exchange> done, const std::string& failure) {
                     --open_;
-                    if (reusable && idle_.size() < kMostIdle && work_) idle_.push_back(std::move(done));
+                    failure.empty() ? trouble_.ends() : trouble_.begins(failure);
+                    if (failure.empty() && idle_.size() < kMostIdle && work_) idle_.push_back(std::move(done));
                   });
   }
 
   const StreamEndpoint service_;
   const Duration timeout_;
+  SourceTrouble trouble_;
   asio::io_context context_{1};
   // On the thread alone.
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_{context_.get_executor()};
@@ -159,18 +184,17 @@ MailboxUse meaning_of(std::string_view action) {
 
 }  // namespace
 
-MailboxUse parse_quota_answer(std::string_view answer) {
+std::optional<MailboxUse> parse_quota_answer(std::string_view answer) {
   constexpr std::string_view kAction = "action=";
   for (const std::string& given : lines_of(answer)) {
     const std::string line = to_lower(trim(given));
     if (line.starts_with(kAction)) return meaning_of(trim(std::string_view(line).substr(kAction.size())));
   }
-  return {};
+  return std::nullopt;
 }
 
 std::unique_ptr<Mailboxes> open_quota_status(const MailboxSource& source) {
-  const auto address = SocketAddress::parse(source.quota_status).value();
-  return std::make_unique<QuotaStatus>(endpoint_of(address), source.timeout);
+  return std::make_unique<QuotaStatus>(SocketAddress::parse(source.quota_status).value(), source.timeout);
 }
 
 }  // namespace replygate

@@ -162,6 +162,7 @@ tl::expected<void, std::string> Daemon::open_services() {
                                       .sinks = *sinks_,
                                       .history = history_.get(),
                                       .notifier = notifier_.get(),
+                                      .mailboxes = mailboxes_.get(),
                                       .started = clock_.now()});
   const std::string address = settings_.control.empty() ? default_control_socket() : settings_.control;
   if (!address.empty()) {

@@ -11,6 +11,7 @@
 #include "milter/serve/tail.h"
 #include "milter/store/health.h"
 #include "policy/count/store.h"
+#include "policy/decide/session.h"
 
 namespace replygate {
 
@@ -29,8 +30,9 @@ struct Desk {
   Rankings& rankings;
   Tail& tail;
   LogSinks& sinks;
-  History* history = nullptr;    // null: none is kept
-  Notifier* notifier = nullptr;  // null: nobody is told
+  History* history = nullptr;            // null: none is kept
+  Notifier* notifier = nullptr;          // null: nobody is told
+  const Mailboxes* mailboxes = nullptr;  // null: no source is asked
   Instant started{};
 };
 

@@ -83,6 +83,8 @@ json::object waits_of(const Desk& desk) {
   return waits;
 }
 
+std::string mailbox_trouble(const Desk& desk) { return desk.mailboxes == nullptr ? "" : desk.mailboxes->trouble(); }
+
 }  // namespace
 
 json::string json_text(std::string_view octets) { return json::string(detail::safe_text(octets)); }
@@ -105,8 +107,10 @@ std::string trouble_of(const Desk& desk) {
   if (const std::string why = desk.keeper.state().trouble; !why.empty()) {
     return "the last reload was not taken, the policy before it serves: " + why;
   }
-  const std::string why = desk.sinks.trouble();
-  return why.empty() ? "" : "log: " + why;
+  if (const std::string why = desk.sinks.trouble(); !why.empty()) return "log: " + why;
+  if (const std::string why = mailbox_trouble(desk); !why.empty()) return why;
+  const std::string why = desk.notifier == nullptr ? "" : desk.notifier->figures().trouble;
+  return why.empty() ? "" : "[notify] the last note is lost: " + why;
 }
 
 json::object report_status(const Desk& desk) {
@@ -121,6 +125,7 @@ json::object report_status(const Desk& desk) {
                       {"store", store_of(desk)},
                       {"log", log_of(desk)},
                       {"waits", waits_of(desk)}};
+  if (desk.mailboxes != nullptr) status["mailbox"] = json::object{{"trouble", json_text(mailbox_trouble(desk))}};
   if (desk.notifier != nullptr) status["notify"] = desk.notifier->report();
   return status;
 }

@@ -67,6 +67,9 @@ class Mailboxes {
   // `size`: octets that shall fit, 0 where that is not known. `told` is called exactly once, before the call returns or
   // later, on any thread, within the time that the implementation promises.
   virtual void used(const Address& recipient, std::int64_t size, Told told) = 0;
+
+  // Why it cannot tell at present, for people; "" where it can.
+  virtual std::string trouble() const { return ""; }
 };
 
 // One SMTP session as a door sees it: adds what it is told to the facts, asks the gate, remembers the answers that
