@@ -61,8 +61,10 @@ class Mail final : public NoteCarrier {
         server_(SocketAddress::parse_server(settings.smtp).value()) {}
 
   tl::expected<void, std::string> carry(const Note& note) override try {
-    StreamSocket socket(steps_.begin());
-    steps_.run("connecting", [&](auto done) { net::connect(socket, server_, done); });
+    boost::asio::io_context& io = steps_.begin();
+    StreamSocket socket(io);
+    net::Resolver resolver(io);
+    steps_.run("connecting", [&](auto done) { net::connect(socket, resolver, server_, done); });
     const Announcement ours(own_, socket);
     in_.clear();
     expect(socket, "", 220);
