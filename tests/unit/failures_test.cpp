@@ -370,6 +370,7 @@ class Failures : public ::testing::Test {
       drain();
       const bool reached = service.failed();
       service.fail_at(0);
+      RecordProperty("calls", static_cast<int>(n - 1));
       if (!reached) {
         EXPECT_GT(n, 3);
         return;
@@ -410,6 +411,7 @@ TEST_F(Failures, OfEachAllocation) {
     const bool reached = allocation_failed();
     fail_allocation(0);
     expect_exact(told, before, fmt::format("allocation {}", n));
+    RecordProperty("allocations", static_cast<int>(n));
     if (HasFailure() || !reached) return;
   }
 }
@@ -425,6 +427,7 @@ TEST_F(Failures, OfEachAllocationOfAStoresThread) {
     threaded.fail_allocation(0);
     threaded.allocation_failed();
     expect_exact(told, before, fmt::format("allocation {}", n));
+    RecordProperty("allocations", static_cast<int>(n));
     if (HasFailure() || !reached) return;
   }
 }
@@ -465,6 +468,7 @@ TEST_F(Failures, OfEachAllocationOfTheThreadOfRedis) {
       const Readings now = take(0, [] {});
       return !now.readings.empty() && now.readings.front()->used == kept;
     })) << n;
+    RecordProperty("allocations", static_cast<int>(n));
     if (!reached) break;
     ASSERT_LT(n, 2000);
   }
