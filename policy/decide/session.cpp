@@ -25,11 +25,7 @@ class Session::Due {
   ~Due() {
     if (!done_) return;
     session_.fail(now_);
-    try {
-      done_(session_.internal_error());
-    } catch (...) {
-      done_({.refusal = default_reply("local-error")});
-    }
+    while (done_ && attempts_-- > 0) give_up();
   }
   Due(const Due&) = delete;
   Due& operator=(const Due&) = delete;
@@ -40,9 +36,18 @@ class Session::Due {
   }
 
  private:
+  // Memory may be wanting, for a moment.
+  void give_up() noexcept try {
+    Answer answer = session_.internal_error();
+    tell(std::move(answer));
+  } catch (...) {
+    return;
+  }
+
   Session& session_;
   Done done_;
   const Instant now_;
+  int attempts_ = 2;
 };
 
 Session::Done Session::once(Done done, Instant now) {
