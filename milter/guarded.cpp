@@ -22,16 +22,14 @@ void say_thrown(std::string_view who, const char* what) noexcept {
 
 }  // namespace
 
-bool guarded(std::string_view who, const std::function<void()>& step) noexcept {
+void say_caught(std::string_view who) noexcept {
   try {
-    step();
-    return true;
+    throw;
   } catch (const std::exception& error) {
     say_thrown(who, error.what());
   } catch (...) {
     say_thrown(who, "of unknown kind");
   }
-  return false;
 }
 
 void run_guarded(boost::asio::io_context& io, std::string_view who) noexcept {

@@ -14,9 +14,21 @@ class io_context;
 
 namespace replygate {
 
-// A step of a thread that goes on whatever happens in it. What it throws is said, a line in ten seconds, as trouble of
-// `who`; false then. Any thread.
-bool guarded(std::string_view who, const std::function<void()>& step) noexcept;
+// Says what is being thrown, a line in ten seconds, as trouble of `who`. Within a catch.
+void say_caught(std::string_view who) noexcept;
+
+// A step of a thread that goes on whatever happens in it, want of memory included. What it throws is said; false then.
+// Any thread.
+template <typename Step>
+bool guarded(std::string_view who, const Step& step) noexcept {
+  try {
+    step();
+    return true;
+  } catch (...) {
+    say_caught(who);
+    return false;
+  }
+}
 
 // Runs the loop until it is out of work or stopped; a handler that throws ends alone.
 void run_guarded(boost::asio::io_context& io, std::string_view who) noexcept;

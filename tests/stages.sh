@@ -143,6 +143,7 @@ stage_oracles_in_full() {
   timed "100,000 dialogues against the model of counting" "$built/counts_oracle" 100000
   timed "1,000,000 policies against their proofs" "$built/proof_oracle" 1000000
   timed "files that fail at every call" "$built/file_faults" build/release/replygate "$built/libfaulty_files.so" 1
+  timed "peers that fail at every answer" "$built/peer_faults" build/release/replygate 1
   timed "1,000 power cuts" env REPLYGATE_POWER_CUTS=1000 "$built/host_faults_test" "--gtest_filter=*PowerCut*"
 }
 

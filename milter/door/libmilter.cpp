@@ -134,6 +134,8 @@ sfsistat guarded(SMFICTX* context, Body body) {
     say("milter event without negotiation");
   } catch (const std::exception& error) {
     say(fmt::format("internal error: {}", error.what()));
+    peer->session.fail(services->clock.now());
+    peer->count();
     const Answer answer = peer->session.internal_error();
     if (!answer.refusal) return SMFIS_CONTINUE;
     return give(context, *answer.refusal);

@@ -22,7 +22,8 @@ bool connects(const SocketAddress& server, std::string& why) {
   asio::io_context io;
   StreamSocket socket(io);
   boost::system::error_code result = asio::error::timed_out;
-  net::connect(socket, server, [&](boost::system::error_code error) { result = error; });
+  net::Resolver resolver(io);
+  net::connect(socket, resolver, server, [&](boost::system::error_code error) { result = error; });
   io.run_for(kStorePatience);
   why = result.message();
   return !result;

@@ -39,21 +39,29 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     finished_ = std::move(finished);
     timer_.expires_after(timeout);
     timer_.async_wait([self = shared_from_this()](error_code error) {
-      if (!error) self->end({}, "no answer in time");
+      if (!error) self->give_up("no answer in time");
     });
     service_ = service;
+    drop_unasked();
     used_before_ = socket_.is_open();
     used_before_ ? write() : connect();
   }
 
  private:
+  // What came behind the last answer would be taken for that of this question.
+  void drop_unasked() {
+    error_code error;
+    if (!socket_.is_open() || (socket_.available(error) == 0 && !error)) return;
+    socket_.close(error);
+  }
+
   void connect() {
     net::connect(socket_, {service_},
                  [self = shared_from_this()](error_code error) { error ? self->fail(error) : self->write(); });
   }
 
   void write() {
-    if (out_.empty()) return end({}, "");
+    if (out_.empty()) return end({}, "", false);
     net::write(socket_, out_, [self = shared_from_this()](error_code error, std::size_t) {
       error ? self->fail(error) : self->read();
     });
@@ -62,7 +70,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // A connection kept from an earlier question may have ended meanwhile; that says nothing of the service.
   void fail(error_code why) {
     const std::string reason = why == asio::error::eof ? "it has closed the connection" : why.message();
-    if (!told_ || !in_.empty() || !std::exchange(used_before_, false)) return end({}, reason);
+    if (!told_ || !in_.empty() || !std::exchange(used_before_, false)) return give_up(reason);
     error_code ignored;
     socket_.close(ignored);
     connect();
@@ -72,15 +80,19 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     net::read_until(socket_, in_, kMostAnswer, "\n\n",
                     [self = shared_from_this()](error_code error, std::size_t length) {
                       if (error) return self->fail(error);
-                      self->end(parse_quota_answer(std::string_view(self->in_).substr(0, length)), "");
+                      const auto use = parse_quota_answer(std::string_view(self->in_).substr(0, length));
+                      if (!use) return self->give_up("what came is no answer");
+                      self->end(*use, "", self->in_.size() == length);
                     });
   }
 
-  void end(MailboxUse use, const std::string& failure) {
+  void give_up(const std::string& why) { end({}, why, false); }
+
+  void end(MailboxUse use, const std::string& failure, bool reusable) {
     if (!told_) return;
     timer_.cancel();
     error_code ignored;
-    if (!failure.empty() || out_.empty()) socket_.close(ignored);
+    if (!reusable) socket_.close(ignored);
     const auto told = std::exchange(told_, nullptr);
     const auto finished = std::exchange(finished_, nullptr);
     finished(shared_from_this(), failure);
@@ -151,12 +163,19 @@ class QuotaStatus final : public Mailboxes {
     --open_;
     quiet_ = 0;
     failed_ = failure.empty() ? std::nullopt : std::optional(question);
+    tell(failure);
+  }
+
+  void tell(const std::string& why) {
     troubles_.tell("mailbox",
-                   {failure.empty() ? "" : fmt::format("[mailbox] {}: {}; mailbox_used is unknown", name_, failure)});
+                   {why.empty() ? "" : fmt::format("[mailbox] {}: {}; mailbox_used is unknown", name_, why)});
   }
 
   void ask(const std::string& question, Told told) {
-    if (idle_.empty() && open_ == kMostOpen) return told({});
+    if (idle_.empty() && open_ == kMostOpen) {
+      tell("too many questions have no answer");
+      return told({});
+    }
     std::shared_ptr<Exchange> exchange;
     if (idle_.empty()) {
       exchange = std::make_shared<Exchange>(context_);
@@ -204,7 +223,7 @@ MailboxUse meaning_of(std::string_view action) {
 
 }  // namespace
 
-MailboxUse parse_quota_answer(std::string_view answer) {
+std::optional<MailboxUse> parse_quota_answer(std::string_view answer) {
   constexpr std::string_view kAction = "action=";
   for (const std::string& given : lines_of(answer)) {
     const std::string line = to_lower(trim(given));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,7 +17,8 @@ namespace replygate {
 std::unique_ptr<Mailboxes> open_quota_status(const MailboxSource& source, Troubles& troubles);
 
 // What the service's answer means: 100 % for a refusal for want of room, 0 % for anything that lets the message pass,
-// no such mailbox for any other refusal for good; nothing can be told of refusals for now, and of what is no answer.
-MailboxUse parse_quota_answer(std::string_view answer);
+// no such mailbox for any other refusal for good; nothing can be told of refusals for now.
+// Nothing at all where it is none.
+std::optional<MailboxUse> parse_quota_answer(std::string_view answer);
 
 }  // namespace replygate

@@ -16,28 +16,15 @@ StreamEndpoint endpoint_of(const SocketAddress& address) {
 }
 
 namespace net {
-namespace {
-
-using asio::ip::tcp;
-
-auto endpoints_to(Found found) {
-  return [found = std::move(found)](Error error, const tcp::resolver::results_type& results) {
-    std::vector<StreamEndpoint> addresses;
-    for (const auto& entry : results) addresses.emplace_back(entry.endpoint());
-    found(error, std::move(addresses));
-  };
-}
-
-}  // namespace
 
 void resolve(Resolver& resolver, const SocketAddress& server, Found found) {
   if (server.family == SocketAddress::Family::unix_path) return found({}, {endpoint_of(server)});
-  const tcp family = server.family == SocketAddress::Family::inet6 ? tcp::v6() : tcp::v4();
-  resolver.async_resolve(family, server.host, std::to_string(server.port), endpoints_to(std::move(found)));
+  const int family = server.family == SocketAddress::Family::inet6 ? AF_INET6 : AF_INET;
+  resolver.look_up(family, server.host, std::to_string(server.port), std::move(found));
 }
 
 void resolve(Resolver& resolver, const std::string& host, const std::string& port, Found found) {
-  resolver.async_resolve(host, port, endpoints_to(std::move(found)));
+  resolver.look_up(AF_UNSPEC, host, port, std::move(found));
 }
 
 void connect(StreamSocket& socket, std::vector<StreamEndpoint> addresses, Reached reached) {
@@ -46,9 +33,8 @@ void connect(StreamSocket& socket, std::vector<StreamEndpoint> addresses, Reache
                       [kept, reached = std::move(reached)](Error error, const StreamEndpoint&) { reached(error); });
 }
 
-void connect(StreamSocket& socket, const SocketAddress& server, Reached reached) {
-  auto resolver = std::make_shared<Resolver>(socket.get_executor());
-  resolve(*resolver, server, [&socket, resolver, reached = std::move(reached)](Error error, auto addresses) {
+void connect(StreamSocket& socket, Resolver& resolver, const SocketAddress& server, Reached reached) {
+  resolve(resolver, server, [&socket, reached = std::move(reached)](Error error, auto addresses) {
     error ? reached(error) : connect(socket, std::move(addresses), reached);
   });
 }

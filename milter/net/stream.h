@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "milter/net/resolver.h"
 #include "policy/load/socket.h"
 
 namespace replygate {
@@ -29,7 +30,6 @@ using Error = boost::system::error_code;
 using Reached = std::function<void(Error)>;
 using Moved = std::function<void(Error, std::size_t octets)>;
 using Found = std::function<void(Error, std::vector<StreamEndpoint>)>;
-using Resolver = boost::asio::ip::tcp::resolver;
 
 // The addresses of a server. "inet" and "inet6" give those of their family alone; a path is its own address, at once.
 void resolve(Resolver& resolver, const SocketAddress& server, Found found);
@@ -38,7 +38,7 @@ void resolve(Resolver& resolver, const std::string& host, const std::string& por
 
 // Tries one after the other; `reached` hears of the first that takes the connection, or how the last one failed.
 void connect(StreamSocket& socket, std::vector<StreamEndpoint> addresses, Reached reached);
-void connect(StreamSocket& socket, const SocketAddress& server, Reached reached);
+void connect(StreamSocket& socket, Resolver& resolver, const SocketAddress& server, Reached reached);
 
 void write(StreamSocket& socket, std::string_view octets, Moved written);
 void read_some(StreamSocket& socket, std::span<char> into, Moved read);

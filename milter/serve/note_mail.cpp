@@ -69,8 +69,10 @@ class Mail final : public NoteCarrier {
         server_(SocketAddress::parse_server(settings.smtp).value()) {}
 
   tl::expected<void, std::string> carry(const Note& note) override try {
-    StreamSocket socket(steps_.begin());
-    steps_.run("connecting", [&](auto done) { net::connect(socket, server_, done); });
+    boost::asio::io_context& io = steps_.begin();
+    StreamSocket socket(io);
+    net::Resolver resolver(io);
+    steps_.run("connecting", [&](auto done) { net::connect(socket, resolver, server_, done); });
     const Announcement ours(own_, socket);
     in_.clear();
     expect(socket, "", 220);
@@ -79,7 +81,7 @@ class Mail final : public NoteCarrier {
     for (const std::string& to : to_) expect(socket, fmt::format("RCPT TO:<{}>\r\n", to), 250);
     expect(socket, "DATA\r\n", 354);
     expect(socket, message(note), 250);
-    expect(socket, "QUIT\r\n", 221);
+    take_leave(socket);
     return {};
   } catch (const std::exception& error) {
     return tl::unexpected(fmt::format("mail by {}: {}", server_.text(), error.what()));
@@ -88,8 +90,17 @@ class Mail final : public NoteCarrier {
   void stop() override { steps_.stop(); }
 
  private:
-  // Sends a command and wants a reply of this code.
+  // The note is the server's already: sent once more it would come twice.
+  void take_leave(StreamSocket& socket) try {
+    in_.clear();
+    expect(socket, "QUIT\r\n", 221);
+  } catch (const std::exception&) {
+    in_.clear();
+  }
+
+  // Sends a command and wants a reply of this code. A reply that came before would be taken for that of the command.
   void expect(StreamSocket& socket, const std::string& command, int code) {
+    if (!in_.empty()) throw std::runtime_error("a reply that nobody asked for");
     steps_.run("writing", [&](auto done) { net::write(socket, command, done); });
     std::string line;
     do {

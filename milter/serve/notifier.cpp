@@ -6,6 +6,7 @@
 
 #include "milter/guarded.h"
 #include "milter/log/say.h"
+#include "milter/serve/report_status.h"
 #include "policy/decide/record_fields.h"
 #include "policy/decide/record_summary.h"
 
@@ -17,8 +18,6 @@ using Event = NotifySettings::Event;
 constexpr std::size_t kMostQueued = 100;
 constexpr std::size_t kMostTold = 10'000;
 constexpr int kAttempts = 3;
-constexpr std::chrono::seconds kNotePause{5};  // before the next attempt
-constexpr std::chrono::seconds kNoteLook{1};   // at the store
 
 // One line of printable ASCII.
 std::string plain(std::string_view text) {
@@ -31,8 +30,8 @@ std::string plain(std::string_view text) {
 }  // namespace
 
 Notifier::Notifier(const NotifySettings& settings, std::vector<std::unique_ptr<NoteCarrier>> carriers,
-                   const StoreHealth& health)
-    : settings_(settings), carriers_(std::move(carriers)), health_(health) {}
+                   const StoreHealth& health, Pauses pauses)
+    : settings_(settings), pauses_(pauses), carriers_(std::move(carriers)), health_(health) {}
 
 bool Notifier::wants(Event event) const { return std::ranges::find(settings_.on, event) != settings_.on.end(); }
 
@@ -104,7 +103,7 @@ void Notifier::start() {
 void Notifier::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    wake_.wait_for(lock, kNoteLook, [this] { return stopping_ || !queue_.empty(); });
+    wake_.wait_for(lock, pauses_.look, [this] { return stopping_ || !queue_.empty(); });
     if (stopping_) return;
     if (queue_.empty()) {
       lock.unlock();
@@ -125,13 +124,17 @@ void Notifier::carry(const Note& note) {
     for (int attempt = 1;; ++attempt) {
       const auto carried = carrier->carry(note);
       std::unique_lock lock(mutex_);
-      if (carried) ++figures_.sent;
+      if (carried) {
+        ++figures_.sent;
+        figures_.trouble.clear();
+      }
       if (carried || stopping_) break;
       if (attempt < kAttempts) {
-        wake_.wait_for(lock, kNotePause, [this] { return stopping_; });
+        wake_.wait_for(lock, pauses_.attempts, [this] { return stopping_; });
         continue;
       }
       ++figures_.failed;
+      figures_.trouble = carried.error();
       say(fmt::format("notify: {}; the note \"{}\" is lost", carried.error(), note.subject));
       break;
     }
@@ -166,7 +169,7 @@ Notifier::Figures Notifier::figures() const {
 
 boost::json::object Notifier::report() const {
   const Figures f = figures();
-  return {{"sent", f.sent}, {"failed", f.failed}, {"left_out", f.left_out}};
+  return {{"sent", f.sent}, {"failed", f.failed}, {"left_out", f.left_out}, {"trouble", json_text(f.trouble)}};
 }
 
 }  // namespace replygate

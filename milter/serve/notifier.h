@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -9,6 +10,8 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "milter/log/rendering.h"
 #include "milter/serve/note_carrier.h"
@@ -25,12 +28,20 @@ class Notifier final : public RecordListener {
     std::int64_t sent = 0;
     std::int64_t failed = 0;
     std::int64_t left_out = 0;
+    std::string trouble;  // of the last note that was given up; "" once one has arrived
+  };
+  struct Pauses {
+    std::chrono::milliseconds attempts{5000};  // between two to carry one note
+    std::chrono::milliseconds look{1000};      // between two looks at the store
   };
   using Clock = std::chrono::steady_clock;
 
   // `carriers` bring notes to people; `health` outlives it.
   Notifier(const NotifySettings& settings, std::vector<std::unique_ptr<NoteCarrier>> carriers,
-           const StoreHealth& health);
+           const StoreHealth& health)
+      : Notifier(settings, std::move(carriers), health, Pauses{}) {}
+  Notifier(const NotifySettings& settings, std::vector<std::unique_ptr<NoteCarrier>> carriers,
+           const StoreHealth& health, Pauses pauses);
   ~Notifier() override { stop(); }
 
   void hear(Rendering& rendering) override;
@@ -52,6 +63,7 @@ class Notifier final : public RecordListener {
   void look_at_store();
 
   const NotifySettings settings_;
+  const Pauses pauses_;
   const std::vector<std::unique_ptr<NoteCarrier>> carriers_;
   const StoreHealth& health_;
   std::string store_trouble_;  // of the thread

@@ -45,11 +45,21 @@ Connection::Connection(asio::io_context& io, Servers& servers, const Options& op
       retry_(io),
       deadline_(io) {}
 
+// What fails in the middle leaves nobody knows what in flight: the connection is made anew. That must not fail for want
+// of memory at one moment.
+template <typename Step>
+void Connection::guard(Step step) {
+  if (guarded("store", step)) return;
+  const auto begin_anew = [this] { down("internal error", false); };
+  if (!guarded("store", begin_anew)) guarded("store", begin_anew);
+}
+
 // A handler that does nothing for a socket that is gone.
 template <typename Handler>
 auto Connection::bound(Handler handler) {
   return [self = shared_from_this(), link = link_, handler = std::move(handler)](const Error& error, auto&&... rest) {
-    if (link == self->link_ && self->state_ != State::stopped) handler(error, std::forward<decltype(rest)>(rest)...);
+    if (link != self->link_ || self->state_ == State::stopped) return;
+    self->guard([&] { handler(error, std::forward<decltype(rest)>(rest)...); });
   };
 }
 
@@ -119,7 +129,7 @@ void Connection::greeted(const std::vector<Reply>& replies) {
   }
   state_ = State::ready;
   retry_.cancel();
-  events_.changed();
+  tell_readiness();
   write();
 }
 
@@ -143,7 +153,6 @@ void Connection::redirect(const SocketAddress& address) {
 
 void Connection::down(const std::string& why, bool next_server) {
   if (state_ == State::stopped) return;
-  const bool was_ready = ready();
   state_ = State::down;
   Error ignored;
   link_->socket.close(ignored);
@@ -154,23 +163,32 @@ void Connection::down(const std::string& why, bool next_server) {
   if (next_server) servers_.leave(server_);
   const std::string reason = fmt::format("{}: {}", server_.text(), why.empty() ? "this replygate ends" : why);
   if (!why.empty()) events_.failed(reason);
-  auto failed = std::exchange(flying_, {});
-  for (Request& request : std::exchange(waiting_, {})) failed.push_back(std::move(request));
   // One that has served and was cut is made again at once.
-  retry_.expires_after(std::exchange(served_, false) ? std::chrono::milliseconds(0) : kReconnectPause);
+  retry_.expires_after(served_ ? std::chrono::milliseconds(0) : kReconnectPause);
   retry_.async_wait(bound([this](const Error& error) {
     if (!error) connect();
   }));
-  if (was_ready) events_.changed();
-  for (Request& request : failed) {
-    if (request.answered) tell(request.answered, {}, reason);
+  served_ = false;
+  tell_readiness();
+  auto flying = std::exchange(flying_, {});
+  auto waiting = std::exchange(waiting_, {});
+  for (auto* requests : {&flying, &waiting}) {
+    for (Request& request : *requests) {
+      if (request.answered) tell(request.answered, {}, reason);
+    }
   }
+}
+
+void Connection::tell_readiness() {
+  if (std::exchange(told_ready_, ready()) != ready()) events_.changed();
 }
 
 void Connection::send(std::string octets, std::size_t commands, Time deadline, Answered answered) {
   waiting_.push_back({std::move(octets), commands, deadline, std::move(answered)});
-  write();
-  watch();
+  guard([this] {
+    write();
+    watch();
+  });
 }
 
 void Connection::write() {
@@ -254,7 +272,7 @@ void Connection::watch() {
   if (deadline_.expiry() == next) return;
   deadline_.expires_at(next);
   deadline_.async_wait([self = shared_from_this()](const Error& error) {
-    if (!error && self->state_ != State::stopped) self->expire();
+    if (!error && self->state_ != State::stopped) self->guard([&] { self->expire(); });
   });
 }
 

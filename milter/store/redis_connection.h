@@ -102,6 +102,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void take_reply(Reply reply);
   void watch();
   void expire();
+  void tell_readiness();
+  template <typename Step>
+  void guard(Step step);
   template <typename Handler>
   auto bound(Handler handler);
 
@@ -118,6 +121,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer deadline_;  // of the oldest request
   bool writing_ = false;
   bool served_ = false;  // a request, since it is ready
+  bool told_ready_ = false;
   std::deque<Request> waiting_;
   std::deque<Request> flying_;
   std::size_t unanswered_ = 0;  // in flight, and nobody waits any more

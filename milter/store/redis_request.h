@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "milter/store/redis_connection.h"
@@ -15,9 +16,13 @@ struct Request {
   std::vector<std::string> keys;
   std::vector<std::string> arguments;
   Connection::Time deadline;
-  std::function<void(const redisReply*)> done;  // null: no answer, or none that helps
+  std::function<void(const redisReply*)> done;  // null: no answer, or none that helps; empty once it was told
   std::weak_ptr<Connection> connection = {};    // that it was passed on to
 
+  // Calls `done`, and never again.
+  void tell(const redisReply* reply) {
+    if (const auto once = std::exchange(done, nullptr)) once(reply);
+  }
   bool settles() const { return arguments.front() == "settle"; }
   bool shares_counter(const Request& other) const;
 

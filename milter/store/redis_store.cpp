@@ -132,17 +132,21 @@ void RedisStore::take(std::vector<Charge> charges, bool admit, Instant now, Take
   }
   request->done = [this, id, now, charges = std::move(charges), admit, raw = request.get(),
                    done = std::move(done)](const redisReply* reply) {
-    const auto taking = reply == nullptr ? std::nullopt : redis::read_taking(*reply, charges.size(), now);
-    if (reply != nullptr && !taking)
-      health_.failed("what came is no answer of the script", std::string(redis::kOnStoreError));
-    if (!taking) {
-      give_back_unseen(*raw, charges, id);
-      return done({});
-    }
-    health_.recovered();
-    done(readings_of(*taking, charges, admit, id, *raw));
+    Readings readings;
+    const bool read =
+        reply != nullptr && guarded("store", [&] { readings = read_answer(*reply, charges, admit, id, *raw, now); });
+    if (!read || readings.readings.empty()) guarded("store", [&] { give_back_unseen(*raw, charges, id); });
+    done(std::move(readings));
   };
-  ask(std::move(request));
+  ask(request);
+}
+
+Readings RedisStore::read_answer(const redisReply& reply, const std::vector<Charge>& charges, bool admit,
+                                 ReservationId id, const Request& request, Instant now) {
+  const auto taking = redis::read_taking(reply, charges.size(), now);
+  taking ? health_.recovered()
+         : health_.failed("what came is no answer of the script", std::string(redis::kOnStoreError));
+  return taking ? readings_of(*taking, charges, admit, id, request) : Readings{};
 }
 
 // What was reserved follows from the readings, as the script has decided.
@@ -176,8 +180,9 @@ void RedisStore::settle(std::vector<ReservationId> ids, Settlement settlement, I
     }
     done();
   };
-  if (available()) return ask(std::move(request));
-  asio::post(io_, [request] { request->done(nullptr); });
+  available() ? ask(request) : asio::post(io_, [request] { request->tell(nullptr); });
+  const std::lock_guard lock(mutex_);
+  for (const ReservationId id : ids) held_.erase(id);
 }
 
 void RedisStore::renew_in_time() {
@@ -224,7 +229,7 @@ void RedisStore::renew(std::vector<ReservationId> ids, Instant now, const std::f
   request->done = [this, ids = std::move(ids), now, then](const redisReply* reply) {
     reply == nullptr ? then() : renew(ids, now, then);
   };
-  ask(std::move(request));
+  ask(request);
 }
 
 void RedisStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
@@ -236,8 +241,8 @@ void RedisStore::forget(std::vector<std::string> counters, Instant now, Forgotte
     request->keys.push_back(request->keys.back() + "#members");
   }
   request->done = [done = std::move(done)](const redisReply* reply) { done(reply != nullptr); };
-  if (available()) return ask(std::move(request));
-  request->done(nullptr);
+  if (available()) return ask(request);
+  request->tell(nullptr);
 }
 
 // Null where nothing is to be settled.
@@ -251,12 +256,10 @@ std::shared_ptr<RedisStore::Request> RedisStore::settling(const std::vector<Rese
   for (const ReservationId id : ids) {
     const auto it = held_.find(id);
     if (it == held_.end()) continue;
-    for (Held& item : it->second) {
-      request->keys.push_back(std::move(item.counter));
-      request->keys.push_back(std::move(item.members));
-      for (std::string& word : item.words) request->arguments.push_back(std::move(word));
+    for (const Held& item : it->second) {
+      request->keys.insert(request->keys.end(), {item.counter, item.members});
+      request->arguments.insert(request->arguments.end(), item.words.begin(), item.words.end());
     }
-    held_.erase(it);
   }
   return request->keys.empty() ? nullptr : request;
 }
@@ -311,12 +314,17 @@ std::shared_ptr<redis::Connection> RedisStore::connection_for(const std::shared_
 
 // What the store's thread posts itself comes behind what others have posted meanwhile, so that whoever is answered
 // could overtake what was returned before the answer. Hence a queue.
-void RedisStore::ask(std::shared_ptr<Request> request) {
+void RedisStore::ask(const std::shared_ptr<Request>& request) {
   {
     const std::lock_guard lock(mutex_);
-    asked_.push_back(std::move(request));
+    asked_.push_back(request);
   }
-  asio::post(io_, [this] { pass_on_all(); });
+  try {
+    asio::post(io_, [this] { pass_on_all(); });
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    if (std::erase(asked_, request) > 0) throw;  // else somebody has passed it on
+  }
 }
 
 void RedisStore::pass_on_all() {
@@ -326,13 +334,14 @@ void RedisStore::pass_on_all() {
     asked.swap(asked_);
   }
   for (const auto& request : asked) {
-    if (!guarded("store", [&] { pass_on(request, false); })) request->done(nullptr);
+    if (guarded("store", [&] { pass_on(request, false); })) continue;
+    guarded("store", [&] { request->tell(nullptr); });
   }
 }
 
 void RedisStore::pass_on(const std::shared_ptr<Request>& request, bool whole_script) {
   const auto connection = connection_for(request);
-  if (connection == nullptr || request->deadline <= std::chrono::steady_clock::now()) return request->done(nullptr);
+  if (connection == nullptr || request->deadline <= std::chrono::steady_clock::now()) return request->tell(nullptr);
   request->connection = connection;
   const std::int64_t replicas = settings_.wait_replicas;
   const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.timeout);
@@ -349,20 +358,20 @@ void RedisStore::answered(const std::shared_ptr<Request>& request, std::vector<r
                           const std::string& failure, bool whole_script) {
   if (!failure.empty()) {
     heartbeat_.unreachable(failure);
-    return request->done(nullptr);
+    return request->tell(nullptr);
   }
   const redisReply& reply = *replies.front();
   if (const std::string_view word = redis::error_word(reply); !word.empty()) {
     if (word == "NOSCRIPT" && !whole_script) return pass_on(request, true);
     if (const auto connection = request->connection.lock()) refused(*connection, redis::text_of(reply));
-    return request->done(nullptr);
+    return request->tell(nullptr);
   }
   if (replies.size() > 1 && replies[1]->integer < settings_.wait_replicas) {
     health_.failed(fmt::format("{} of {} replicas have what was counted", replies[1]->integer, settings_.wait_replicas),
                    std::string(redis::kOnStoreError));
-    return request->done(request->settles() ? &reply : nullptr);  // settled it is
+    return request->tell(request->settles() ? &reply : nullptr);  // settled it is
   }
-  request->done(&reply);
+  request->tell(&reply);
 }
 
 // An error that concerns the server as a whole sends its connection elsewhere.

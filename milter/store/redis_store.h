@@ -59,11 +59,13 @@ class RedisStore final : public Store {
   tl::expected<void, std::string> prepare();
   void run();
   redis::Connection::Time deadline_of(Instant now) const;
-  void ask(std::shared_ptr<Request> request);
+  void ask(const std::shared_ptr<Request>& request);
   void pass_on_all();
   void pass_on(const std::shared_ptr<Request>& request, bool whole_script);
   void answered(const std::shared_ptr<Request>& request, std::vector<redis::Reply> replies, const std::string& failure,
                 bool whole_script);
+  Readings read_answer(const redisReply& reply, const std::vector<Charge>& charges, bool admit, ReservationId id,
+                       const Request& request, Instant now);
   Readings readings_of(const redis::Taking& taking, const std::vector<Charge>& charges, bool admit, ReservationId id,
                        const Request& request);
   void renew_in_time();

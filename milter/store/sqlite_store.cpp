@@ -143,18 +143,25 @@ void SqliteStore::take(std::vector<Charge> charges, bool admit, Instant now, Tak
   Readings readings = memory_->take_now(charges, admit, now);
   if (settings_.durability == StoreSettings::Durability::window || !readings.counted) return done(std::move(readings));
   const ReservationId reserved = readings.reservation;
-  wait_for_disk([done, readings = std::move(readings)]() mutable { done(std::move(readings)); },
-                [this, done, reserved, now] {
-                  memory_->settle_now({reserved}, Settlement::give_back, now);
-                  done({});
-                });
+  try {
+    wait_for_disk([done, readings = std::move(readings)]() mutable { done(std::move(readings)); },
+                  [this, done, reserved, now] {
+                    memory_->settle_now({reserved}, Settlement::give_back, now);
+                    done({});
+                  });
+  } catch (...) {
+    memory_->settle_now({reserved}, Settlement::give_back, now);
+    throw;
+  }
 }
 
 void SqliteStore::settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) {
+  std::function<void()> then = done;  // whatever may fail does so before anything is settled
+  std::function<void()> overdue = done;
   memory_->settle_now(ids, settlement, now);
   const bool nothing = settlement == Settlement::give_back || std::ranges::all_of(ids, [](auto id) { return id == 0; });
   if (settings_.durability == StoreSettings::Durability::window || nothing) return done();
-  wait_for_disk(done, done);
+  wait_for_disk(std::move(then), std::move(overdue));
 }
 
 void SqliteStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
@@ -163,9 +170,12 @@ void SqliteStore::forget(std::vector<std::string> counters, Instant now, Forgott
 
 void SqliteStore::wait_for_disk(std::function<void()> then, std::function<void()> overdue) {
   if (in_trouble_) return then();
-  {
+  Waiter waiter{std::chrono::steady_clock::now() + kDiskPatience, std::move(then), std::move(overdue)};
+  try {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back({std::chrono::steady_clock::now() + kDiskPatience, std::move(then), std::move(overdue)});
+    waiting_.push_back(std::move(waiter));
+  } catch (const std::bad_alloc&) {
+    return waiter.overdue();  // there is no room to wait in
   }
   wake_.notify_one();
 }

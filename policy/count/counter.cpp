@@ -121,7 +121,6 @@ void Counter::add(const Charge& c, DistinctWindow::Member member, Instant now) {
 }
 
 Counter::Reserved Counter::reserve(const Charge& c, DistinctWindow::Member member, Instant now) {
-  ++reservations_;
   std::visit(Overloaded{[&](const Sliding&) { std::get<Window>(state_).reserve(c.cost); },
                         [&](const Bucket::Rate&) { std::get<Bucket>(state_).reserve(c.cost); },
                         [&](const Fixed& m) {
@@ -131,6 +130,7 @@ Counter::Reserved Counter::reserve(const Charge& c, DistinctWindow::Member membe
                         [&](const Distinct& m) { std::get<DistinctWindow>(state_).reserve(member, now, m.period); },
                         [&](const Greylisting& m) { std::get<Sighting>(state_).see(now, m); }},
              c.measure);
+  ++reservations_;
   return {.measure = c.measure, .most = c.most, .cost = c.cost, .member = member};
 }
 

@@ -83,6 +83,7 @@ void DistinctWindow::add(Member member, std::int64_t most, Instant now, Duration
   const std::int64_t present = std::max(hundredth::of(now, period), m.floor);
   forget_expired(now);
   if (size_of(present) > most) return;
+  if (m.groups.size() == m.groups.capacity()) m.groups.reserve(2 * m.groups.size() + 1);  // so that count() never fails
   Entry& e = entry(member, now);
   const std::int64_t index = std::max(e.index, present);
   if (index == e.index) return;

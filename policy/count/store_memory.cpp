@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "policy/count/admission.h"
@@ -131,17 +132,32 @@ Readings MemoryStore::take_now(const std::vector<Charge>& charges, bool admit, I
     chosen |= Locks::bit(d.keys.back());
     if (!c.was.empty()) chosen |= Locks::bit(key_of(c.was));
   }
+  d.reservation.items.reserve(charges.size());
   const Locks locks(*shards_, chosen);
-  look(d);
-  for (std::size_t i = 0; i < charges.size(); ++i) charge(d, i);
-  tell_room(d);
-  if (!d.reservation.items.empty()) {
-    const std::size_t number = shard_of(d.reservation.items.front().key);
-    Shard& shard = (*shards_)[number];
-    d.result.reservation = ++shard.last_id * kShards + number;
-    shard.reservations.emplace(d.result.reservation, std::move(d.reservation));
+  try {
+    look(d);
+    for (std::size_t i = 0; i < charges.size(); ++i) charge(d, i);
+    tell_room(d);
+    hold(d);
+  } catch (...) {
+    take_back(d);
+    throw;
   }
   return std::move(d.result);
+}
+
+void MemoryStore::hold(Decision& d) {
+  if (d.reservation.items.empty()) return;
+  const std::size_t number = shard_of(d.reservation.items.front().key);
+  Shard& shard = (*shards_)[number];
+  const ReservationId id = ++shard.last_id * kShards + number;
+  shard.reservations.emplace(id, Reservation()).first->second = std::move(d.reservation);
+  d.result.reservation = id;
+}
+
+// What a decision that failed has reserved. What it has counted for good was tried, and stays.
+void MemoryStore::take_back(const Decision& d) noexcept {
+  for (const Item& item : d.reservation.items) give_back(item, d.now);
 }
 
 void MemoryStore::look(Decision& d) {
@@ -195,16 +211,16 @@ void MemoryStore::charge(Decision& d, std::size_t i) {
   const Charge& c = d.charges[i];
   if (!is_charged(d.charges, d.result.readings, d.admit, i)) return;
   KeyTable::Entry& e = entry_for(c, d.keys[i], d.now, d.result.evicted);
+  Reading& reading = *d.result.readings[i];
+  const bool warns = c.warn_at > 0 && reading.used + reading.cost >= c.warn_at;
+  if (!c.reserve || warns) note_change((*shards_)[shard_of(e.key)], e);
   if (c.reserve) {
     d.reservation.items.push_back({d.keys[i], e.counter.reserve(c, d.members[i], d.now)});
   } else {
     e.counter.add(c, d.members[i], d.now);
   }
-  Reading& reading = *d.result.readings[i];
-  if (c.warn_at > 0 && reading.used + reading.cost >= c.warn_at) reading.warn = e.counter.warn(c.measure, d.now);
-  if (c.reserve && !reading.warn) return;
-  note_change((*shards_)[shard_of(e.key)], e);
-  d.result.counted = true;
+  if (warns) reading.warn = e.counter.warn(c.measure, d.now);
+  d.result.counted = d.result.counted || !c.reserve || reading.warn;
 }
 
 KeyTable::Entry& MemoryStore::entry_for(const Charge& c, const CounterKey& key, Instant now, std::int64_t& evicted) {
@@ -247,8 +263,8 @@ void MemoryStore::drop(Shard& shard, KeyTable::Entry& e) {
 
 void MemoryStore::note_change(Shard& shard, KeyTable::Entry& e) {
   if (!saved_ || e.counter.listed()) return;
-  e.counter.list(true);
   shard.changed.push_back(e.key);
+  e.counter.list(true);
 }
 
 void MemoryStore::settle_now(const std::vector<ReservationId>& ids, Settlement settlement, Instant now) {
@@ -274,14 +290,28 @@ void MemoryStore::settle_reserved(const Reservation& reservation, Settlement set
   for (const Item& item : reservation.items) chosen |= Locks::bit(item.key);
   const Locks locks(*shards_, chosen);
   for (const Item& item : reservation.items) {
-    if (item.returned && !keep) continue;
-    Shard& shard = (*shards_)[shard_of(item.key)];
-    std::int64_t evicted = 0;
-    KeyTable::Entry& e = entry_for({.measure = item.reserved.measure}, item.key, now, evicted);
-    if (!item.returned) e.counter.give_back(item.reserved, now);
-    if (!keep) continue;
-    e.counter.keep(item.reserved, now);
-    note_change(shard, e);
+    if (keep) this->keep(item, now);
+    if (!keep && !item.returned) give_back(item, now);
+  }
+}
+
+void MemoryStore::give_back(const Item& item, Instant now) noexcept {
+  KeyTable::Entry* e = (*shards_)[shard_of(item.key)].table.find(item.key);
+  if (e != nullptr && e->counter.is(item.reserved.measure)) e->counter.give_back(item.reserved, now);
+}
+
+// Room for what is kept may be wanting for a moment; that it is kept was promised.
+void MemoryStore::keep(const Item& item, Instant now) {
+  if (!item.returned) give_back(item, now);
+  for (int attempt = 1;; ++attempt) {
+    try {
+      std::int64_t evicted = 0;
+      KeyTable::Entry& e = entry_for({.measure = item.reserved.measure}, item.key, now, evicted);
+      note_change((*shards_)[shard_of(item.key)], e);
+      return e.counter.keep(item.reserved, now);
+    } catch (const std::bad_alloc&) {
+      if (attempt == 2) throw;
+    }
   }
 }
 

@@ -86,12 +86,16 @@ class MemoryStore final : public Store {
   void look(Decision& d);
   void carry_over(const Charge& charge, CounterKey& key, Instant now);
   void charge(Decision& d, std::size_t i);
+  void hold(Decision& d);
+  void take_back(const Decision& d) noexcept;
   void tell_room(Decision& d);
   KeyTable::Entry& entry_for(const Charge& charge, const CounterKey& key, Instant now, std::int64_t& evicted);
   void make_room(Shard& shard, Instant now, std::int64_t& evicted);
   void drop(Shard& shard, KeyTable::Entry& entry);
   void note_change(Shard& shard, KeyTable::Entry& entry);
   std::vector<Counter::Reserved> return_reserved(const CounterKey& key);
+  void give_back(const Item& item, Instant now) noexcept;
+  void keep(const Item& item, Instant now);
   void settle_reserved(const Reservation& reservation, Settlement settlement, Instant now);
 
   const Secret secret_;

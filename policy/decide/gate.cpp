@@ -170,6 +170,38 @@ void Gate::count(Case& c, const Verdict& verdict, std::vector<CountedOnce>& coun
   }
 }
 
+// What fails behind a reservation, down to the session's own part, leaves nothing reserved.
+void Gate::hear(const std::shared_ptr<Case>& shared, Readings answer) {
+  const ReservationId held = answer.reservation;
+  const Instant now = shared->now;
+  try {
+    finish(shared, std::move(answer));
+  } catch (...) {
+    if (held != 0) give_back({&held, &held + 1}, now);
+    throw;
+  }
+}
+
+void Gate::keep(std::vector<ReservationId> ids, Instant now, const Store::Settled& done) {
+  try {
+    return store_.settle(ids, Settlement::keep, now, done);
+  } catch (...) {
+    give_back(ids, now);
+    throw;
+  }
+}
+
+// A store that fails once does not again; what it goes on to hold then ends as what a host had reserved that died.
+void Gate::give_back(std::span<const ReservationId> ids, Instant now) noexcept {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    try {
+      return store_.settle({ids.begin(), ids.end()}, Settlement::give_back, now, [] {});
+    } catch (...) {
+      continue;
+    }
+  }
+}
+
 void Gate::finish(const std::shared_ptr<Case>& shared, Readings answer) {
   Case& c = *shared;
   for (std::size_t i = 0; i < answer.readings.size(); ++i) {
@@ -280,7 +312,7 @@ void Gate::judge(const Policy& policy, const Facts& facts, const Question& quest
   if (charges.empty()) return finish(shared, {});
   const bool admit = may_pass(c.inquiry, c.readings) && !question.mta_refused;
   store_.take(std::move(charges), admit, moment.now,
-              [this, shared](Readings answer) { finish(shared, std::move(answer)); });
+              [this, shared](Readings answer) { hear(shared, std::move(answer)); });
 }
 
 }  // namespace replygate

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,13 +68,14 @@ class Gate {
   using Reached = std::function<void(std::optional<std::size_t>)>;
   void step_reached(const Policy& policy, const Facts& facts, const Rule& rule, const Reached& done);
 
-  void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Store::Settled done) {
-    store_.settle(std::move(ids), settlement, now, std::move(done));
-  }
+  // Turns reservations into use; `done` is called as that of judge(). Where the store throws, all are given back.
+  void keep(std::vector<ReservationId> ids, Instant now, const Store::Settled& done);
+  void give_back(std::span<const ReservationId> ids, Instant now) noexcept;
 
  private:
   struct Case;
 
+  void hear(const std::shared_ptr<Case>& c, Readings answer);
   void finish(const std::shared_ptr<Case>& c, Readings answer);
   static bool must_ask_anew(const Case& c, const Verdict& verdict);
   void take_anew(const std::shared_ptr<Case>& shared, const Judgement& first);

@@ -57,6 +57,7 @@ class RecordSink {
   RecordSink(const RecordSink&) = delete;
   RecordSink& operator=(const RecordSink&) = delete;
   virtual ~RecordSink() = default;
+  // What it throws loses this record, and nothing else.
   virtual void write(const Record& record) = 0;
 };
 

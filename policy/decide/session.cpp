@@ -17,11 +17,48 @@ bool refused(const JudgedRecipient& r) { return r.recipient.mta_refused || r.ver
 
 }  // namespace
 
+// Calls once, whatever happens: where nobody can any more, since an exception went through whoever should have, on
+// whatever thread, the event has failed.
+class Session::Due {
+ public:
+  Due(Session& session, Done done, Instant now) : session_(session), done_(std::move(done)), now_(now) {}
+  ~Due() {
+    if (!done_) return;
+    session_.fail(now_);
+    while (done_ && attempts_-- > 0) give_up();
+  }
+  Due(const Due&) = delete;
+  Due& operator=(const Due&) = delete;
+
+  void tell(Answer answer) {
+    const Done done = std::exchange(done_, nullptr);
+    done(std::move(answer));
+  }
+
+ private:
+  // Memory may be wanting, for a moment.
+  void give_up() noexcept try {
+    Answer answer = session_.internal_error();
+    tell(std::move(answer));
+  } catch (...) {
+    return;
+  }
+
+  Session& session_;
+  Done done_;
+  const Instant now_;
+  int attempts_ = 2;
+};
+
+Session::Done Session::once(Done done, Instant now) {
+  return [due = std::make_shared<Due>(*this, std::move(done), now)](Answer answer) { due->tell(std::move(answer)); };
+}
+
 Session::Session(std::shared_ptr<const Policy> policy, Services services, const Door& door)
     : policy_(std::move(policy)), services_(services), door_(door), id_(services.references.next()) {}
 
 Session::~Session() {
-  if (open_ != nullptr) give_back(std::move(open_->reservations), last_);
+  if (open_ != nullptr) services_.gate.give_back(open_->reservations, last_);
 }
 
 void Session::connect(ConnectEvent event, Instant now, Done done) {
@@ -38,14 +75,14 @@ void Session::connect(ConnectEvent event, Instant now, Done done) {
   connection_.server = event.server;
   connection_.server_port = event.server_port;
   connection_.since = now;
-  judge_session(Stage::connect, now, std::move(done));
+  judge_session(Stage::connect, now, once(std::move(done), now));
 }
 
 void Session::helo(const std::string& name, Instant now, Done done) {
   abort(now);
   connection_.helo = canonical_host(name);
   at_helo_.reset();  // a new greeting, after STARTTLS for instance, is judged anew
-  judge_session(Stage::helo, now, std::move(done));
+  judge_session(Stage::helo, now, once(std::move(done), now));
 }
 
 void Session::mail(MailEvent event, Instant now, Done done) {
@@ -66,16 +103,12 @@ void Session::mail(MailEvent event, Instant now, Done done) {
   t.sender_login_mismatch = is_mismatch(t, policy_->site());
   t.queue_id = std::move(event.queue_id);
   if (policy_->needs().digest) open_->digest = std::make_unique<ContentDigest>();
-  begin_message(now, std::move(done));
-}
-
-void Session::give_back(std::vector<ReservationId> reservations, Instant now) {
-  if (reservations.empty()) return;
-  services_.gate.settle(std::move(reservations), Settlement::give_back, now, [] {});
+  begin_message(now, once(std::move(done), now));
 }
 
 void Session::rcpt(RcptEvent event, Instant now, Done done) {
   if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
+  done = once(std::move(done), now);
   JudgedRecipient& judged = open_->recipients.emplace_back();
   judged.ref = open_->recipients.size() == 1 ? open_->ref : services_.references.next();
   Recipient& recipient = judged.recipient;
@@ -106,7 +139,7 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
 
 void Session::data(Instant now, Done done) {
   if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
-  judge_message(Stage::data, now, std::move(done));
+  judge_message(Stage::data, now, once(std::move(done), now));
 }
 
 void Session::header(std::string_view name, std::string_view value, std::int64_t octets) {
@@ -125,7 +158,7 @@ void Session::header(std::string_view name, std::string_view value, std::int64_t
 void Session::end_of_headers(Instant now, Done done) {
   if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
   open_->facts.size += 2;
-  judge_message(Stage::header, now, std::move(done));
+  judge_message(Stage::header, now, once(std::move(done), now));
 }
 
 void Session::body(std::string_view octets) {
@@ -137,7 +170,7 @@ void Session::body(std::string_view octets) {
 void Session::end_of_message(Instant now, Done done) {
   if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
   if (open_->digest) open_->facts.digest = open_->digest->finish();
-  judge_message(Stage::message, now, std::move(done));
+  judge_message(Stage::message, now, once(std::move(done), now));
 }
 
 std::size_t Session::footprint() const { return tally_.octets() + (open_ == nullptr ? 0 : open_->octets); }
@@ -154,20 +187,31 @@ void Session::abort(Instant now) {
 
 void Session::finish(Ending ending, Instant now) {
   const std::unique_ptr<Open> ended = std::move(open_);
-  const bool accepted = ending == Ending::accepted;
-  give_back(std::move(ended->reservations), now);
-  tally_.end_message(accepted && ended->others > 0);
+  if (!ended->reservations.empty()) services_.gate.give_back(ended->reservations, now);
+  tally_.end_message(ending == Ending::accepted && ended->others > 0);
+  record(ending, *ended, now);
+}
+
+// What was decided holds though its record is lost.
+void Session::record(Ending ending, const Open& ended, Instant now) noexcept try {
   services_.sink.write({.policy = *policy_,
                         .time = now,
                         .door = door_.name,
                         .session = id_,
-                        .ref = ended->ref,
+                        .ref = ended.ref,
                         .connection = connection_,
-                        .transaction = ended->facts,
-                        .recipients = ended->recipients,
-                        .message = ended->message,
-                        .disposition = accepted ? ended->effect.disposition : Disposition(),
+                        .transaction = ended.facts,
+                        .recipients = ended.recipients,
+                        .message = ended.message,
+                        .disposition = ending == Ending::accepted ? ended.effect.disposition : Disposition(),
                         .ending = ending});
+} catch (...) {
+  return;
+}
+
+void Session::fail(Instant now) noexcept {
+  const bool passes = policy_->settings().on_error == OnError::accept || connection_.local_submission;
+  if (!passes && open_ != nullptr) finish(Ending::aborted, now);
 }
 
 Answer Session::internal_error() const {

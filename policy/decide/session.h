@@ -123,6 +123,9 @@ class Session {
   // The door could not make sense of something: the present event must be refused for now, or let pass, as the
   // policy's on_error says.
   Answer internal_error() const;
+  // The event under way has failed: the message, whose counts may be in any state, ends as aborted unless on_error lets
+  // it pass.
+  void fail(Instant now) noexcept;
 
   // Octets, roughly, that it keeps of the open message and of counters within the session.
   std::size_t footprint() const;
@@ -132,6 +135,8 @@ class Session {
   const Verdict* waiting() const { return open_ == nullptr ? nullptr : open_->limited.get(); }
 
  private:
+  class Due;
+
   // What is said of the session or the message as a whole. Where a limit refuses, `verdict` is what is said besides.
   struct Said {
     Verdict verdict;
@@ -191,7 +196,8 @@ class Session {
   void answer_recipient(Instant now, const Done& done);
   void replied(const Verdict& verdict, const Question& asked, const Facts& facts, const std::function<void()>& done);
   void accept(Instant now, const Done& done);
-  void give_back(std::vector<ReservationId> reservations, Instant now);
+  Done once(Done done, Instant now);
+  void record(Ending ending, const Open& ended, Instant now) noexcept;
   void note_acceptance(const Verdict& verdict);
   void note_waiting(const Said& said);
   bool spares_postmaster(const Rule& rule) const;

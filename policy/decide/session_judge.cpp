@@ -126,9 +126,9 @@ void Session::judge_session(Stage stage, Instant now, Done done) {
     auto& place = stage == Stage::connect ? at_connect_ : at_helo_;
     place = nothing ? nullptr : std::make_unique<const Said>(std::move(said));
     const bool closed = !nothing && closes(place->verdict);
-    const Answer answer = closed ? close_early(place->verdict, now) : Answer();
+    const auto answer = std::make_shared<Answer>(closed ? close_early(place->verdict, now) : Answer());
     const auto end = [this, held, now, answer, done] {
-      services_.gate.settle({held}, Settlement::keep, now, [answer, done] { done(answer); });
+      services_.gate.keep({held}, now, [answer, done] { done(std::move(*answer)); });
     };
     closed ? replied(place->verdict, question(stage), facts_now(now), end) : end();
   });
@@ -244,11 +244,13 @@ void Session::dispose() {
 void Session::accept(Instant now, const Done& done) {
   dispose();
   Answer answer{.refusal = std::nullopt, .disposition = open_->effect.disposition};
+  const Store::Settled safe = [answer = std::make_shared<Answer>(std::move(answer)), done] {
+    done(std::move(*answer));
+  };
   std::vector<ReservationId> reservations;
   if (open_->others > 0) reservations = std::exchange(open_->reservations, {});
   finish(Ending::accepted, now);
-  services_.gate.settle(std::move(reservations), Settlement::keep, now,
-                        [answer = std::move(answer), done] { done(answer); });
+  services_.gate.keep(std::move(reservations), now, safe);
 }
 
 // Until the recipients are known the limit of a rule that refuses nothing may have to let postmaster pass.

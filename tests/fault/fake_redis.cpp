@@ -28,6 +28,8 @@ constexpr std::array kRows = {
     Row{Fault::no_script, "-NOSCRIPT", "", "-NOSCRIPT No matching script. Please use EVAL.\r\n"},
     Row{Fault::no_login, "-NOAUTH", "NOAUTH", "-NOAUTH Authentication required.\r\n"},
     Row{Fault::moved, "-MOVED", "have moved", "-MOVED 3999 127.0.0.1:9\r\n"},
+    Row{Fault::master_down, "-MASTERDOWN", "MASTERDOWN",
+        "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n"},
     Row{Fault::slow, "200 ms delay", "no answer in time", "slow"},
     Row{Fault::silent, "half-open", "no answer in time", ""},
     Row{Fault::garbage, "garbage", "no reply of Redis", "\x01\x02garbage\r\n\r\n"},

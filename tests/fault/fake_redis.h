@@ -21,6 +21,7 @@ class FakeRedis {
     no_script,
     no_login,
     moved,
+    master_down,
     slow,
     silent,
     garbage,

@@ -16,13 +16,14 @@ struct Goal {
 };
 
 constexpr Goal kGoals[] = {
-    {"G1", killed_commit},   {"G2", killed_window},    {"G5", restarts},        {"G6", reloads},
-    {"G7", standing_server}, {"G8", failing_server},   {"G9", exact_counting},  {"G10", exact_nodes},
-    {"G11", counting_alone}, {"G12", fail_over},       {"G13", exact_model},    {"G14", order_of_answers},
-    {"G15", wrong_clocks},   {"G16", flood_of_keys},   {"G17", no_descriptors}, {"G18", few_tasks},
-    {"G19", slow_peers},     {"G20", mutated_packets}, {"G21", idle_peers},     {"G22", unwritable_file},
-    {"G23", damaged_file},   {"G24", hostile_values},  {"G25", http_attacks},   {"G26", control_attacks},
-    {"G29", soak},           {"G32", order_attacks},   {"WHY", long_history},   {"TCP", two_writes}};
+    {"G1", killed_commit},   {"G2", killed_window},     {"G5", restarts},       {"G6", reloads},
+    {"G7", standing_server}, {"G8", failing_server},    {"G9", exact_counting}, {"G10", exact_nodes},
+    {"G11", counting_alone}, {"G12", fail_over},        {"G12", partitions},    {"G8", partial_partitions},
+    {"G13", exact_model},    {"G14", order_of_answers}, {"G15", wrong_clocks},  {"G16", flood_of_keys},
+    {"G17", no_descriptors}, {"G18", few_tasks},        {"G19", slow_peers},    {"G20", mutated_packets},
+    {"G21", idle_peers},     {"G22", unwritable_file},  {"G23", damaged_file},  {"G24", hostile_values},
+    {"G25", http_attacks},   {"G26", control_attacks},  {"G29", soak},          {"G32", order_attacks},
+    {"WHY", long_history},   {"TCP", two_writes}};
 
 int run(int argc, char** argv) {
   GoalOptions options{.binary = argv[1]};

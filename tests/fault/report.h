@@ -32,6 +32,7 @@ class Report {
   void exactly(std::string_view id, std::string_view what, long figure, long limit) {
     line(id, what, std::to_string(figure), fmt::format("= {}", limit), figure == limit);
   }
+  void left_out(std::string_view id, std::string_view why) { fmt::print("{:<4} not played: {}\n", id, why); }
   bool good() const { return good_; }
 
  private:

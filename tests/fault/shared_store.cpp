@@ -1,5 +1,5 @@
 // Several hosts and one server: a server that stands still (G7) or fails (G8), exactness (G10), counting alone (G11),
-// fail-over (G12), the order of what was answered (G14).
+// the order of what was answered (G14).
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,75 +8,20 @@
 #include <atomic>
 #include <csignal>
 #include <fstream>
-#include <future>
 #include <random>
 #include <sstream>
 #include <thread>
 
-#include "milter/store/redis_store.h"
-#include "policy/count/local_share.h"
 #include "tests/fault/fake_redis.h"
 #include "tests/fault/goals.h"
-#include "tests/fault/peers.h"
+#include "tests/fault/nodes.h"
 #include "tests/support/redis_server.h"
 
 namespace replygate::test {
 namespace {
 
-using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr std::size_t kNodes = 4;
-
-Charge one_of(std::string counter, std::int64_t most) {
-  return {.counter = std::move(counter), .measure = Sliding{hours(1)}, .most = most, .reserve = false, .local = true};
-}
-
-// One host: its clock, its connections, and its share of limits.
-struct Node {
-  Node(const std::vector<std::string>& servers, milliseconds timeout, std::int64_t replicas = 0)
-      : redis(RedisStore::open(settings(servers, timeout, replicas), clock, health).value()),
-        share(*redis, kNodes, {}) {
-    const auto begin = now();
-    while (!redis->available() && seconds_since(begin) < 20) std::this_thread::sleep_for(milliseconds(1));
-  }
-  ~Node() { redis.reset(); }
-  Node(const Node&) = delete;
-  Node& operator=(const Node&) = delete;
-
-  static StoreSettings settings(const std::vector<std::string>& servers, milliseconds timeout, std::int64_t replicas) {
-    StoreSettings settings{.backend = StoreSettings::Backend::redis};
-    settings.servers = servers;
-    settings.timeout = timeout;
-    settings.wait_replicas = replicas;
-    return settings;
-  }
-  Readings ask(Store& store, const Charge& charge) const {
-    std::promise<Readings> told;
-    store.take({charge}, true, clock.now(), [&](Readings r) { told.set_value(std::move(r)); });
-    return told.get_future().get();
-  }
-  Readings take(const Charge& charge) { return ask(*redis, charge); }
-  std::int64_t used(const std::string& counter) {
-    Charge look = one_of(counter, 1);
-    look.cost = 0;
-    for (int i = 0; i < 1000; ++i) {
-      const Readings r = take(look);
-      if (!r.readings.empty()) return r.readings.front()->used;
-      std::this_thread::sleep_for(milliseconds(5));
-    }
-    return -1;
-  }
-
-  Clock clock;
-  StoreHealth health;
-  std::unique_ptr<RedisStore> redis;
-  LocalShare share;
-};
-
-bool answered(const Readings& r) { return !r.readings.empty() && r.readings.front().has_value(); }
-bool admits(const Readings& r) { return answered(r) && r.readings.front()->fits; }
 
 struct Attempts {
   std::atomic<std::int64_t> admitted{0};
@@ -363,44 +308,6 @@ void counting_alone(const GoalOptions& options, Report& report) {
                  kMost + 4 * 250, "");
   report.exactly("G11", "nodes that admitted nothing alone", alone > 0 ? 0 : 1, 0);
   report.exactly("G11", "counts that the server was not told", untold() ? 1 : 0, 0);
-}
-
-void fail_over(const GoalOptions& options, Report& report) {
-  const int rounds = options.full ? 20 : 2;
-  std::int64_t acknowledged = 0;
-  std::int64_t lost = 0;
-  for (int round = 0; round < rounds; ++round) {
-    const std::string port = std::to_string(21000 + (::getpid() + round) % 10000);
-    RedisServer primary({"--port", port});
-    const RedisServer replica({"--port", "0", "--replicaof", "127.0.0.1", port, "--repl-diskless-sync-delay", "0"});
-    while (replica.ask({"INFO", "replication"}).find("master_link_status:up") == std::string::npos) {
-      std::this_thread::sleep_for(milliseconds(10));
-    }
-    Node node({primary.address(), replica.address()}, milliseconds(200), 1);
-    std::atomic<bool> stop{false};
-    std::atomic<std::int64_t> counted{0};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([&] {
-        while (!stop) {
-          if (answered(node.take(one_of("q", 1'000'000'000)))) {
-            ++counted;
-          } else {
-            std::this_thread::sleep_for(milliseconds(1));
-          }
-        }
-      });
-    }
-    std::this_thread::sleep_for(milliseconds(300));
-    primary.kill();
-    replica.ask({"REPLICAOF", "NO", "ONE"});
-    stop = true;
-    for (std::thread& thread : threads) thread.join();
-    Node after({replica.address()}, milliseconds(500));
-    lost += std::max<std::int64_t>(counted - after.used("q"), 0);
-    acknowledged += counted;
-  }
-  report.exactly("G12", fmt::format("of {} acknowledged, lost in {} fail-overs", acknowledged, rounds), lost, 0);
 }
 
 void order_of_answers(const GoalOptions& options, Report& report) {

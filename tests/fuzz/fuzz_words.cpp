@@ -16,6 +16,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parse_time(text);
   if (const auto share = parse_share(text); share && *share < 0) std::abort();
   if (const auto line = parse_mailbox_line(text); line && line->second < 0) std::abort();
-  if (const auto use = parse_quota_answer(text); use.percent != 0 && use.percent != 100) std::abort();
+  if (const auto use = parse_quota_answer(text); use && use->percent != 0 && use->percent != 100) std::abort();
   return 0;
 }

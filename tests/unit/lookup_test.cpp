@@ -294,7 +294,7 @@ TEST(QuotaStatus, WhatAnswersMean) {
   EXPECT_EQ(parse_quota_answer("action=550 5.1.1 No such user\n\n"), MailboxUse::none());
   EXPECT_EQ(parse_quota_answer("action=DEFER_IF_PERMIT internal error\n\n"), MailboxUse());
   EXPECT_EQ(parse_quota_answer("action=451 4.3.0 later\n\n"), MailboxUse());
-  EXPECT_EQ(parse_quota_answer("nonsense\n\n"), MailboxUse());
+  EXPECT_EQ(parse_quota_answer("nonsense\n\n"), std::nullopt);
 }
 
 // A service that answers as the recipient's name says, or never.

@@ -146,6 +146,28 @@ TEST(NoteCarrier, NamesWhatTheServerSaid) {
       << carried.error();
 }
 
+// What carrying a note comes to with a server that says these lines.
+bool arrives(std::vector<std::string> lines) {
+  Server server(std::move(lines), "\r\n");
+  OwnConnections own;
+  const auto carriers = note_carriers(
+      NotifySettings{
+          .to = {"admin@example.org"}, .from = "replygate@example.org", .smtp = "inet:" + server.port() + "@127.0.0.1"},
+      own);
+  return carriers.at(0)->carry({"warning", "subject", "text\n"}).has_value();
+}
+
+TEST(NoteCarrier, WhatTheServerHasTakenIsNotSentAgain) {
+  EXPECT_TRUE(arrives({"220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 queued\r\n"}));
+  EXPECT_TRUE(arrives(
+      {"220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 queued\r\n", "421 not now\r\n"}));
+}
+
+TEST(NoteCarrier, AReplyThatCameTwiceIsNotThatOfTheNextCommand) {
+  EXPECT_FALSE(arrives({"220 mx\r\n", "250 mx\r\n250 mx\r\n"}));
+  EXPECT_FALSE(arrives({"220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n354 go\r\n"}));
+}
+
 TEST(NoteCarrier, PostsJson) {
   Server server({"HTTP/1.1 204 No Content\r\n\r\n"}, "}");
   OwnConnections own;

@@ -86,6 +86,64 @@ TEST_F(PeerFaults, AFreshConnectionIsTriedOnce) {
   EXPECT_EQ(dovecot.connections, 1);
 }
 
+// Answers "full" to the first question, twice, and "there is room" to all others.
+class Repeating {
+ public:
+  explicit Repeating(const std::string& path) : listener_(listen_unix(path)), thread_([this] { serve(); }) {}
+  ~Repeating() {
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+  }
+  Repeating(const Repeating&) = delete;
+  Repeating& operator=(const Repeating&) = delete;
+
+  std::promise<void> repeated;
+
+ private:
+  void serve() {
+    int questions = 0;
+    for (int peer = 0; (peer = ::accept(listener_, nullptr, nullptr)) >= 0; ::close(peer)) {
+      std::string in;
+      char chunk[1024];
+      for (ssize_t n = 0; (n = ::read(peer, chunk, sizeof chunk)) > 0;) {
+        in.append(chunk, static_cast<std::size_t>(n));
+        if (!in.ends_with("\n\n")) continue;
+        in.clear();
+        const bool first = ++questions == 1;
+        say(peer, first ? "action=552 5.2.2 full\n\n" : "action=DUNNO\n\n");
+        if (!first) continue;
+        say(peer, "action=552 5.2.2 full\n\n");
+        repeated.set_value();
+      }
+    }
+  }
+  static void say(int peer, std::string_view text) { ::send(peer, text.data(), text.size(), MSG_NOSIGNAL); }
+
+  int listener_;
+  std::thread thread_;
+};
+
+TEST_F(PeerFaults, AnAnswerThatCameTwiceIsNotThatOfTheNextQuestion) {
+  Repeating dovecot(file("s"));
+  const auto mailboxes = service();
+  EXPECT_EQ(ask(*mailboxes, "full@x.example"), MailboxUse::of(100));
+  dovecot.repeated.get_future().wait();
+  EXPECT_EQ(ask(*mailboxes, "bob@x.example"), MailboxUse::of(0));
+}
+
+TEST_F(PeerFaults, AServiceThatDoesNotAnswerIsTroubleUntilItDoes) {
+  const auto mailboxes = service();
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(ask(*mailboxes, "bob@x.example"), MailboxUse());
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("; mailbox_used is unknown"), std::string::npos);
+  ASSERT_EQ(troubles_.all().size(), 1U);
+  EXPECT_NE(troubles_.all().front().what.find("[mailbox] unix:"), std::string::npos);
+  const Forgetful dovecot(file("s"), false);
+  EXPECT_EQ(ask(*mailboxes, "bob@x.example"), MailboxUse::of(100));
+  EXPECT_TRUE(troubles_.all().empty());
+}
+
 void make_database(const std::string& path, int used) {
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);

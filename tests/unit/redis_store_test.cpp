@@ -184,6 +184,38 @@ TEST_F(RedisStoreTest, FollowsACluster) {
   EXPECT_EQ(first.ask({"DBSIZE"}), "0\n");
 }
 
+// Half of it there, then all elsewhere: nobody can decide until the slot has arrived.
+TEST_F(RedisStoreTest, WhileTheSlotMovesThereAreNoReadings) {
+  const int base = 20004 + ::getpid() % 10000;
+  const auto node = [&](int number) {
+    return std::vector<std::string>{"--port", std::to_string(base + number), "--cluster-enabled", "yes"};
+  };
+  const RedisServer from(node(0));
+  const RedisServer to(node(1));
+  const auto id_of = [](const RedisServer& server) { return server.ask({"CLUSTER", "MYID"}).substr(0, 40); };
+  from.ask({"CLUSTER", "ADDSLOTSRANGE", "0", "16383"});
+  from.ask({"CLUSTER", "MEET", "127.0.0.1", std::to_string(base + 1)});
+  ASSERT_TRUE(eventually([&] { return to.ask({"CLUSTER", "INFO"}).find("cluster_state:ok") != std::string::npos; }));
+  open(settings({from.address()}));
+  ASSERT_TRUE(comes_up());
+  ASSERT_EQ(take(3).readings.at(0)->used, 0);
+  std::string slot = from.ask({"CLUSTER", "KEYSLOT", "{replygate}:q"});
+  slot.pop_back();
+  ASSERT_EQ(to.ask({"CLUSTER", "SETSLOT", slot, "IMPORTING", id_of(from)}), "OK\n");
+  ASSERT_EQ(from.ask({"CLUSTER", "SETSLOT", slot, "MIGRATING", id_of(to)}), "OK\n");
+  EXPECT_TRUE(take().readings.empty());
+  EXPECT_TRUE(failed_by("TRYAGAIN"));
+  ASSERT_EQ(from.ask({"MIGRATE", "127.0.0.1", std::to_string(base + 1), "{replygate}:q", "0", "5000"}), "OK\n");
+  EXPECT_TRUE(take().readings.empty());
+  EXPECT_TRUE(failed_by("ASK "));
+  EXPECT_FALSE(health_.good());
+  to.ask({"CLUSTER", "SETSLOT", slot, "NODE", id_of(to)});
+  from.ask({"CLUSTER", "SETSLOT", slot, "NODE", id_of(to)});
+  EXPECT_TRUE(eventually([this] { return used() == 3; }));
+  EXPECT_EQ(take().readings.at(0)->used, 3);
+  EXPECT_TRUE(health_.good());
+}
+
 TEST_F(RedisStoreTest, AForgottenScriptIsSentAgain) {
   const RedisServer server;
   open(settings({server.address()}));

@@ -61,6 +61,7 @@ void MtaConnection::process() {
   if (next == Next::wait) {
     keep_ = shared_from_this();
     guard_.emplace(worker_.context().get_executor());
+    unheard_ = false;
     worker_.wait_for(Waiting::decision, *this);
   }
   if (next != Next::read) send();
@@ -97,6 +98,7 @@ MtaConnection::Next MtaConnection::take_packet() {
 }
 
 void MtaConnection::on_answer() {
+  if (!keep_ || !dialogue_.may_resume()) return;  // a sign of life came first
   guard_.reset();
   if (socket_.is_open()) return process();
   keep_.reset();
@@ -133,6 +135,7 @@ void MtaConnection::send() {
 
 void MtaConnection::on_deadline(Waiting what) {
   if (what != Waiting::decision) return close();
+  if (dialogue_.may_resume() && std::exchange(unheard_, true)) return on_answer();  // nobody could say so
   worker_.wait_for(Waiting::decision, *this);
   if (!dialogue_.may_progress() || blocked_) return;
   wire::append_progress(out_);

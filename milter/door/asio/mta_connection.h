@@ -51,6 +51,8 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, 
   bool blocked_ = false;    // the peer must read before more is sent
   bool stalled_ = false;    // the time of a packet that has begun is running
 
+  bool unheard_ = false;  // the decision has come, and whoever brought it has had seconds to say so
+
   // While a decision is under way: who keeps us and the worker alive.
   std::shared_ptr<MtaConnection> keep_;
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> guard_;

@@ -8,6 +8,7 @@
 #include "milter/door/mta_events.h"
 #include "milter/door/wire/arguments.h"
 #include "milter/door/wire/replies.h"
+#include "milter/guarded.h"
 #include "milter/log/say.h"
 
 namespace replygate::wire {
@@ -44,16 +45,37 @@ std::optional<Stage> stage_of(Command command) {
 Dialogue::Dialogue(const DoorServices& services, std::function<void()> answered)
     : services_(services), answered_(std::move(answered)) {}
 
-Dialogue::~Dialogue() { end_session(); }
+Dialogue::~Dialogue() {
+  try {
+    end_session();
+  } catch (const std::exception&) {
+    session_.reset();  // gives back what it holds
+  }
+  if (counted_) services_.traffic.end_transaction();
+}
 
 Dialogue::Next Dialogue::take(const Packet& packet, std::string& out) try {
   return handle(packet, out);
 } catch (const std::exception& error) {
-  say(fmt::format("internal error: {}", error.what()));
-  const bool answered =
-      packet.command != static_cast<char>(Command::macros) && packet.command != static_cast<char>(Command::abort);
-  if (session_ == nullptr || !answered) return fail("internal error");
-  asked_ = static_cast<Command>(packet.command);
+  return recover(error.what(), out);
+} catch (...) {
+  return recover("of unknown kind", out);
+}
+
+bool Dialogue::wants_answer() const {
+  switch (asked_) {
+    case Command::macros:
+    case Command::abort:
+    case Command::quit:
+    case Command::quit_keep_open: return false;
+    default: return true;
+  }
+}
+
+Dialogue::Next Dialogue::recover(std::string_view error, std::string& out) {
+  say(fmt::format("internal error: {}", error));
+  if (session_ == nullptr || !wants_answer()) return fail("internal error");
+  session_->fail(services_.clock.now());
   then_ = place_;
   answer_ = session_->internal_error();
   return give(out);
@@ -264,7 +286,8 @@ Dialogue::Next Dialogue::ask(Place then, Event event, std::string& out) {
   phase_.store(Phase::asking, std::memory_order_relaxed);
   event([this](Answer answer) {
     answer_ = std::move(answer);
-    if (phase_.exchange(Phase::answered, std::memory_order_acq_rel) == Phase::waiting) answered_();
+    if (phase_.exchange(Phase::answered, std::memory_order_acq_rel) != Phase::waiting) return;
+    guarded("milter", answered_);
   });
   const bool answered = phase_.exchange(Phase::waiting, std::memory_order_acq_rel) == Phase::answered;
   return answered ? give(out) : Next::wait;
@@ -272,17 +295,29 @@ Dialogue::Next Dialogue::ask(Place then, Event event, std::string& out) {
 
 Dialogue::Next Dialogue::resume(std::string& out) { return give(out); }
 
+// What was decided holds, whatever fails in saying it: it is said once more.
 Dialogue::Next Dialogue::give(std::string& out) {
   count_transaction();
   note_time();
-  const Answer answer = std::move(answer_);
+  const std::size_t before = out.size();
+  Next next = Next::read;
+  try {
+    next = say_answer(out);
+  } catch (const std::exception&) {
+    out.resize(before);
+    next = say_answer(out);
+  }
   answer_ = {};
-  if (!answer.refusal) {
+  return next;
+}
+
+Dialogue::Next Dialogue::say_answer(std::string& out) {
+  if (!answer_.refusal) {
     place_ = then_;
-    return asked_ == Command::end_of_message ? dispose(answer.disposition, out) : go_on(out);
+    return asked_ == Command::end_of_message ? dispose(answer_.disposition, out) : go_on(out);
   }
   if (place_ == Place::negotiated || !session_->in_transaction()) place_ = Place::session;
-  return refuse(*answer.refusal, out);
+  return refuse(*answer_.refusal, out);
 }
 
 bool Dialogue::replies(Command command) const { return (steps_ & no_reply_flag(command)) == 0; }

@@ -39,6 +39,8 @@ class Dialogue {
   // What is to be sent is appended to `out`.
   Next take(const Packet& packet, std::string& out);
   Next resume(std::string& out);
+  // While waiting: whether the decision has come. Should `answered` have failed, this tells.
+  bool may_resume() const { return phase_.load(std::memory_order_acquire) == Phase::answered; }
 
   // While waiting: whether the MTA would take a sign of life.
   bool may_progress() const { return asked_ == Command::end_of_message; }
@@ -62,6 +64,8 @@ class Dialogue {
   Next end_of_headers(std::string& out);
   Next body(std::string_view data, std::string& out);
   Next end_of_message(std::string_view data, std::string& out);
+  bool wants_answer() const;
+  Next recover(std::string_view error, std::string& out);
   void abort();
   void end_session();
   bool renew_policy();
@@ -70,6 +74,7 @@ class Dialogue {
   template <typename Event>
   Next ask(Place then, Event event, std::string& out);
   Next give(std::string& out);
+  Next say_answer(std::string& out);
   Next go_on(std::string& out);
   Next dispose(const Disposition& disposition, std::string& out);
   Next refuse(const replygate::Reply& reply, std::string& out);
