@@ -10,53 +10,17 @@
 #include <thread>
 #include <vector>
 
-#include "milter/store/redis_store.h"
-#include "milter/store/sqlite_store.h"
-#include "policy/count/store_memory.h"
-#include "tests/support/eventually.h"
-#include "tests/support/folder.h"
-#include "tests/support/redis_server.h"
+#include "policy/count/window.h"
+#include "tests/contract/store_contract.h"
 
 namespace replygate {
 namespace {
 
-using test::eventually;
 using test::soon;
 
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-struct Maker {
-  const char* name;
-  std::function<std::unique_ptr<Store>()> make;
-};
-
-class StoreContract : public ::testing::TestWithParam<Maker> {
- protected:
-  Readings take(std::vector<Charge> charges, bool admit = true) {
-    std::promise<Readings> told;
-    store_->take(std::move(charges), admit, now_, [&](Readings r) { told.set_value(std::move(r)); });
-    Readings result = soon(told);
-    EXPECT_TRUE(std::ranges::all_of(result.readings, [](const auto& r) { return r.has_value(); }));
-    return result;
-  }
-
-  static Charge charge(std::string counter, std::int64_t most, std::int64_t cost = 1) {
-    return {.counter = std::move(counter), .measure = Sliding{hours(1)}, .most = most, .cost = cost};
-  }
-
-  void settle(std::vector<ReservationId> ids, Settlement settlement) {
-    std::promise<void> done;
-    store_->settle(std::move(ids), settlement, now_, [&] { done.set_value(); });
-    soon(done);
-  }
-
-  std::int64_t used(const std::string& counter) { return take({charge(counter, 1)}, false).readings.at(0)->used; }
-
-  std::unique_ptr<Store> store_ = GetParam().make();
-  Instant now_{hours(490000)};
-};
 
 TEST_P(StoreContract, AdmitsToTheLimitAndNoFurther) {
   for (int i = 0; i < 5; ++i) {
@@ -387,179 +351,6 @@ TEST_P(StoreContract, IsExactUnderThreads) {
     EXPECT_EQ(admitted, kMost);
   }
 }
-
-TEST_P(StoreContract, ABucketIsFilledAgain) {
-  const Charge one{.counter = "b", .measure = Bucket::Rate{60, hours(1)}, .most = 3, .reserve = false};
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(take({one}).readings[0]->fits);
-  const Readings full = take({one});
-  EXPECT_FALSE(full.readings[0]->fits);
-  EXPECT_EQ(full.readings[0]->room_at, now_ + minutes(1));
-  now_ += minutes(2);
-  EXPECT_EQ(take({one}).readings[0]->used, 1);
-}
-
-TEST_P(StoreContract, WhatABucketGaveIsTakenBack) {
-  const Charge two{.counter = "b", .measure = Bucket::Rate{60, hours(1)}, .most = 3, .cost = 2};
-  const Readings r = take({two});
-  EXPECT_FALSE(take({two}).readings[0]->fits);
-  settle({r.reservation}, Settlement::give_back);
-  EXPECT_TRUE(take({two}).readings[0]->fits);
-}
-
-TEST_P(StoreContract, AFixedPeriodEndsAtItsInstant) {
-  const Charge one{.counter = "day 1", .measure = Fixed{now_ + hours(5)}, .most = 1};
-  const Readings r = take({one});
-  EXPECT_EQ(take({one}).readings[0]->room_at, now_ + hours(5));
-  settle({r.reservation}, Settlement::keep);
-  now_ += hours(5) - std::chrono::microseconds(1);
-  EXPECT_FALSE(take({one}).readings[0]->fits);
-}
-
-TEST_P(StoreContract, MembersAreCountedOnce) {
-  const auto member = [](std::string name) {
-    return Charge{.counter = "d", .measure = Distinct{hours(1)}, .most = 2, .member = std::move(name)};
-  };
-  const Readings a = take({member("a")});
-  EXPECT_EQ(a.readings[0]->cost, 1);
-  EXPECT_EQ(take({member("a")}).readings[0]->cost, 0);
-  const Readings b = take({member("b")});
-  EXPECT_FALSE(take({member("c")}).readings[0]->fits);
-  EXPECT_TRUE(take({member("a")}).readings[0]->fits);
-  settle({b.reservation}, Settlement::give_back);
-  EXPECT_TRUE(take({member("c")}).readings[0]->fits);
-}
-
-TEST_P(StoreContract, SightingsPassAfterTheirDelay) {
-  const Charge look{.counter = "g",
-                    .measure = Greylisting{minutes(5), hours(24), hours(240), 0},
-                    .even_if_full = true,
-                    .reserve = false};
-  const Readings first = take({look}, false);
-  EXPECT_FALSE(first.readings[0]->fits);
-  EXPECT_EQ(first.readings[0]->room_at, now_ + minutes(5));
-  now_ += minutes(5);
-  EXPECT_EQ(take({look}, false).readings[0]->sighting, Sighting::State::passing);
-  EXPECT_EQ(take({look}, false).readings[0]->sighting, Sighting::State::known);
-}
-
-TEST_P(StoreContract, ACostOfZeroReadsAlone) {
-  Charge one = charge("z", 1);
-  Charge none = one;
-  none.cost = 0;
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(take({none}).readings[0]->used, 0);
-  take({one});
-  EXPECT_EQ(take({none}).readings[0]->used, 1);
-  EXPECT_TRUE(take({none}).readings[0]->fits);
-}
-
-TEST_P(StoreContract, AWarningComesOnceInAPeriod) {
-  Charge one = charge("w", 10);
-  one.warn_at = 2;
-  one.reserve = false;
-  std::vector<bool> warned;
-  for (int i = 0; i < 4; ++i) warned.push_back(take({one}).readings[0]->warn);
-  EXPECT_EQ(warned, (std::vector<bool>{false, true, false, false}));
-  now_ += hours(3);
-  take({one});
-  EXPECT_TRUE(take({one}).readings[0]->warn);
-}
-
-// A store with a folder of its own.
-template <StoreSettings::Durability durability>
-std::unique_ptr<Store> on_disk() {
-  struct OnDisk final : Store {
-    OnDisk() {
-      const StoreSettings settings{.path = folder.file("state.db"), .durability = durability};
-      store = SqliteStore::open(settings, clock, health).value();
-    }
-    void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override {
-      store->take(std::move(charges), admit, now, std::move(done));
-    }
-    void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
-      store->settle(std::move(ids), settlement, now, std::move(done));
-    }
-    void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
-      store->forget(std::move(counters), now, std::move(done));
-    }
-    test::Folder folder;
-    Clock clock;
-    StoreHealth health;
-    std::unique_ptr<Store> store;
-  };
-  return std::make_unique<OnDisk>();
-}
-
-test::RedisServer& redis_server() {
-  static test::RedisServer server;
-  return server;
-}
-
-// One server for all tests; each store counts under a prefix of its own.
-std::unique_ptr<Store> on_redis() {
-  struct OnRedis final : Store {
-    explicit OnRedis(const StoreSettings& settings)
-        : store(RedisStore::open(settings, clock, health, RedisStore::Time::caller).value()) {
-      EXPECT_TRUE(eventually([this] { return store->available(); }));
-    }
-    void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override {
-      store->take(std::move(charges), admit, now, std::move(done));
-    }
-    void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override {
-      store->settle(std::move(ids), settlement, now, std::move(done));
-    }
-    void forget(std::vector<std::string> counters, Instant now, Forgotten done) override {
-      store->forget(std::move(counters), now, std::move(done));
-    }
-    Clock clock;
-    StoreHealth health;
-    std::unique_ptr<RedisStore> store;
-  };
-  static int number = 0;
-  StoreSettings settings{.backend = StoreSettings::Backend::redis};
-  settings.servers = {redis_server().address()};
-  settings.prefix = "test" + std::to_string(++number);
-  settings.timeout = seconds(5);
-  return std::make_unique<OnRedis>(settings);
-}
-
-// Only in Redis counters outlive who has reserved in them.
-TEST(RedisContract, ReservationsOfADeadHostEndAtTheirDeadline) {
-  Clock clock;
-  StoreHealth health;
-  StoreSettings settings{.backend = StoreSettings::Backend::redis, .servers = {redis_server().address()}};
-  settings.prefix = "dead-host";
-  settings.timeout = seconds(5);
-  Instant now{hours(490000)};
-  const auto open = [&] {
-    auto store = RedisStore::open(settings, clock, health, RedisStore::Time::caller).value();
-    EXPECT_TRUE(eventually([&store] { return store->available(); }));
-    return store;
-  };
-  const auto used = [&](RedisStore& store, std::int64_t cost) {
-    std::promise<Readings> told;
-    store.take({{.counter = "a", .measure = Sliding{hours(1)}, .most = 9, .cost = cost}}, cost > 0, now,
-               [&](Readings r) { told.set_value(std::move(r)); });
-    return soon(told).readings.at(0)->used;
-  };
-  auto living = open();
-  auto dead = open();
-  used(*living, 2);
-  used(*dead, 3);
-  dead.reset();
-  now += minutes(15) - seconds(1);
-  EXPECT_EQ(used(*living, 0), 5);
-  now += seconds(1);
-  EXPECT_EQ(used(*living, 0), 2);
-  now += hours(1);
-  EXPECT_EQ(used(*living, 0), 2);
-}
-
-INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
-                         ::testing::Values(Maker{"memory", [] { return std::make_unique<MemoryStore>(); }},
-                                           Maker{"sqlite_window", on_disk<StoreSettings::Durability::window>},
-                                           Maker{"sqlite_commit", on_disk<StoreSettings::Durability::commit>},
-                                           Maker{"redis", on_redis}),
-                         [](const auto& maker) { return maker.param.name; });
 
 }  // namespace
 }  // namespace replygate

@@ -27,6 +27,7 @@
 #include "tests/support/faulty_vfs.h"
 #include "tests/support/folder.h"
 #include "tests/support/hand_clock.h"
+#include "tests/support/ordinary.h"
 #include "tests/support/wire.h"
 
 namespace replygate::test {
@@ -35,30 +36,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr uid_t kNobody = 65534;
-
 std::string text_of(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
   return text.str();
 }
-
-// The rights of an ordinary user, as long as it lives: root is refused nothing.
-class Ordinary {
- public:
-  explicit Ordinary(const Folder& folder) {
-    if (::geteuid() != 0) return;
-    was_root_ = true;
-    EXPECT_EQ(::chown(folder.path().c_str(), kNobody, kNobody), 0);
-    EXPECT_EQ(::seteuid(kNobody), 0);
-  }
-  ~Ordinary() { EXPECT_TRUE(!was_root_ || ::seteuid(0) == 0); }
-  Ordinary(const Ordinary&) = delete;
-  Ordinary& operator=(const Ordinary&) = delete;
-
- private:
-  bool was_root_ = false;
-};
 
 class HostFaults : public ::testing::Test, protected Folder {
  protected:
@@ -403,21 +385,6 @@ TEST_F(HostFaults, AFullBacklogIsInUseAndKeepsNobodyWaiting) {
   EXPECT_EQ(may_listen_on(SocketAddress::parse("unix:" + file("s")).value()).error(),
             "unix:" + file("s") + " is in use by another process");
   ::close(listening);
-}
-
-TEST(Guarded, WhatIsThrownEndsOneStepAlone) {
-  testing::internal::CaptureStderr();
-  EXPECT_FALSE(guarded("a thread", [] { throw std::runtime_error("a cause"); }));
-  EXPECT_FALSE(guarded("a thread", [] { throw 5; }));
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "replygate: a thread: internal error: a cause; going on\n");
-  EXPECT_TRUE(guarded("a thread", [] {}));
-  std::atomic<int> steps = 0;
-  Ticker ticker("ticker", milliseconds(1), [&] {
-    ++steps;
-    throw std::runtime_error("again");
-  });
-  EXPECT_TRUE(eventually([&] { return steps > 3; }));
-  ticker.stop();
 }
 
 }  // namespace
