@@ -7,7 +7,7 @@ import signal
 import unittest
 
 import mta_test
-from daemon import Daemon
+from daemon import Daemon, wait_until
 from postfix import Postfix
 from sendmail import Sendmail
 from smtp import Client, Closed
@@ -53,9 +53,12 @@ class Relay(unittest.TestCase):
                 with Client(mta.port, "127.0.0.1") as client:
                     client("EHLO client.test")
                     self.assertEqual(client.message("s@sender.test", ["u@foreign.test"])["rcpt"][0][:3], "250")
-                refusals = [r for r in daemon.records() if r["door"] == "policy_service"]
-                self.assertEqual(refusals[0]["recipients"][0]["rule"], "no-open-relay")
-                self.assertEqual(refusals[0]["recipients"][0]["reply"]["code"], code)
+                def refusals():
+                    return [r for r in daemon.records() if r["door"] == "policy_service"]
+
+                wait_until(refusals, "the record of the second door")
+                self.assertEqual(refusals()[0]["recipients"][0]["rule"], "no-open-relay")
+                self.assertEqual(refusals()[0]["recipients"][0]["reply"]["code"], code)
 
     def test_an_authenticated_user_may_relay(self):
         with Daemon(POLICY % 571, service_port=8894) as daemon, Postfix(
