@@ -120,6 +120,12 @@ sfsistat answer_to(SMFICTX* context, Peer& peer, Stage stage, Event event) {
   return answer.refusal ? give(context, *answer.refusal) : dispose(context, peer, answer.disposition);
 }
 
+void say_error(const std::exception& error) try {
+  say(fmt::format("internal error: {}", error.what()));
+} catch (const std::exception&) {
+  return;  // there is no memory to say it with
+}
+
 // Nothing may leave a callback: an exception would end the process. Without a session the MTA shall try later.
 template <typename Body>
 sfsistat guarded(SMFICTX* context, Body body) {
@@ -133,7 +139,8 @@ sfsistat guarded(SMFICTX* context, Body body) {
     }
     say("milter event without negotiation");
   } catch (const std::exception& error) {
-    say(fmt::format("internal error: {}", error.what()));
+    if (peer == nullptr) return SMFIS_TEMPFAIL;
+    say_error(error);
     peer->session.fail(services->clock.now());
     peer->count();
     const Answer answer = peer->session.internal_error();

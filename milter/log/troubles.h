@@ -29,10 +29,18 @@ class Troubles {
   std::map<std::string, std::size_t> counts() const;
 
  private:
-  using Standing = std::map<std::string, Time>;  // what, and since when
+  struct Begin {
+    Time since;
+    bool said = false;  // and so is its end
+  };
+  using Standing = std::map<std::string, Begin>;  // what
+
+  bool may_say(const std::string& what, Time now);
 
   mutable std::mutex mutex_;
-  std::map<std::string, Standing, std::less<>> of_;  // guarded by mutex_
+  // Guarded by mutex_.
+  std::map<std::string, Standing, std::less<>> of_;
+  std::map<std::string, Time> said_;  // what comes and goes is said once in ten seconds
 };
 
 // Whose troubles keep new mail from being judged: "milter unix:/path".

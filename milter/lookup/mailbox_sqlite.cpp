@@ -93,6 +93,7 @@ class MailboxSqlite final : public Mailboxes {
       lock.unlock();
       guarded("[mailbox]", [&] { look_at_file(); });
       guarded("[mailbox]", [&] { question ? question->told(look_up(*question)) : ask_idly(); });
+      question.reset();  // what it holds may call out
       lock.lock();
     }
   }

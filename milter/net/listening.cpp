@@ -1,5 +1,6 @@
 #include "milter/net/listening.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "milter/descriptor.h"
 #include "milter/net/local_peer.h"
 
 namespace replygate {
@@ -40,6 +42,12 @@ void remove_stale(const std::string& path) {
   if (::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode)) ::unlink(path.c_str());
 }
 
+// Of the socket itself, not of what a link in its place points to.
+void set_mode(const std::string& path) {
+  const Descriptor place(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  ::chmod(fmt::format("/proc/self/fd/{}", place.get()).c_str(), kSocketMode);
+}
+
 void bind(StreamAcceptor& acceptor, const SocketAddress& address) {
   const Protocol::endpoint endpoint = endpoint_of(address);
   acceptor.open(endpoint.protocol());
@@ -52,7 +60,7 @@ void bind(StreamAcceptor& acceptor, const SocketAddress& address) {
   remove_stale(address.path);
   ::fchmod(acceptor.native_handle(), kSocketMode);  // so that it never has more, whatever the umask
   acceptor.bind(endpoint);
-  ::chmod(address.path.c_str(), kSocketMode);
+  set_mode(address.path);
 }
 
 }  // namespace

@@ -83,12 +83,17 @@ void Resolver::look_up(int family, const std::string& host, const std::string& p
   question_ = std::make_shared<Question>();
   question_->loop.emplace(loop_);
   question_->found = std::move(found);
-  std::thread([question = question_, family, host, port] {
-    ++looking_up;
-    // Whoever waits has a deadline, too.
-    guarded("resolver", [&] { answer(question, ask_system(family, host, port, 0)); });
-    --looking_up;
-  }).detach();
+  try {
+    std::thread([question = question_, family, host, port] {
+      ++looking_up;
+      // Whoever waits has a deadline, too.
+      guarded("resolver", [&] { answer(question, ask_system(family, host, port, 0)); });
+      --looking_up;
+    }).detach();
+  } catch (const std::system_error&) {  // there may be no more threads
+    const Found told = std::move(std::exchange(question_, nullptr)->found);
+    told(asio::error::host_not_found_try_again, {});
+  }
 }
 
 void Resolver::answer(const std::shared_ptr<Question>& question, Looked looked) {

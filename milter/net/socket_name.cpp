@@ -6,7 +6,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 
 #include "milter/log/say.h"
 
@@ -18,7 +21,9 @@ std::string path_of_socket(int descriptor) {
   sockaddr_un bound{};
   socklen_t size = sizeof bound;
   if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return "";
-  return bound.sun_family == AF_UNIX && size > sizeof bound.sun_family ? bound.sun_path : "";
+  if (bound.sun_family != AF_UNIX || size <= sizeof bound.sun_family) return "";
+  const std::size_t most = std::min<std::size_t>(size, sizeof bound) - offsetof(sockaddr_un, sun_path);
+  return {bound.sun_path, ::strnlen(bound.sun_path, most)};
 }
 
 }  // namespace
@@ -27,6 +32,8 @@ SocketName::SocketName(SocketAddress address) : address_(std::move(address)) {
   if (address_.family == SocketAddress::Family::unix_path) path_ = address_.path;
   if (address_.family == SocketAddress::Family::descriptor) path_ = path_of_socket(address_.descriptor);
   look();
+  // Handed over from where this process cannot look it cannot be looked after.
+  if (inode_ == 0 && address_.family == SocketAddress::Family::descriptor) path_.clear();
 }
 
 void SocketName::look() {

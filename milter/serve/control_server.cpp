@@ -11,6 +11,7 @@
 #include <future>
 
 #include "milter/exit_status.h"
+#include "milter/guarded.h"
 #include "milter/json_members.h"
 #include "milter/log/throttle.h"
 #include "milter/serve/control_commands.h"
@@ -87,13 +88,27 @@ class Commander final : public StreamClient {
     if (text_at(request, "command") == "tail") return watch(request);
     asio::post(commands_.workers, [self = self<Commander>(), request] {
       // Waiting here keeps the server from ending before a store has answered.
-      std::promise<ControlAnswer> answer;
-      answer_request(self->commands_.desk, request, [&](ControlAnswer a) { answer.set_value(std::move(a)); });
-      asio::post(self->server().io(), [self, line = answer.get_future().get().line()]() mutable {
-        self->send(std::move(line));
-        self->read();
-      });
+      guarded("control", [&] { self->carry_out(request); });
     });
+  }
+
+  // Whoever was to answer and has given up has let go of the promise.
+  void carry_out(const json::object& request) {
+    auto answer = std::make_shared<std::promise<ControlAnswer>>();
+    auto future = answer->get_future();
+    answer_request(commands_.desk, request,
+                   [answer = std::move(answer)](ControlAnswer a) { answer->set_value(std::move(a)); });
+    std::string line = line_of(future);
+    asio::post(server().io(), [self = self<Commander>(), line = std::move(line)]() mutable {
+      self->send(std::move(line));
+      self->read();
+    });
+  }
+
+  static std::string line_of(std::future<ControlAnswer>& future) try {
+    return future.get().line();
+  } catch (const std::exception& error) {
+    return ControlAnswer{.status = kInternal, .error = error.what()}.line();
   }
 
   void watch(const json::object& request) {

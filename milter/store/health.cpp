@@ -40,7 +40,11 @@ void StoreHealth::recovered_from(const std::string& cause) {
 }
 
 void StoreHealth::end() {
-  if (!state_.trouble.empty()) say(fmt::format("store: in order again after: {}", std::exchange(state_.trouble, "")));
+  const std::string over = std::exchange(state_.trouble, "");
+  const auto now = std::chrono::steady_clock::now();
+  if (over.empty() || (ended_ && now - *ended_ < std::chrono::seconds(1))) return;
+  ended_ = now;
+  say(fmt::format("store: in order again after: {}", over));
 }
 
 bool StoreHealth::good() const {

@@ -33,6 +33,7 @@ class StoreHealth {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   State state_;
+  std::optional<std::chrono::steady_clock::time_point> ended_;  // an end was said last
   std::chrono::steady_clock::time_point since_{};
   std::map<std::string, std::chrono::steady_clock::time_point> said_;
 };

@@ -120,7 +120,9 @@ void Connection::greet() {
 void Connection::greeted(const std::vector<Reply>& replies) {
   for (const Reply& reply : replies) {
     if (const std::string_view word = error_word(*reply); !word.empty()) {
-      return down(std::string(text_of(*reply)), true);
+      // A server that does not know a command repeats its arguments, of AUTH the password.
+      const std::string_view text = text_of(*reply);
+      return down(std::string(text.substr(0, text.find(", with args"))), true);
     }
   }
   const redisReply& role = *replies[replies.size() - 2];

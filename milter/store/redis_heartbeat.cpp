@@ -44,9 +44,10 @@ void Heartbeat::beat_later() {
 void Heartbeat::beat() {
   const auto connection = beating_ ? nullptr : connection_();
   if (connection == nullptr) return;
+  std::string ping = command({"PING"});
   beating_ = true;
   const auto deadline = std::chrono::steady_clock::now() + timeout_;
-  connection->send(command({"PING"}), 1, std::chrono::time_point_cast<Connection::Time::duration>(deadline),
+  connection->send(std::move(ping), 1, std::chrono::time_point_cast<Connection::Time::duration>(deadline),
                    [this](const std::vector<Reply>& replies, const std::string& failure) {
                      beating_ = false;
                      answered(failure.empty() ? failure_in(replies) : failure);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <new>
+
 #include "policy/mail/text.h"
 
 namespace replygate::redis {
@@ -28,7 +30,8 @@ std::string command(const std::vector<std::string_view>& words) {
   }
   char* raw = nullptr;
   const auto size = redisFormatCommandArgv(&raw, static_cast<int>(words.size()), texts.data(), sizes.data());
-  std::string octets(raw, size > 0 ? static_cast<std::size_t>(size) : 0);
+  if (size < 0) throw std::bad_alloc();
+  std::string octets(raw, static_cast<std::size_t>(size));
   redisFreeCommand(raw);
   return octets;
 }

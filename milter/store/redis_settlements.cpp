@@ -29,7 +29,6 @@ void Settlements::unconfirmed(const Request& request) {
 
 void Settlements::wait() {
   if (waiting_) return;
-  waiting_ = true;
   timer_.expires_after(pause_);
   timer_.async_wait([this](const boost::system::error_code& cancelled) {
     waiting_ = false;
@@ -37,6 +36,7 @@ void Settlements::wait() {
     pause_ = std::min(pause_ * 2, kLongestPause);
     tell_some();
   });
+  waiting_ = true;
 }
 
 void Settlements::tell_again() {

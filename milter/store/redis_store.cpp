@@ -383,7 +383,8 @@ void RedisStore::refused(redis::Connection& connection, std::string_view error) 
   }
   constexpr std::array<std::string_view, 6> useless = {"READONLY",   "LOADING",     "NOAUTH",
                                                        "MASTERDOWN", "CLUSTERDOWN", "NOPERM"};
-  if (std::ranges::find(useless, word) != useless.end()) return connection.give_up(text);
+  if (std::ranges::find(useless, word) != useless.end()) connection.give_up(text);
+  // Only a decision that succeeds ends it: such a server may answer PING all the same.
   health_.failed(text, std::string(redis::kOnStoreError));
 }
 

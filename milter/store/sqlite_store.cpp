@@ -192,9 +192,10 @@ void SqliteStore::run() {
     if (!went_well) forget_progress();
     lock.lock();
     writing_since_.reset();
-    const auto written = std::exchange(flying_, {});
+    auto written = std::exchange(flying_, {});
     lock.unlock();
     for (const Waiter& waiter : written) guarded("store", went_well ? waiter.then : waiter.overdue);
+    written.clear();  // what they hold may call out
     lock.lock();
     last = last && waiting_.empty();
   }

@@ -120,6 +120,53 @@ check "the policy is untouched" bash -c "[ \"\$(sha256sum $policy)\" = '$sum' ]"
 check "active after the upgrade" wait_for systemctl is-active replygate.service
 check "mail after the upgrade" mail dave@example.net root@localhost
 
+# A Unix socket within Postfix's chroot, as OPERATIONS.md has it: made by systemd, then by the daemon in a folder.
+socket=/var/spool/postfix/replygate/milter.sock
+sends_through_it() {  # SENDER
+  check "setup follows the socket ($1)" replygate setup postfix --apply
+  check "main.cf names it ($1)" says 'unix:.*milter\.sock' postconf smtpd_milters
+  check "Postfix alone may open it ($1)" says '^(660|775|770) replygate postfix' stat -c '%a %U %G' $socket
+  check "mail through it ($1)" says '250 2.0.0' mail "$1" root@localhost
+  check "why knows the sender ($1)" wait_for says 'let through' replygate why "$1"
+  check "doctor is content ($1)" says '^ok +postfix' replygate doctor
+}
+drop_in() {  # UNIT, the text at stdin
+  mkdir -p "/etc/systemd/system/$1.d"
+  cat >"/etc/systemd/system/$1.d/override.conf"
+  systemctl daemon-reload
+}
+cp $policy /root/inet.toml
+sed -i "s|^listen *=.*8891.*|listen = \"unix:$socket\"|" $policy
+drop_in replygate.socket <<UNIT
+[Socket]
+ListenStream=
+ListenStream=$socket
+SocketUser=replygate
+SocketGroup=postfix
+SocketMode=0660
+UNIT
+check "systemd makes the socket" bash -c 'systemctl stop replygate replygate.socket && systemctl start replygate'
+sends_through_it erin@example.net
+check "Postfix may not command" fails setpriv --reuid=postfix --regid=postfix --clear-groups replygate status
+systemctl disable --now replygate.socket
+systemctl stop replygate
+rm -rf /etc/systemd/system/replygate.socket.d /var/spool/postfix/replygate
+install -d -o replygate -g postfix -m 2750 /var/spool/postfix/replygate
+drop_in replygate.service <<'UNIT'
+[Service]
+ReadWritePaths=/var/spool/postfix/replygate
+UNIT
+check "the daemon makes the socket" systemctl start replygate
+sends_through_it frank@example.net
+systemctl stop replygate
+rm -rf /etc/systemd/system/replygate.service.d /var/spool/postfix/replygate
+cp /root/inet.toml $policy
+systemctl daemon-reload
+check "back to the port" systemctl enable --now replygate.socket
+systemctl start replygate
+check "setup follows it back" replygate setup postfix --apply
+check "mail through the port" says '250 2.0.0' mail grace@example.net root@localhost
+
 # Exposure as the manager of this system sees it.
 check "exposure is at most 1.2" bash -c 'systemd-analyze security replygate.service | tail -n 1; systemd-analyze security replygate.service | tail -n 1 | grep -qE " (0\.[0-9]|1\.[0-2]) "'
 

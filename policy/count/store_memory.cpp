@@ -289,9 +289,20 @@ void MemoryStore::settle_reserved(const Reservation& reservation, Settlement set
   std::uint64_t chosen = 0;
   for (const Item& item : reservation.items) chosen |= Locks::bit(item.key);
   const Locks locks(*shards_, chosen);
-  for (const Item& item : reservation.items) {
-    if (keep) this->keep(item, now);
-    if (!keep && !item.returned) give_back(item, now);
+  for (std::size_t kept = 0; keep && kept < reservation.items.size(); ++kept) {
+    try {
+      this->keep(reservation.items[kept], now);
+    } catch (const std::bad_alloc&) {
+      give_back_from(reservation, kept + 1, now);
+      throw;
+    }
+  }
+  if (!keep) give_back_from(reservation, 0, now);
+}
+
+void MemoryStore::give_back_from(const Reservation& reservation, std::size_t first, Instant now) noexcept {
+  for (std::size_t i = first; i < reservation.items.size(); ++i) {
+    if (!reservation.items[i].returned) give_back(reservation.items[i], now);
   }
 }
 

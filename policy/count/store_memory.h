@@ -95,6 +95,7 @@ class MemoryStore final : public Store {
   void note_change(Shard& shard, KeyTable::Entry& entry);
   std::vector<Counter::Reserved> return_reserved(const CounterKey& key);
   void give_back(const Item& item, Instant now) noexcept;
+  void give_back_from(const Reservation& reservation, std::size_t first, Instant now) noexcept;
   void keep(const Item& item, Instant now);
   void settle_reserved(const Reservation& reservation, Settlement settlement, Instant now);
 

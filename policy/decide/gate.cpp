@@ -233,7 +233,7 @@ void Gate::finish(const std::shared_ptr<Case>& shared, Readings answer) {
 // What stands behind a limit that has let the mail pass was asked with it: it may have kept the others from being
 // charged, or be charged itself.
 bool Gate::must_ask_anew(const Case& c, const Verdict& verdict) {
-  if (c.again || c.question.mta_refused || verdict.accepted_by == nullptr) return false;
+  if (c.again || c.question.counting_only || c.question.mta_refused || verdict.accepted_by == nullptr) return false;
   return verdict.accepted_by->has_limits() && c.inquiry.candidates.back().rule != verdict.accepted_by;
 }
 
@@ -255,7 +255,7 @@ void Gate::take_anew(const std::shared_ptr<Case>& shared, const Judgement& first
     charges.push_back(store_charge(ask, c.question, c.inquiry));
   }
   if (charges.empty()) return finish(shared, {});
-  store_.take(std::move(charges), true, c.now, [this, shared](Readings answer) { finish(shared, std::move(answer)); });
+  store_.take(std::move(charges), true, c.now, [this, shared](Readings answer) { hear(shared, std::move(answer)); });
 }
 
 void Gate::replied(const Policy& policy, const Facts& facts, const Question& question, const Verdict& verdict,

@@ -82,7 +82,7 @@ void Session::judge_whole(Stage stage, Instant now, const Heard& heard) {
 // Whether rules have not been asked because of a limit, now or earlier in the session, that spares postmaster.
 bool Session::ended_by_limit(Stage stage, const Verdict& verdict) const {
   if (stage > Stage::mail || refuses(verdict)) return false;
-  const auto ends = [this](const Said* said) { return said != nullptr && said->spared != nullptr; };
+  const auto ends = [](const Said* said) { return said != nullptr && said->spared != nullptr; };
   const bool now = verdict.accepted_by != nullptr && spares_postmaster(*verdict.accepted_by);
   return now || (stage > Stage::connect && ends(at_connect_.get())) || (stage == Stage::mail && ends(at_helo_.get()));
 }

@@ -35,10 +35,10 @@ bool is_unicode(const re2::RE2& expression) {
 }
 
 // RE2 takes KELVIN SIGN for k and LONG S for s where case is ignored. Here they are signs of their own, and so an
-// expression and what it is searched in have others in their place, which fold to nothing.
+// expression and what it is searched in have other letters in their place, which have no case (U+A4D7, U+01BB).
 std::string without_disguises(std::string text) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kSigns = {
-      {{"\xe2\x84\xaa", "\xef\xb7\x90"}, {"\xc5\xbf", "\xc2\x80"}}};
+      {{"\xe2\x84\xaa", "\xea\x93\x97"}, {"\xc5\xbf", "\xc6\xbb"}}};
   for (const auto& [sign, other] : kSigns) {
     for (std::size_t at = 0; (at = text.find(sign, at)) != std::string::npos;) text.replace(at, sign.size(), other);
   }

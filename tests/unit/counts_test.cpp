@@ -333,6 +333,23 @@ TEST(Counts, LocalSubmissionIsCountedBehindWhatWouldRefuseIt) {
   EXPECT_NE(world.records.json.back().find("\"used\":3"), std::string::npos);
 }
 
+// What a full limit holds is counted all the same, in front of it and behind it: nothing can be refused there.
+TEST(Counts, LocalSubmissionIsCountedWhereALimitHoldsIt) {
+  World world(std::string(kSite) + rule("r", "per = \"sender\"\nlimit = \"3 messages / 1h\"", told("{used}")) +
+              "[[rule]]\nname = \"h\"\nper = \"sender\"\nlimit = \"1 messages / 1h\"\nhold = \"why\"\n" +
+              rule("q", "per = \"sender\"\nlimit = \"9 messages / 1h\""));
+  for (int i = 0; i < 5; ++i) {
+    Talk local(world);
+    local.local_submission();
+    EXPECT_EQ(local.mail("www@example.org"), "");
+    EXPECT_EQ(local.rcpt("r@example.org"), "");
+    EXPECT_EQ(local.end(), i == 1 || i == 2 ? "hold: why" : "") << "the first is within, the last would be refused";
+  }
+  Talk talk(world);
+  talk.stranger("<www@example.org>");
+  EXPECT_EQ(talk.rcpt("<r@example.org>"), "451 4.7.28 5");
+}
+
 TEST(Counts, ASizeBeyondAllNumbersIsNotNone) {
   World world(std::string(kSite) + rule("r", "when = { declared_size = \"> 25 MB\" }", "552"));
   Talk talk(world);

@@ -50,6 +50,12 @@ limit = ["100000 recipients / 1d", "100000 messages / 1h"]
 warn_at = "50%"
 reply = 452
 [[rule]]
+name = "held"
+when = { recipient = "e@x.example" }
+per = "recipient"
+limit = "0 recipients / 1d"
+hold = "look at it"
+[[rule]]
 name = "tries"
 per = "sender"
 limit = "100000 recipients / 1d"
