@@ -44,8 +44,11 @@ std::string Rehearsal::connection_text(const Timeline& timeline) const {
   if (c.port != 40000) text += fmt::format(", port {}", c.port);
   if (c.listener != "smtp") text += fmt::format(", listener \"{}\"", c.listener);
   const auto time = [&](Stage stage) {
-    const LocalTime local = timeline.model.zone->local(timeline.at[static_cast<std::size_t>(stage)]);
-    return fmt::format("{} {:02}:{:02}", weekday_name(local.weekday), local.minute / 60, local.minute % 60);
+    const Instant at = timeline.at[static_cast<std::size_t>(stage)];
+    const LocalTime local = timeline.model.zone->local(at);
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(at - std::chrono::floor<std::chrono::minutes>(at));
+    const std::string rest = seconds.count() > 0 ? fmt::format(":{:02}", seconds.count()) : "";
+    return fmt::format("{} {:02}:{:02}{}", weekday_name(local.weekday), local.minute / 60, local.minute % 60, rest);
   };
   if (named(Fact::time) || named(Fact::weekday)) text += fmt::format(", connected on {}", time(Stage::connect));
   text += c.helo.empty() ? ", no EHLO" : fmt::format(", EHLO {}", c.helo);

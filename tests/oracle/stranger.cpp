@@ -202,6 +202,7 @@ std::vector<std::vector<Talk>> parse(const std::string& printed, const Policy& p
   talk.listener = part(printed, ", listener \"([^\"]*)\"").value_or("smtp");
   const auto begin = part(printed, ", connected on (\\w+ \\d\\d:\\d\\d)");
   talk.begin = begin ? named_instant(*begin, policy.site().zone) : Instant(std::chrono::hours(490000));
+  talk.begin += std::chrono::seconds(number(printed, ", connected on \\w+ \\d\\d:\\d\\d:(\\d\\d)", 0));
   Said said;
   said.helo = part(printed, ", EHLO ([^,]*), ").value_or("");
   said.sender = part(printed, "MAIL FROM:<([^>]*)>").value_or("?");

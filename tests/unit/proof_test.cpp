@@ -302,6 +302,18 @@ TEST(RelayProof, TimesAndTheAgeOfASessionAreFoundTogether) {
   }
 }
 
+// A session that begins a second before the hour is over.
+TEST(RelayProof, TheTimeThatIsPrintedIsExact) {
+  const std::string rules =
+      "[[rule]]\nname = \"closed\"\nunless = { time = \"06:00-22:00\" }\nreply = 421\n"
+      "[[rule]]\nname = \"open\"\nwhen = { time = \"06:00-22:00\" }\nunless = { recipient_domain = \"$local_domains\", "
+      "client_ip = \"$trusted_networks\", authenticated = true }\nreply = 571\n"
+      "[[rule]]\nname = \"old\"\nwhen = { session_age = \"> 1h\" }\nreply = 421\n";
+  const RelayProof proof = prove_relay(*policy_from("[site]\nlocal_domains = [\"example.org\"]\n" + rules));
+  EXPECT_NE(proof.transaction.find(", connected on monday 21:59:59, "), std::string::npos) << proof.transaction;
+  EXPECT_NE(proof.transaction.find(", 1 s before "), std::string::npos) << proof.transaction;
+}
+
 TEST(RelayProof, WhatTheSecondDoorRefusesIsRefused) {
   const std::string early =
       "[[rule]]\nname = \"early\"\nwhen = { recipients = \"<= 2\" }\naccept = true\n" + std::string(kNoRelay);
