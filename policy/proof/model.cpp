@@ -74,7 +74,7 @@ void Model::set(Slot slot, const std::string& header, const Pick& pick, const Si
     case Slot::recipient:
       r.address = pick.text.empty() ? Address{.form = Address::Form::malformed, .full = {}, .at = 0, .bare = {}}
                                     : mailbox_of(pick.text, site.subaddress);
-      r.raw = '<' + pick.text + '>';
+      r.raw = pick.text.empty() ? "<\"\"@elsewhere.invalid>" : '<' + pick.text + '>';
       if (site.knows_domains()) r.external = is_external(r, site);
       return;
     case Slot::recipients: t.recipients = pick.number; return;

@@ -221,7 +221,8 @@ bool shares(const Rule& rule) { return rule.mode == Mode::enforce && rule.share 
 // Who stands before or behind the recipient, where somebody must.
 std::vector<std::string> Rehearsal::fillers_of(const Timeline& timeline) {
   const bool alone = timeline.recipients(Stage::message) <= 1 && !timeline.earlier;
-  std::vector<std::string> fillers = {timeline.model.recipient.address.full};
+  const std::string& path = timeline.model.recipient.raw;
+  std::vector<std::string> fillers = {path.substr(1, path.size() - 2)};
   if (!alone) fillers.insert(fillers.end(), timeline.others.begin(), timeline.others.end());
   if (fillers.size() > kMostFillers) fillers.resize(kMostFillers);
   return fillers;

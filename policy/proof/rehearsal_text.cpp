@@ -64,9 +64,9 @@ std::string Rehearsal::transaction_text(const Timeline& timeline) const {
   if (messages > 1) text += fmt::format(" as message {} of the session", messages);
   const Recipient& r = timeline.model.recipient;
   const bool route = named(Fact::recipient_route) || (named(Fact::external) && !policy_.site().knows_domains());
-  const std::string_view local = route && filler_ != r.address.full ? " (route \"local\")" : "";
+  const std::string_view local = route && '<' + filler_ + '>' != r.raw ? " (route \"local\")" : "";
   if (before_ > 0) text += fmt::format(", {} times RCPT TO:<{}>{}", before_, filler_, local);
-  text += fmt::format(", RCPT TO:<{}>", r.address.full);
+  text += fmt::format(", RCPT TO:{}", r.raw);
   if (route) text += r.route ? fmt::format(" (route \"{}\")", *r.route) : " (the MTA tells no route)";
   if (named(Fact::mailbox_used)) {
     text += mailbox_text(r.mailbox_used);

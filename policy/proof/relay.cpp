@@ -79,9 +79,19 @@ class Prover {
   }
   static Matcher number(std::int64_t value) { return std::vector<NumberRange>{{value, value}}; }
 
-  // Begins with no guard, and takes up those that the strangers meet.
+  // First of mailboxes, then of what is no address.
   Solving solve_with(Truths external) {
     problem_.literals.front().allowed = external;
+    for (const Truths without_address : {kNo, kYes}) {
+      problem_.literals[address_].allowed = without_address;
+      const Solving solving = solve();
+      if (solving.solved != Solved::none) return solving;
+    }
+    return {};
+  }
+
+  // Begins with no guard, and takes up those that the strangers meet.
+  Solving solve() {
     for (;;) {
       more_.clear();
       const Solving solving = search(problem_, policy_.site(), [this](const Solution& s) { return offer(s); });
@@ -90,13 +100,15 @@ class Prover {
     }
   }
 
-  // A client with an address that is not trusted, without login; a mailbox.
+  // A client with an address that is not trusted, without login. What is no address may be delivered all the same:
+  // Postfix knows <""@domain>.
   void strangers_goal() {
     no_helo_ = condition(Fact::helo, text(""));
     Literals& goal = problem_.literals;
     goal.push_back({condition(Fact::external, true)});
     goal.push_back({condition(Fact::authenticated, false)});
     goal.push_back({condition(Fact::mta_refused, false)});
+    address_ = goal.size();
     goal.push_back({condition(Fact::recipient, text("")), kNo});
     goal.push_back({condition(Fact::client_ip, policy_.site().trusted_networks), kNo});
     NetworkSet everywhere;
@@ -208,6 +220,7 @@ class Prover {
   std::deque<Condition> own_;
   const Condition* no_helo_ = nullptr;
   Problem problem_;
+  std::size_t address_ = 0;         // the literal of it that says whether the recipient is an address
   std::vector<const Rule*> taken_;  // guards that the problem knows
   std::vector<const Rule*> more_;
   RelayProof proof_;

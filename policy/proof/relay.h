@@ -23,9 +23,9 @@ namespace replygate {
 // `open` has a transaction that was played through the policy and relays. Everything else is `undecided`.
 //
 // Assumed: the client has an address; the MTA tells login and TLS truly, asks for every MAIL, recipient and message
-// (not for EHLO), and delivers nothing to what is no address; local_domains and relay_domains are the whole truth, or
-// without them the mailers `local`, `virtual` and `relay` are not external, `smtp` is, and others may be. A message
-// that is held counts as let through.
+// (not for EHLO); local_domains and relay_domains are the whole truth, or without them the mailers `local`, `virtual`
+// and `relay` are not external, `smtp` is, and others may be. A message that is held counts as let through, and what is
+// no address as delivered.
 struct RelayProof {
   enum class Kind : std::uint8_t { closed, open, undecided };
 

@@ -47,9 +47,10 @@ const std::vector<Asking>& askings() {
       {"recipient_domain",
        {"[\".invalid\", \".test\"]", "\"elsewhere.example\"", "[\".invalid\", \".example\", \".com\"]",
         "\"$local_domains\"", "[\"$local_domains\", \"$relay_domains\"]", "[\"$local_domains\", \"$relay_domains\"]",
-        "\"*.example\""}},
-      {"recipient", {"\"u@example.org\"", "\"victim@\"", "\"@elsewhere.com\"", "\"someone@stranger.invalid\""}},
-      {"recipient_local", {"\"victim\"", "[\"u\", \"someone\"]"}},
+        "[\"$local_domains\", \"\"]", "\"*.example\""}},
+      {"recipient",
+       {"\"\"", "\"*\"", "\"u@example.org\"", "\"victim@\"", "\"@elsewhere.com\"", "\"someone@stranger.invalid\""}},
+      {"recipient_local", {"\"\"", "\"victim\"", "[\"u\", \"someone\"]"}},
       {"external", {"true", "true", "false"}},
       {"recipients", {"1", "2", "\"<= 2\"", "\"> 2\"", "\"> 1\""}},
       {"recipient_route", {"\"smtp\"", "[\"local\", \"virtual\", \"relay\"]", "\"local\""}},
@@ -283,6 +284,7 @@ class Universe {
     std::vector<List> lists = {{"victim@elsewhere.example"},
                                {"victim@elsewhere.com"},
                                {"someone@stranger.invalid"},
+                               {"\"\"@elsewhere.com"},
                                {local},
                                {"x@relay.example"}};
     const bool several =

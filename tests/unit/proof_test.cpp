@@ -302,6 +302,20 @@ TEST(RelayProof, TimesAndTheAgeOfASessionAreFoundTogether) {
   }
 }
 
+// Postfix delivers <""@domain>, which is no address.
+TEST(RelayProof, WhatIsNoAddressMayBeDelivered) {
+  for (const char* granted : {"recipient = \"\"", "recipient_domain = \"\"", "recipient = \"*\""}) {
+    EXPECT_EQ(proof_of(fmt::format("[[rule]]\nname = \"a\"\nwhen = {{ {} }}\naccept = true\n{}", granted, kNoRelay)),
+              kOpen)
+        << granted;
+  }
+  EXPECT_EQ(
+      proof_of(
+          "[[rule]]\nname = \"relay\"\nunless = { recipient_domain = [\"$local_domains\", \"$relay_domains\", \"\"], "
+          "client_ip = \"$trusted_networks\", authenticated = true }\nreply = 571\n"),
+      kOpen);
+}
+
 // A session that begins a second before the hour is over.
 TEST(RelayProof, TheTimeThatIsPrintedIsExact) {
   const std::string rules =
