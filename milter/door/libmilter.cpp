@@ -18,6 +18,7 @@
 #include "milter/door/mta_events.h"
 #include "milter/door/traffic.h"
 #include "milter/door/waiter.h"
+#include "milter/guarded.h"
 #include "milter/log/say.h"
 #include "milter/net/local_peer.h"
 
@@ -120,12 +121,6 @@ sfsistat answer_to(SMFICTX* context, Peer& peer, Stage stage, Event event) {
   return answer.refusal ? give(context, *answer.refusal) : dispose(context, peer, answer.disposition);
 }
 
-void say_error(const std::exception& error) try {
-  say(fmt::format("internal error: {}", error.what()));
-} catch (const std::exception&) {
-  return;  // there is no memory to say it with
-}
-
 // Nothing may leave a callback: an exception would end the process. Without a session the MTA shall try later.
 template <typename Body>
 sfsistat guarded(SMFICTX* context, Body body) {
@@ -138,14 +133,13 @@ sfsistat guarded(SMFICTX* context, Body body) {
       return verdict;
     }
     say("milter event without negotiation");
-  } catch (const std::exception& error) {
+  } catch (const std::exception&) {
+    say_caught("milter");
     if (peer == nullptr) return SMFIS_TEMPFAIL;
-    say_error(error);
     peer->session.fail(services->clock.now());
     peer->count();
     const Answer answer = peer->session.internal_error();
-    if (!answer.refusal) return SMFIS_CONTINUE;
-    return give(context, *answer.refusal);
+    return answer.refusal ? give(context, *answer.refusal) : SMFIS_CONTINUE;
   }
   return SMFIS_TEMPFAIL;
 }

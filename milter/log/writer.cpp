@@ -10,13 +10,13 @@
 #include <system_error>
 #include <utility>
 
+#include "milter/descriptor.h"
 #include "milter/log/say.h"
 
 namespace replygate {
 namespace {
 
 constexpr std::chrono::seconds kPatience{2};
-constexpr std::chrono::seconds kLook{1};
 
 int open_log(const std::string& path) { return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640); }
 
@@ -51,36 +51,39 @@ void Writer::close() {
 }
 
 bool Writer::deliver(const Backlog::Entries& entries) {
-  if (rotates_) follow_rotation();
+  if (rotates_ && !follow_rotation()) return false;
   std::string text = torn_ ? "\n" : "";
   for (const std::string& entry : entries) text += entry;
   return write_all(text);
 }
 
-void Writer::follow_rotation() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - looked_ < kLook) return;
-  looked_ = now;
-  if (is_at(fd_, name())) return note_trouble("");
-  const int fresh = open_log(name());
-  if (fresh < 0) {
-    return note_trouble(fmt::format("{} is gone, and cannot be opened: {}; what is written is lost", name(),
-                                    std::generic_category().message(errno)));
+bool Writer::follow_rotation() {
+  if (!is_at(fd_, name())) {
+    const int fresh = open_log(name());
+    if (fresh < 0) {
+      note_trouble(fmt::format("{} is gone, and cannot be opened: {}; what is to be written is lost", name(),
+                               std::generic_category().message(errno)));
+      return false;
+    }
+    ::close(fd_);
+    fd_ = fresh;
   }
-  ::close(fd_);
-  fd_ = fresh;
   note_trouble("");
+  return true;
 }
 
 void Writer::note_trouble(const std::string& trouble) {
   const std::lock_guard lock(mutex_);
-  if (trouble_ != trouble && !trouble.empty()) say(trouble);
+  if (trouble_ == trouble) return;
+  say(trouble.empty() ? fmt::format("in order again after: {}", trouble_) : trouble);
   trouble_ = trouble;
 }
 
 std::string Writer::trouble() const {
   const std::lock_guard lock(mutex_);
-  return trouble_;
+  if (trouble_.empty()) return "";
+  const Descriptor opened(open_log(name()));  // as the next line would have it
+  return opened.get() < 0 ? trouble_ : "";
 }
 
 bool Writer::write_all(std::string_view text) {

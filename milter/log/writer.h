@@ -37,14 +37,13 @@ class Writer {
   bool deliver(const Backlog::Entries& entries);
   bool write_all(std::string_view text);
   void take_back(std::string_view written);
-  void follow_rotation();
+  bool follow_rotation();  // false: there is no file to write to
   void note_trouble(const std::string& trouble);
 
   // Of the backlog's thread, once it runs.
   int fd_;
   bool owns_;
   std::atomic<bool> rotates_{false};
-  std::chrono::steady_clock::time_point looked_{};
   mutable std::mutex mutex_;
   std::string trouble_;  // guarded by mutex_
   bool torn_ = false;    // what was written last is no whole line

@@ -141,8 +141,11 @@ class MailboxSqlite final : public Mailboxes {
   }
 
   MailboxUse note(int status, MailboxUse use) {
-    const bool well = status == SQLITE_DONE || status == SQLITE_ROW;
-    const std::string why = status == SQLITE_INTERRUPT ? "no answer in time" : sqlite3_errstr(status);
+    const bool row = status == SQLITE_ROW;
+    const bool well = status == SQLITE_DONE || (row && use != MailboxUse());
+    const std::string why = status == SQLITE_INTERRUPT ? "no answer in time"
+                            : row                      ? "used and limit are no numbers of octets"
+                                                       : sqlite3_errstr(status);
     unanswered_ =
         well ? "" : fmt::format("[mailbox] {}: cannot be asked: {}; mailbox_used is unknown", source_.path, why);
     tell();
@@ -154,7 +157,14 @@ class MailboxSqlite final : public Mailboxes {
     if (status == SQLITE_DONE) return MailboxUse::none();
     if (status != SQLITE_ROW) return {};
     sqlite3_stmt* row = open_.statement.get();
+    if (!is_quantity(row, 0) || !is_quantity(row, 1)) return {};
     return MailboxUse::of(percent_of(sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1)));
+  }
+
+  // No limit at all may be NULL.
+  static bool is_quantity(sqlite3_stmt* row, int column) {
+    const int type = sqlite3_column_type(row, column);
+    return type == SQLITE_INTEGER || type == SQLITE_FLOAT || type == SQLITE_NULL;
   }
 
   static int out_of_time(void* self) { return Clock::now() > static_cast<MailboxSqlite*>(self)->deadline_ ? 1 : 0; }

@@ -82,6 +82,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
                       if (error) return self->fail(error);
                       const auto use = parse_quota_answer(std::string_view(self->in_).substr(0, length));
                       if (!use) return self->give_up("what came is no answer");
+                      if (*use == MailboxUse()) return self->give_up("it answers that it cannot tell");
                       self->end(*use, "", self->in_.size() == length);
                     });
   }
@@ -227,6 +228,7 @@ std::optional<MailboxUse> parse_quota_answer(std::string_view answer) {
   constexpr std::string_view kAction = "action=";
   for (const std::string& given : lines_of(answer)) {
     const std::string line = to_lower(trim(given));
+    if (line == kAction) break;
     if (line.starts_with(kAction)) return meaning_of(trim(std::string_view(line).substr(kAction.size())));
   }
   return {};

@@ -101,6 +101,7 @@ tl::expected<void, std::string> Daemon::open_records() {
   NotifySettings notify = settings_.notify;
   if (notify.from.empty()) notify.from = fmt::format("replygate@{}", first_->site().default_domain);
   notifier_ = std::make_unique<Notifier>(notify, note_carriers(notify, own_), health_);
+  notifier_->on_trouble([this](const std::string& why) { troubles_.tell("notify", {why}); });
   recorder_.add(*notifier_);
   return {};
 }

@@ -119,6 +119,11 @@ void Notifier::run() {
   }
 }
 
+void Notifier::note_trouble(const std::string& why) {
+  figures_.trouble = why;
+  if (troubled_) troubled_(why.empty() ? "" : "[notify] the last note is lost: " + why);
+}
+
 void Notifier::carry(const Note& note) {
   for (const auto& carrier : carriers_) {
     for (int attempt = 1;; ++attempt) {
@@ -126,7 +131,7 @@ void Notifier::carry(const Note& note) {
       std::unique_lock lock(mutex_);
       if (carried) {
         ++figures_.sent;
-        figures_.trouble.clear();
+        note_trouble("");
       }
       if (carried || stopping_) break;
       if (attempt < kAttempts) {
@@ -134,7 +139,7 @@ void Notifier::carry(const Note& note) {
         continue;
       }
       ++figures_.failed;
-      figures_.trouble = carried.error();
+      note_trouble(carried.error());
       say(fmt::format("notify: {}; the note \"{}\" is lost", carried.error(), note.subject));
       break;
     }

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,8 @@ class Notifier final : public RecordListener {
            const StoreHealth& health, Pauses pauses);
   ~Notifier() override { stop(); }
 
+  // Who is told when notes are lost, and with "" when one has arrived again; before start().
+  void on_trouble(std::function<void(const std::string&)> told) { troubled_ = std::move(told); }
   void hear(Rendering& rendering) override;
   void start();
   void stop();
@@ -61,11 +64,13 @@ class Notifier final : public RecordListener {
   void run();
   void carry(const Note& note);
   void look_at_store();
+  void note_trouble(const std::string& why);
 
   const NotifySettings settings_;
   const Pauses pauses_;
   const std::vector<std::unique_ptr<NoteCarrier>> carriers_;
   const StoreHealth& health_;
+  std::function<void(const std::string&)> troubled_;
   std::string store_trouble_;  // of the thread
 
   mutable std::mutex mutex_;

@@ -129,9 +129,8 @@ std::string trouble_of(const Desk& desk) {
     return "the last reload was not taken, the policy before it serves: " + why;
   }
   if (const std::string why = desk.sinks.trouble(); !why.empty()) return "log: " + why;
-  if (const auto standing = desk.troubles.all(); !standing.empty()) return standing.front().what;
-  const std::string why = desk.notifier == nullptr ? "" : desk.notifier->figures().trouble;
-  return why.empty() ? "" : "[notify] the last note is lost: " + why;
+  const auto standing = desk.troubles.all();
+  return standing.empty() ? "" : standing.front().what;
 }
 
 json::object report_status(const Desk& desk) {

@@ -10,7 +10,8 @@ namespace replygate {
 
 void StoreHealth::failed(const std::string& cause, const std::string& consequence) {
   const std::lock_guard lock(mutex_);
-  if (state_.trouble.empty()) since_ = std::chrono::steady_clock::now();
+  failed_ = std::chrono::steady_clock::now();
+  if (state_.trouble.empty()) since_ = failed_;
   state_.trouble = cause;
   note(cause, consequence);
 }
@@ -37,6 +38,11 @@ void StoreHealth::recovered() {
 void StoreHealth::recovered_from(const std::string& cause) {
   const std::lock_guard lock(mutex_);
   if (state_.trouble == cause) end();
+}
+
+void StoreHealth::recovered_if_quiet(std::chrono::seconds quiet) {
+  const std::lock_guard lock(mutex_);
+  if (std::chrono::steady_clock::now() - failed_ >= quiet) end();
 }
 
 void StoreHealth::end() {

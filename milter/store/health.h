@@ -23,6 +23,8 @@ class StoreHealth {
   void noticed(const std::string& cause, const std::string& consequence);
   void recovered();
   void recovered_from(const std::string& cause);  // where nothing else has failed since
+  // What decisions have found shows again with the next one; where none has failed for so long it may be over.
+  void recovered_if_quiet(std::chrono::seconds quiet);
   bool good() const;
   State state() const;
 
@@ -35,6 +37,7 @@ class StoreHealth {
   State state_;
   std::optional<std::chrono::steady_clock::time_point> ended_;  // an end was said last
   std::chrono::steady_clock::time_point since_{};
+  std::chrono::steady_clock::time_point failed_{};  // last
   std::map<std::string, std::chrono::steady_clock::time_point> said_;
 };
 

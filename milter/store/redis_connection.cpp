@@ -262,15 +262,16 @@ void Connection::take_reply(Reply reply) {
   tell(request.answered, std::move(request.replies), "");
 }
 
-// Requests have their deadlines in the order in which they came.
+// A settlement has more time than a decision that came behind it.
 void Connection::watch() {
-  const auto waits = [](const Request& r) { return r.answered != nullptr; };
-  const auto flying = std::ranges::find_if(flying_, waits);
-  if (flying == flying_.end() && waiting_.empty()) {
+  Time next = Time::max();
+  for (const auto* requests : {&flying_, &waiting_}) {
+    for (const Request& r : *requests) next = r.answered ? std::min(next, r.deadline) : next;
+  }
+  if (next == Time::max()) {
     deadline_.cancel();
     return;
   }
-  const Time next = flying != flying_.end() ? flying->deadline : waiting_.front().deadline;
   if (deadline_.expiry() == next) return;
   deadline_.expires_at(next);
   deadline_.async_wait([self = shared_from_this()](const Error& error) {
@@ -286,10 +287,10 @@ void Connection::expire() {
     late.push_back(std::exchange(request.answered, nullptr));
     ++unanswered_;
   }
-  while (!waiting_.empty() && waiting_.front().deadline <= now) {
-    late.push_back(std::move(waiting_.front().answered));
-    waiting_.pop_front();
+  for (Request& request : waiting_) {
+    if (request.deadline <= now) late.push_back(std::move(request.answered));
   }
+  std::erase_if(waiting_, [now](const Request& request) { return request.deadline <= now; });
   const std::string reason = fmt::format("{}: no answer in time", server_.text());
   if (unanswered_ >= kInFlight) {
     down("no answer in time", true);

@@ -12,6 +12,7 @@ namespace replygate::redis {
 namespace {
 
 constexpr std::chrono::milliseconds kBeatPause{250};
+constexpr std::chrono::seconds kQuiet{10};
 constexpr int kMostMissed = 2;  // one late answer is no trouble
 
 // Who may not say PING gets an answer, too; a server that serves nobody for a while says so to everybody.
@@ -61,6 +62,7 @@ void Heartbeat::answered(const std::string& failure) {
   }
   missed_ = 0;
   if (const std::string said = std::exchange(unreachable_, ""); !said.empty()) health_.recovered_from(said);
+  health_.recovered_if_quiet(kQuiet);
 }
 
 }  // namespace replygate::redis

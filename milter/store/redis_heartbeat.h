@@ -26,7 +26,8 @@ class Heartbeat {
   void start() { beat_later(); }
   void stop() { timer_.cancel(); }
 
-  // No server answers: trouble that is over as soon as one does. Others wait for a decision that succeeds.
+  // No server answers: trouble that is over as soon as one does. Others wait for a decision that succeeds, or for ten
+  // seconds in which none has failed.
   void unreachable(const std::string& why);
 
  private:

@@ -20,18 +20,12 @@ re2::StringPiece to_piece(std::string_view text) { return {text.data(), text.siz
 // One character: of ASCII, of UTF-8, or an octet that is neither.
 constexpr std::string_view kCharacter = R"((?:[\x00-\x7f\xc0-\xff][\x80-\xbf]*|[\x80-\xbf]))";
 
-// Values need not be UTF-8; expressions with letters beyond ASCII mean it.
-re2::RE2::Options ignoring_case(std::string_view expression) {
+std::unique_ptr<re2::RE2> compiled(const std::string& expression, re2::RE2::Options::Encoding encoding) {
   re2::RE2::Options options(re2::RE2::Quiet);
   options.set_case_sensitive(false);
-  const bool unicode = !std::ranges::all_of(expression, is_ascii) && is_utf8(expression);
-  options.set_encoding(unicode ? re2::RE2::Options::EncodingUTF8 : re2::RE2::Options::EncodingLatin1);
+  options.set_encoding(encoding);
   options.set_max_mem(1 << 20);
-  return options;
-}
-
-bool is_unicode(const re2::RE2& expression) {
-  return expression.options().encoding() == re2::RE2::Options::EncodingUTF8;
+  return std::make_unique<re2::RE2>(expression, options);
 }
 
 // RE2 takes KELVIN SIGN for k and LONG S for s where case is ignored. Here they are signs of their own, and so an
@@ -43,13 +37,6 @@ std::string without_disguises(std::string text) {
     for (std::size_t at = 0; (at = text.find(sign, at)) != std::string::npos;) text.replace(at, sign.size(), other);
   }
   return text;
-}
-
-bool is_found(const re2::RE2& expression, std::string_view text) {
-  if (!is_unicode(expression) || std::ranges::all_of(text, is_ascii)) {
-    return re2::RE2::PartialMatch(to_piece(text), expression);
-  }
-  return re2::RE2::PartialMatch(without_disguises(std::string(text)), expression);
 }
 
 struct Asker {
@@ -82,6 +69,22 @@ struct Asker {
 
 }  // namespace
 
+// Values need not be UTF-8: those that are none are searched octet by octet.
+struct TextSet::Expression {
+  std::unique_ptr<re2::RE2> letters;  // null: of octets alone
+  std::unique_ptr<re2::RE2> octets;   // null: of letters alone
+
+  const re2::RE2& any() const { return letters != nullptr ? *letters : *octets; }
+  bool is_found_in(std::string_view text) const {
+    const bool ascii = std::ranges::all_of(text, is_ascii);
+    if (letters == nullptr || (octets != nullptr && !ascii && !is_utf8(text))) {
+      return re2::RE2::PartialMatch(to_piece(text), *octets);
+    }
+    return ascii ? re2::RE2::PartialMatch(to_piece(text), *letters)
+                 : re2::RE2::PartialMatch(without_disguises(std::string(text)), *letters);
+  }
+};
+
 TextSet::TextSet() = default;
 TextSet::~TextSet() = default;
 TextSet::TextSet(TextSet&&) noexcept = default;
@@ -94,15 +97,22 @@ void TextSet::add_local(std::string local) { locals_.insert(std::move(local)); }
 void TextSet::add_set(std::shared_ptr<const TextSet> other) { sets_.push_back(std::move(other)); }
 
 std::optional<std::string> TextSet::add_regex(std::string_view expression, std::string_view* part) {
-  const std::string meant = without_disguises(composed(expression));
-  auto compiled = std::make_unique<re2::RE2>(meant, ignoring_case(expression));
-  if (!compiled->ok()) {
-    const std::size_t at = expression.rfind(compiled->error_arg());
-    const bool known = part != nullptr && !compiled->error_arg().empty() && at != std::string_view::npos;
-    if (known) *part = expression.substr(at, compiled->error_arg().size());
-    return compiled->error();
+  using Options = re2::RE2::Options;
+  const bool ascii = std::ranges::all_of(expression, is_ascii);
+  Expression made;
+  if (ascii || is_utf8(expression)) {
+    made.letters = compiled(without_disguises(composed(expression)), Options::EncodingUTF8);
   }
-  expressions_.push_back(std::move(compiled));
+  if (ascii || made.letters == nullptr) made.octets = compiled(std::string(expression), Options::EncodingLatin1);
+  if (made.octets != nullptr && made.letters != nullptr && !made.octets->ok()) made.octets.reset();
+  if (!made.any().ok()) {
+    const std::string& wrong = made.any().error_arg();
+    const std::size_t at = expression.rfind(wrong);
+    const bool known = part != nullptr && !wrong.empty() && at != std::string_view::npos;
+    if (known) *part = expression.substr(at, wrong.size());
+    return made.any().error();
+  }
+  expressions_.push_back(std::move(made));
   return std::nullopt;
 }
 
@@ -119,7 +129,7 @@ void TextSet::add_glob(std::string_view pattern) {
   }
   re2::RE2::Options options(re2::RE2::Quiet);  // both sides are folded
   options.set_encoding(re2::RE2::Options::EncodingLatin1);
-  expressions_.push_back(std::make_unique<re2::RE2>(expression + '$', options));
+  expressions_.push_back({.letters = nullptr, .octets = std::make_unique<re2::RE2>(expression + '$', options)});
   globs_.emplace_back(pattern);
 }
 
@@ -134,18 +144,18 @@ void TextSet::collect(TextParts& parts) const {
   add(globs_, parts.globs);
   parts.expressions |= expressions_.size() > globs_.size();  // a glob is an expression, too
   for (const auto& expression : expressions_) {
-    parts.sources.push_back(expression->pattern());
-    parts.samples.push_back(to_lower(expression->pattern()));
+    parts.sources.push_back(expression.any().pattern());
+    parts.samples.push_back(to_lower(expression.any().pattern()));
     std::string first;
     std::string last;
-    if (expression->PossibleMatchRange(&first, &last, 100)) parts.samples.push_back(to_lower(first));
+    if (expression.any().PossibleMatchRange(&first, &last, 100)) parts.samples.push_back(to_lower(first));
   }
   for (const auto& set : sets_) set->collect(parts);
 }
 
 bool TextSet::contains(std::string_view lowered) const {
   if (exact_.contains(lowered) || contains_parts(lowered)) return true;
-  const auto found = [&](const auto& expression) { return is_found(*expression, lowered); };
+  const auto found = [&](const Expression& expression) { return expression.is_found_in(lowered); };
   return std::ranges::any_of(expressions_, found) ||
          std::ranges::any_of(sets_, [&](const auto& set) { return set->contains(lowered); });
 }

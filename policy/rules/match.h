@@ -73,13 +73,15 @@ class TextSet {
   void collect(TextParts& parts) const;
 
  private:
+  struct Expression;
+
   bool contains_parts(std::string_view lowered) const;
 
   TextTable exact_;
   TextTable trees_;
   TextTable at_domains_;
   TextTable locals_;
-  std::vector<std::unique_ptr<re2::RE2>> expressions_;
+  std::vector<Expression> expressions_;
   std::vector<std::string> globs_;
   std::vector<std::shared_ptr<const TextSet>> sets_;
 };

@@ -292,6 +292,7 @@ TEST(QuotaStatus, WhatAnswersMean) {
   EXPECT_EQ(parse_quota_answer("action=DEFER_IF_PERMIT 4.2.2 <bob> Quota exceeded\n\n"), MailboxUse::of(100));
   EXPECT_EQ(parse_quota_answer("action=REJECT Unknown user\n\n"), MailboxUse::none());
   EXPECT_EQ(parse_quota_answer("action=550 5.1.1 No such user\n\n"), MailboxUse::none());
+  EXPECT_EQ(parse_quota_answer("action=\n\n"), std::nullopt);
   EXPECT_EQ(parse_quota_answer("action=DEFER_IF_PERMIT internal error\n\n"), MailboxUse());
   EXPECT_EQ(parse_quota_answer("action=451 4.3.0 later\n\n"), MailboxUse());
   EXPECT_EQ(parse_quota_answer("nonsense\n\n"), std::nullopt);

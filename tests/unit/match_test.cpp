@@ -74,6 +74,28 @@ TEST(TextSet, ExpressionsHaveNoLookAlikes) {
   EXPECT_FALSE(signs.contains("sö"));
 }
 
+// Texts in UTF-8 are searched letter by letter, others octet by octet, whatever the expression is written in.
+TEST(TextSet, ExpressionsKnowLetters) {
+  const auto found = [](const char* expression, std::string_view text) {
+    TextSet set;
+    EXPECT_EQ(set.add_regex(expression), std::nullopt);
+    return set.contains(text);
+  };
+  EXPECT_TRUE(found("\\p{Cyrillic}", "купить"));
+  EXPECT_TRUE(found("^\\p{L}+$", "ärger"));
+  EXPECT_TRUE(found("^.{5}$", "ärger"));
+  EXPECT_TRUE(found("^\\x{e4}rger", "ärger"));
+  EXPECT_TRUE(found("^[^k]elvin$",
+                    "\xe2\x84\xaa"
+                    "elvin"));
+  EXPECT_TRUE(found("^[^[:ascii:]]rger", "ärger"));
+  EXPECT_FALSE(found("\\x{e4}", "中文"));
+  EXPECT_FALSE(found("\\xe4", "ā"));
+  EXPECT_FALSE(found("^\\p{Han}", "ärger"));
+  EXPECT_TRUE(found("^\\xe4rger", "\xe4rger"));
+  EXPECT_TRUE(found("^.rger$", "\xe4rger"));
+}
+
 TEST(TextSet, ExpressionsAreComposed) {
   const TextSet set = one([](TextSet& s) { s.add_regex("^ju\xcc\x88rgen$"); });
   EXPECT_TRUE(set.contains("jürgen"));

@@ -135,7 +135,7 @@ void MtaConnection::send() {
 
 void MtaConnection::on_deadline(Waiting what) {
   if (what != Waiting::decision) return close();
-  if (!keep_) return;  // it has come meanwhile
+  if (!keep_) return;                                                               // it has come meanwhile
   if (dialogue_.may_resume() && std::exchange(unheard_, true)) return on_answer();  // nobody could say so
   worker_.wait_for(Waiting::decision, *this);
   if (!dialogue_.may_progress() || blocked_) return;
