@@ -42,8 +42,13 @@ bool has_parameter(const std::vector<std::string>& parameters, std::string_view 
   return std::ranges::any_of(parameters, [&](std::string_view p) { return equal_ignoring_case(p, keyword); });
 }
 
+// A bare user is Sendmail's form of a sender at any of its domains: what the client wrote tells which.
 Address canonical_sender(const MailEvent& event, const Site& site) {
-  return canonical_address(event.rewritten.empty() ? event.sender : event.rewritten, context_of(site));
+  const AddressContext context = context_of(site);
+  if (event.rewritten.find('@') != std::string::npos) return canonical_address(event.rewritten, context);
+  Address written = canonical_address(event.sender, context);
+  const bool useless = written.form == Address::Form::malformed && !event.rewritten.empty();
+  return useless ? canonical_address(event.rewritten, context) : written;
 }
 
 // The MTA's own form tells where a message goes, whatever tricks the spelling plays. A bare user is Sendmail's form of

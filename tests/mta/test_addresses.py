@@ -19,6 +19,10 @@ relay_domains = ["relayed.example"]
 name = "no-open-relay"
 unless = { recipient_domain = ["$local_domains", "$relay_domains"] }
 reply = "relay-denied"
+[[rule]]
+name = "sender"
+when = { sender = "known@mx.ours.example", recipient = "user@ours.example" }
+reply = { code = 554, text = "known" }
 """
 
 OWN = (
@@ -62,6 +66,13 @@ class Addresses(unittest.TestCase):
                 else:
                     self.assertEqual(reply[:1], "5", reply)
 
+    def check_sender(self, name, mta):
+        """One of ours, at a domain that is not the first."""
+        with self.subTest(mta=name), Client(mta.port) as client:
+            client("EHLO client.test")
+            client("MAIL FROM:<Known@mx.ours.example>")
+            self.assertIn("known", client("RCPT TO:<user@ours.example>"))
+
     def test_postfix(self):
         settings = (
             "mydestination = ours.example, localhost, mx.ours.example\nrelay_domains = relayed.example\n"
@@ -70,6 +81,7 @@ class Addresses(unittest.TestCase):
         )
         with Daemon(POLICY) as daemon, Postfix(f"inet:127.0.0.1:{daemon.port}", settings=settings) as mta:
             self.check("postfix", mta)
+            self.check_sender("postfix", mta)
 
     def test_sendmail(self):
         extra = (
@@ -78,6 +90,7 @@ class Addresses(unittest.TestCase):
         )
         with Daemon(POLICY) as daemon, Sendmail(f"inet:{daemon.port}@127.0.0.1", extra=extra) as mta:
             self.check("sendmail", mta)
+            self.check_sender("sendmail", mta)
 
 
 if __name__ == "__main__":

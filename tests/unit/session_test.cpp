@@ -85,6 +85,25 @@ TEST(Session, TheMtasOwnFormDecides) {
   EXPECT_EQ(talk.rcpt("<team@ours.example>", "local", "somebody"), "");
 }
 
+// Sendmail names a sender at any of its domains without it.
+TEST(Session, ABareSenderIsAtTheDomainThatWasWritten) {
+  World world("[site]\nlocal_domains = [\"ours.example\", \"second.example\"]\n");
+  const auto sender = [&](std::string written, std::string rewritten) {
+    Session session(world.policy, {world.gate, world.records, world.references}, {});
+    const auto ignore = [](const Answer&) {};
+    session.connect({.ip = IpAddress::parse("192.0.2.1")}, world.now, ignore);
+    session.mail({.sender = std::move(written), .rewritten = std::move(rewritten)}, world.now, ignore);
+    session.abort(world.now);
+    const std::string& record = world.records.json.back();
+    const std::size_t at = record.find("\"sender\":\"") + 10;
+    return record.substr(at, record.find('"', at) - at);
+  };
+  EXPECT_EQ(sender("<U@second.example>", "u"), "u@second.example");
+  EXPECT_EQ(sender("<u>", "u"), "u@ours.example");
+  EXPECT_EQ(sender("<u@second.example>", "u@third.example"), "u@third.example");
+  EXPECT_EQ(sender("<>", "MAILER-DAEMON"), "");
+}
+
 TEST(Session, TooManyRecipientsKeepsTheOnesThatFit) {
   World world(R"(
 [[rule]]
