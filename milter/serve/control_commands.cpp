@@ -1,5 +1,7 @@
 #include "milter/serve/control_commands.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 

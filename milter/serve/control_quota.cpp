@@ -1,5 +1,7 @@
 #include "milter/serve/control_quota.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 #include <set>
