@@ -21,6 +21,8 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 
+constexpr std::chrono::seconds kNoHurry{5};  // where it is not about time
+
 class RedisStoreTest : public ::testing::Test {
  protected:
   static StoreSettings settings(std::vector<std::string> servers) {
@@ -135,6 +137,7 @@ TEST_F(RedisStoreTest, OverTls) {
                             "--tls-key-file", folder.file("key.pem"), "--tls-auth-clients", "no"});
   StoreSettings with = settings({fmt::format("inet:{}@127.0.0.1", port)});
   with.tls = true;
+  with.timeout = kNoHurry;
   with.ca_file = folder.file("cert.pem");
   open(with);
   ASSERT_TRUE(comes_up());
@@ -151,6 +154,7 @@ TEST_F(RedisStoreTest, TakesThePrimaryOfItsServers) {
   const RedisServer replica({"--port", "0", "--replicaof", "127.0.0.1", port});
   StoreSettings with = settings({replica.address(), primary.address()});
   with.wait_replicas = 1;
+  with.timeout = kNoHurry;
   open(with);
   ASSERT_TRUE(comes_up());
   ASSERT_TRUE(eventually(
