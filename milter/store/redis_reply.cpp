@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <new>
 
 #include "policy/mail/text.h"
@@ -31,9 +32,8 @@ std::string command(const std::vector<std::string_view>& words) {
   char* raw = nullptr;
   const auto size = redisFormatCommandArgv(&raw, static_cast<int>(words.size()), texts.data(), sizes.data());
   if (size < 0) throw std::bad_alloc();
-  std::string octets(raw, static_cast<std::size_t>(size));
-  redisFreeCommand(raw);
-  return octets;
+  const std::unique_ptr<char, void (*)(char*)> made(raw, [](char* octets) { redisFreeCommand(octets); });
+  return {raw, static_cast<std::size_t>(size)};
 }
 
 redisReader* ReplyReader::create() {

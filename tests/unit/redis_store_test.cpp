@@ -266,7 +266,9 @@ TEST_F(RedisStoreTest, AServerThatStandsStill) {
 // Status knows without any mail, and forgets soon.
 TEST_F(RedisStoreTest, AServerThatStandsStillShowsWithoutMail) {
   const RedisServer server;
-  open(settings({server.address()}));
+  StoreSettings with = settings({server.address()});
+  with.connections = 1;
+  open(with);
   ASSERT_TRUE(comes_up());
   server.signal(SIGSTOP);
   EXPECT_TRUE(eventually([this] { return !health_.good(); }));
