@@ -145,7 +145,7 @@ SocketUser=replygate
 SocketGroup=postfix
 SocketMode=0660
 UNIT
-check "systemd makes the socket" bash -c 'systemctl stop replygate replygate.socket && systemctl start replygate'
+check "systemd makes the socket" bash -c 'systemctl stop replygate replygate.socket && systemctl start replygate.socket replygate'
 sends_through_it erin@example.net
 check "Postfix may not command" fails setpriv --reuid=postfix --regid=postfix --clear-groups replygate status
 systemctl disable --now replygate.socket
