@@ -120,7 +120,7 @@ check "the policy is untouched" bash -c "[ \"\$(sha256sum $policy)\" = '$sum' ]"
 check "active after the upgrade" wait_for systemctl is-active replygate.service
 check "mail after the upgrade" mail dave@example.net root@localhost
 
-# A Unix socket within Postfix's chroot, as OPERATIONS.md has it: made by systemd, then by the daemon in a folder.
+# A Unix socket within Postfix's chroot, as OPERATIONS.md has it.
 socket=/var/spool/postfix/replygate/milter.sock
 sends_through_it() {  # SENDER
   check "setup follows the socket ($1)" replygate setup postfix --apply
@@ -137,20 +137,8 @@ drop_in() {  # UNIT, the text at stdin
 }
 cp $policy /root/inet.toml
 sed -i "s|^listen *=.*8891.*|listen = \"unix:$socket\"|" $policy
-drop_in replygate.socket <<UNIT
-[Socket]
-ListenStream=
-ListenStream=$socket
-SocketUser=replygate
-SocketGroup=postfix
-SocketMode=0660
-UNIT
-check "systemd makes the socket" bash -c 'systemctl stop replygate replygate.socket && systemctl start replygate.socket replygate'
-sends_through_it erin@example.net
-check "Postfix may not command" fails setpriv --reuid=postfix --regid=postfix --clear-groups replygate status
 systemctl disable --now replygate.socket
 systemctl stop replygate
-rm -rf /etc/systemd/system/replygate.socket.d /var/spool/postfix/replygate
 install -d -o replygate -g postfix -m 2750 /var/spool/postfix/replygate
 drop_in replygate.service <<'UNIT'
 [Service]
@@ -158,6 +146,7 @@ ReadWritePaths=/var/spool/postfix/replygate
 UNIT
 check "the daemon makes the socket" systemctl start replygate
 sends_through_it frank@example.net
+check "Postfix may not command" fails setpriv --reuid=postfix --regid=postfix --clear-groups replygate status
 systemctl stop replygate
 rm -rf /etc/systemd/system/replygate.service.d /var/spool/postfix/replygate
 cp /root/inet.toml $policy
