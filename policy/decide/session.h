@@ -181,6 +181,7 @@ class Session {
   bool refuses(const Verdict& verdict) const;
   bool closes(const Verdict& verdict) const;
   void judge_whole(Stage stage, Instant now, const Heard& heard);
+  void judge_without_limits(Stage stage, Instant now, const std::function<void(Verdict)>& heard);
   void judge_besides(Stage stage, Instant now, Verdict limited, const Heard& heard);
   void judge_for_postmaster(Stage stage, Instant now, Said said, const Heard& heard);
   bool ended_by_limit(Stage stage, const Verdict& verdict) const;

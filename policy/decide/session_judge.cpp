@@ -87,36 +87,38 @@ bool Session::ended_by_limit(Stage stage, const Verdict& verdict) const {
   return now || (stage > Stage::connect && ends(at_connect_.get())) || (stage == Stage::mail && ends(at_helo_.get()));
 }
 
-void Session::judge_for_postmaster(Stage stage, Instant now, Said said, const Heard& heard) {
+// What would be said if no limit were full.
+void Session::judge_without_limits(Stage stage, Instant now, const std::function<void(Verdict)>& heard) {
   Question asked = question(stage, true);
   asked.limits = false;
-  const auto shared = std::make_shared<Said>(std::move(said));
   services_.gate.judge(*policy_, facts_now(now), asked, tally_, {now, open_ == nullptr ? id_ : open_->ref},
-                       [this, shared, heard](Judgement judgement) {
+                       [this, heard](Judgement judgement) {
                          adopt(judgement);
-                         shared->spared = std::make_shared<const Verdict>(std::move(judgement.verdict));
-                         heard(std::move(*shared));
+                         heard(std::move(judgement.verdict));
                        });
+}
+
+void Session::judge_for_postmaster(Stage stage, Instant now, Said said, const Heard& heard) {
+  const auto shared = std::make_shared<Said>(std::move(said));
+  judge_without_limits(stage, now, [shared, heard](Verdict verdict) {
+    shared->spared = std::make_shared<const Verdict>(std::move(verdict));
+    heard(std::move(*shared));
+  });
 }
 
 // Nobody need wait for a refusal where something else refuses, too.
 void Session::judge_besides(Stage stage, Instant now, Verdict limited, const Heard& heard) {
-  Question besides = question(stage, true);
-  besides.limits = false;
   const auto shared = std::make_shared<Verdict>(std::move(limited));
-  services_.gate.judge(*policy_, facts_now(now), besides, tally_, {now, open_ == nullptr ? id_ : open_->ref},
-                       [this, shared, heard](Judgement judgement) {
-                         adopt(judgement);
-                         Verdict& verdict = judgement.verdict;
-                         if (refuses(verdict)) return heard({std::move(*shared), nullptr, nullptr, 0});
-                         verdict.evicted += std::exchange(shared->evicted, 0);
-                         for (Finding& finding : std::exchange(shared->observed, {})) {
-                           if (finding.rule->has_limits()) verdict.observed.push_back(std::move(finding));
-                         }
-                         shared->observed_actions.clear();
-                         shared->headers.clear();
-                         heard({std::move(verdict), shared, nullptr, 0});
-                       });
+  judge_without_limits(stage, now, [this, shared, heard](Verdict verdict) {
+    if (refuses(verdict)) return heard({std::move(*shared), nullptr, nullptr, 0});
+    verdict.evicted += std::exchange(shared->evicted, 0);
+    for (Finding& finding : std::exchange(shared->observed, {})) {
+      if (finding.rule->has_limits()) verdict.observed.push_back(std::move(finding));
+    }
+    shared->observed_actions.clear();
+    shared->headers.clear();
+    heard({std::move(verdict), shared, nullptr, 0});
+  });
 }
 
 void Session::judge_session(Stage stage, Instant now, Done done) {
