@@ -67,6 +67,22 @@ struct Asker {
   }
 };
 
+// A text as expressions are searched in it, made once for all of a set.
+struct Searched {
+  explicit Searched(std::string_view text)
+      : octets(text),
+        kept(std::ranges::all_of(text, is_ascii) ? "" : without_disguises(std::string(text))),
+        letters(kept.empty() ? text : kept),
+        is_letters(kept.empty() || is_utf8(text)) {}
+  Searched(const Searched&) = delete;
+  Searched& operator=(const Searched&) = delete;
+
+  std::string_view octets;
+  std::string kept;
+  std::string_view letters;
+  bool is_letters;  // it is UTF-8
+};
+
 }  // namespace
 
 // Values need not be UTF-8: those that are none are searched octet by octet.
@@ -75,13 +91,10 @@ struct TextSet::Expression {
   std::unique_ptr<re2::RE2> octets;   // null: of letters alone
 
   const re2::RE2& any() const { return letters != nullptr ? *letters : *octets; }
-  bool is_found_in(std::string_view text) const {
-    const bool ascii = std::ranges::all_of(text, is_ascii);
-    if (letters == nullptr || (octets != nullptr && !ascii && !is_utf8(text))) {
-      return re2::RE2::PartialMatch(to_piece(text), *octets);
-    }
-    return ascii ? re2::RE2::PartialMatch(to_piece(text), *letters)
-                 : re2::RE2::PartialMatch(without_disguises(std::string(text)), *letters);
+  bool is_found_in(const Searched& text) const {
+    return letters == nullptr || (octets != nullptr && !text.is_letters)
+               ? re2::RE2::PartialMatch(to_piece(text.octets), *octets)
+               : re2::RE2::PartialMatch(to_piece(text.letters), *letters);
   }
 };
 
@@ -155,9 +168,12 @@ void TextSet::collect(TextParts& parts) const {
 
 bool TextSet::contains(std::string_view lowered) const {
   if (exact_.contains(lowered) || contains_parts(lowered)) return true;
-  const auto found = [&](const Expression& expression) { return expression.is_found_in(lowered); };
-  return std::ranges::any_of(expressions_, found) ||
-         std::ranges::any_of(sets_, [&](const auto& set) { return set->contains(lowered); });
+  if (!expressions_.empty()) {
+    const Searched text(lowered);
+    const auto found = [&](const Expression& expression) { return expression.is_found_in(text); };
+    if (std::ranges::any_of(expressions_, found)) return true;
+  }
+  return std::ranges::any_of(sets_, [&](const auto& set) { return set->contains(lowered); });
 }
 
 bool TextSet::contains_parts(std::string_view lowered) const {
