@@ -15,9 +15,13 @@
 
 #include "milter/descriptor.h"
 #include "milter/lookup/database_keys.h"
+#include "policy/load/lookup_table.h"
 
 namespace replygate {
 namespace {
+
+constexpr std::size_t kMostOctetsOfTable = std::size_t{1} << 20U;
+constexpr std::size_t kMoreOctets = 4096;  // read beyond those that a file is said to have
 
 // One a line, sorted. Patterns are for the name of a file, not for folders. A folder that is not there has none.
 std::optional<std::string> matching_paths(const std::string& pattern, std::string& why) {
@@ -73,6 +77,29 @@ bool sync_folder_of(const std::string& path) {
   return descriptor.get() >= 0 && (::fsync(descriptor.get()) == 0 || errno == EINVAL);
 }
 
+// In one go where the file has the size that it is said to have; it may grow meanwhile.
+std::optional<std::string> read_all(int file, std::size_t likely, std::size_t most, std::string& why) {
+  std::string text;
+  std::size_t end = 0;
+  for (;;) {
+    if (end > most || likely > most) {
+      why = fmt::format("larger than {} MiB", most >> 20U);
+      return std::nullopt;
+    }
+    if (end == text.size()) text.resize(std::max(likely, end) + kMoreOctets);
+    const ssize_t count = ::read(file, text.data() + end, text.size() - end);
+    if (count == 0) break;
+    if (count > 0) {
+      end += static_cast<std::size_t>(count);
+    } else if (errno != EINTR) {
+      why = last_error();
+      return std::nullopt;
+    }
+  }
+  text.resize(end);
+  return text;
+}
+
 }  // namespace
 
 Presence look_for(const std::string& path) {
@@ -99,22 +126,7 @@ std::optional<std::string> read_file(const std::string& path, std::string& why, 
     why = "no regular file";
     return std::nullopt;
   }
-  std::string text;
-  std::string chunk(std::size_t{64} << 10, '\0');
-  for (;;) {
-    const ssize_t count = ::read(file.get(), chunk.data(), chunk.size());
-    if (count == 0) return text;
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      why = last_error();
-      return std::nullopt;
-    }
-    text.append(chunk, 0, static_cast<std::size_t>(count));
-    if (text.size() > most) {
-      why = fmt::format("larger than {} MiB", most >> 20U);
-      return std::nullopt;
-    }
-  }
+  return read_all(file.get(), static_cast<std::size_t>(status.st_size), most, why);
 }
 
 std::optional<std::string> read_source(const DataSource& source, std::string& why) {
@@ -124,6 +136,10 @@ std::optional<std::string> read_source(const DataSource& source, std::string& wh
     case DataSource::Kind::sqlite: return sqlite_rows(source, why);
     case DataSource::Kind::cdb: return cdb_keys(source, why);
     case DataSource::Kind::lmdb: return lmdb_keys(source, why);
+    case DataSource::Kind::lookup_table: {
+      const auto text = read_file(source.path, why, kMostOctetsOfTable);
+      return text ? std::optional(without_passwords(*text)) : std::nullopt;
+    }
   }
   return std::nullopt;
 }
@@ -132,7 +148,9 @@ std::string first_error(const Loaded& loaded) {
   const auto it = std::ranges::find(loaded.diagnostics, Diagnostic::Level::error, &Diagnostic::level);
   if (it == loaded.diagnostics.end()) return "";
   const std::string text = render(*it, loaded.sources);
-  return text.substr(0, text.find('\n'));
+  const Region& region = it->primary.region;
+  const std::string place = region.line > 0 ? fmt::format(" ({}:{})", region.file.get(), region.line) : "";
+  return text.substr(0, text.find('\n')) + place;
 }
 
 Loaded load_policy_file(const std::string& path) { return load_policy(path, read_source); }

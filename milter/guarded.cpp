@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "milter/log/throttle.h"
+#include "milter/thread_name.h"
 
 namespace replygate {
 namespace {
@@ -40,6 +41,7 @@ Ticker::Ticker(std::string who, std::chrono::milliseconds pause, std::function<v
     : who_(std::move(who)), step_(std::move(step)), thread_([this, pause] { run(pause); }) {}
 
 void Ticker::run(std::chrono::milliseconds pause) {
+  name_thread(who_);
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, pause, [this] { return stopping_; })) {
     lock.unlock();

@@ -3,23 +3,28 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <string>
+#include <vector>
 
+#include "milter/bounce/status_files.h"
 #include "milter/cli/commands.h"
+#include "milter/cli/help_format.h"
 #include "milter/log/say.h"
+#include "milter/past_commands.h"
+#include "policy/mail/text.h"
 
 namespace {
 
 using namespace replygate;
 
-using Action = std::function<int()>;
-
 void add_run(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("run", "run the daemon in the foreground");
   auto options = std::make_shared<RunOptions>();
-  options->file = "/etc/replygate/replygate.toml";
+  options->file = kPolicyFile;
   command->add_option("-c,--config", options->file, "the policy")->capture_default_str();
   command->add_flag("--as-root", options->as_root, "do not refuse to run as root, for tests in a container");
   command->footer("Example:\n  replygate run -c /etc/replygate/replygate.toml");
@@ -29,7 +34,7 @@ void add_run(CLI::App& app, Action& action) {
 void add_check(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("check", "look for mistakes in a policy");
   auto options = std::make_shared<CheckOptions>();
-  command->add_option("file", options->file, "the policy")->required();
+  command->add_option("file", options->file, "the policy")->capture_default_str();
   command->add_flag("--show", options->show, "print the compiled rules with every default");
   command->add_flag("--strict", options->strict, "take warnings for errors");
   command->add_flag("--json", options->json, "print the diagnostics as JSON");
@@ -40,7 +45,7 @@ void add_check(CLI::App& app, Action& action) {
 void add_test(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("test", "run the tests of policies");
   auto options = std::make_shared<TestOptions>();
-  command->add_option("files", options->files, "policies")->required();
+  command->add_option("files", options->files, "policies")->capture_default_str();
   command->add_option("--junit", options->junit, "write a report in JUnit's XML to this file");
   command->add_flag("--json", options->json, "print the results as JSON");
   command->footer("Examples:\n  replygate test replygate.toml\n  replygate test --junit report.xml conf/*.toml");
@@ -57,17 +62,23 @@ void add_try(CLI::App& app, Action& action) {
   command->add_option("--helo", o->helo, "the greeting (client.example)");
   command->add_option("--user", o->user, "login");
   command->add_option("--mechanism", o->mechanism, "SASL mechanism of the login (PLAIN)");
-  command->add_option("--from", o->from, "envelope sender; left away it is <>");
+  command->add_option("--from", o->from, "envelope sender; <> if omitted");
   command->add_option("--to", o->to, "recipients, also as ranges: 'r{1..101}@example.org'")->allow_extra_args(false);
   command->add_option("--tls", o->tls, "TLS version, e.g. TLSv1.3");
   command->add_option("--size", o->size, "size of the message, e.g. '5 MB'");
+  command
+      ->add_option(
+          "--lookup", o->lookups,
+          "what a list, map or other source that is asked knows: 'NAME KEY VALUE'; of 'NAME' alone nothing is told")
+      ->allow_extra_args(false);
+  command->add_flag("--ask", o->ask, "ask such sources, for what --lookup does not say");
   command->add_option("--mailbox-used", o->mailbox_used, "how full the mailboxes of the recipients are, e.g. 95%");
   command->add_option("--route", o->route, "the MTA's mailer for the recipients, e.g. smtp");
   command->add_option("--header", o->headers, "a header field, 'Subject: hello'")->allow_extra_args(false);
   command->add_option("--body", o->body, "a file with the body of the message");
   command->add_option("--session", o->session, "a file with an SMTP dialogue, instead of the options above");
-  command->add_option("--at", o->at, "when, RFC 3339, e.g. 2026-11-22T09:00:00Z; left away it is now");
-  command->add_option("--repeat", o->repeat, "so many transactions")->check(CLI::Range(1, 1000000));
+  command->add_option("--at", o->at, "when, RFC 3339, e.g. 2026-11-22T09:00:00Z; now if omitted");
+  command->add_option("--repeat", o->repeat, "number of transactions")->check(CLI::Range(1, 1000000));
   command->add_option("--every", o->every, "time between them, e.g. 10s");
   command->add_option("--state", o->state, "empty, or a file with counters")->capture_default_str();
   command->add_flag("--json", o->json, "print JSON");
@@ -83,17 +94,29 @@ void add_try(CLI::App& app, Action& action) {
 void add_import(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("import", "turn the rules of another program into a policy");
   auto options = std::make_shared<ImportOptions>();
-  command->add_option("format", options->format, "postfwd, policyd-rate-limit or access")
+  const std::vector<std::string> formats = {
+      "postfwd", "policyd-rate-limit", "access", "postfix", "cbpolicyd", "iredapd", "rspamd", "exim"};
+  command
+      ->add_option("format", options->format,
+                   "postfwd, policyd-rate-limit, access, postfix (the output of `postconf -n`), cbpolicyd, iredapd, "
+                   "rspamd or exim")
       ->required()
-      ->check(CLI::IsMember({"postfwd", "policyd-rate-limit", "access"}));
-  command->add_option("file", options->file, "its configuration")->required();
+      ->check(CLI::IsMember(formats));
+  command->add_option("file", options->file, "its configuration; - for standard input")->required();
+  command->add_option("--prefix", options->prefix, "of the names of all rules; else the file's name");
   command->add_option("--as", options->as, "what the keys of an access table are: client, helo, sender or recipient")
       ->check(CLI::IsMember({"client", "helo", "sender", "recipient"}));
+  command->add_option("--type", options->type, "of an access table: hash, cidr, pcre, regexp …; else by its look");
+  command->add_option("--delimiter", options->delimiter, "Postfix's recipient_delimiter");
+  command->add_flag("--dotted-parents", options->dotted_parents,
+                    "Postfix's parent_domain_matches_subdomains is without smtpd_access_maps");
   command->footer(
-      "Prints a policy; what could not be carried over goes to stderr and into comments.\n\n"
-      "Examples:\n  replygate import postfwd /etc/postfix/postfwd.cf >replygate.toml\n"
+      "Prints a policy; what could not be carried over goes to stderr and, at its place, into comments.\n\n"
+      "Examples:\n  replygate import postfwd /etc/postfix/postfwd.cf >replygate.d/postfwd.toml\n"
       "  replygate import policyd-rate-limit /etc/policyd-rate-limit.yaml\n"
-      "  replygate import access --as sender /etc/postfix/sender_access");
+      "  replygate import access --as sender /etc/postfix/sender_access\n"
+      "  postconf -n | replygate import postfix - --prefix postfix\n"
+      "  mysqldump policyd | replygate import cbpolicyd -");
   command->callback([options, &action] { action = [options] { return import_command(*options); }; });
 }
 
@@ -106,15 +129,24 @@ void add_codes(CLI::App& app, Action& action) {
 }
 
 void add_explain(CLI::App& app, Action& action) {
-  auto* command = app.add_subcommand("explain", "explain a code, a classification, a diagnostic or a whole bounce");
+  auto* command =
+      app.add_subcommand("explain", "explain a code, a classification, a diagnostic, a bounce or lines of a mail log");
   auto options = std::make_shared<ExplainOptions>();
-  command->add_option("what", options->what, "453, 4.5.3, too-many-recipients, RG1203, or a reply as received")
+  command
+      ->add_option(
+          "what", options->what,
+          "453, 4.5.3, too-many-recipients, RG1203, a reply or line as received, files, or - for standard input")
       ->required();
   command->add_option("--at", options->at, "the SMTP command that was answered, e.g. RCPT");
+  command->add_option("--statuses", options->statuses, "folder with your own knowledge of replies")
+      ->default_val(kStatusFolder);
   command->add_flag("--json", options->json, "print JSON");
+  command->add_flag("--jsonl", options->jsonl, "take each line as an input, and print a line of JSON for each answer");
   command->footer(
+      "Exits with 1 for what is no bounce; with --jsonl, where no line is one.\n\n"
       "Examples:\n  replygate explain 453 --at RCPT\n  replygate explain 4.5.3\n"
-      "  replygate explain '552 5.2.2 <bob@example.org> mailbox full'");
+      "  replygate explain '552 5.2.2 <bob@example.org> mailbox full'\n"
+      "  replygate explain bounce.eml\n  grep status=bounced /var/log/mail.log | replygate explain --jsonl -");
   command->callback([options, &action] { action = [options] { return explain_command(*options); }; });
 }
 
@@ -141,9 +173,9 @@ void add_daemon_commands(CLI::App& app, Action& action) {
   rules->footer("Example:\n  replygate rules");
   act(rules, action, control_options<ControlOptions>(rules), rules_command);
 
-  auto* reload = app.add_subcommand("reload", "have the daemon read its policy anew");
+  auto* reload = app.add_subcommand("reload", "have the daemon reload its policy");
   reload->footer(
-      "Exits with 78, and the diagnostics, where the policy is in error; the old one goes on then.\n\n"
+      "Exits with 78 and prints the diagnostics if the policy is invalid; the old one then stays in force.\n\n"
       "Example:\n  replygate check /etc/replygate/replygate.toml && replygate reload");
   act(reload, action, control_options<ControlOptions>(reload), reload_command);
 
@@ -155,7 +187,7 @@ void add_daemon_commands(CLI::App& app, Action& action) {
 }
 
 void add_quota(CLI::App& app, Action& action) {
-  auto* quota = app.add_subcommand("quota", "the counters of one key");
+  auto* quota = app.add_subcommand("quota", "the counters: of one key, or the fullest");
   quota->require_subcommand(1);
   const auto add = [&](const char* name, const char* about, int (*carry_out)(const QuotaOptions&)) {
     auto* command = quota->add_subcommand(name, about);
@@ -166,12 +198,18 @@ void add_quota(CLI::App& app, Action& action) {
     act(command, action, options, carry_out);
     return std::pair(command, options);
   };
+  auto* list = quota->add_subcommand("list", "the fullest limits, and raises in force");
+  auto list_options = control_options<QuotaListOptions>(list);
+  list->add_option("-n,--count", list_options->count, "rows")->capture_default_str()->check(CLI::Range(1, 1000));
+  list->add_option("--rule", list_options->rule, "of this rule alone");
+  list->footer("Of keys that were seen in the last five to ten minutes.\n\nExample:\n  replygate quota list");
+  act(list, action, list_options, quota_list_command);
   add("show", "what is used, what is left, and when there is room again", quota_show_command)
       .first->footer("Example:\n  replygate quota show alice@example.org");
   add("reset", "forget what was used", quota_reset_command)
       .first->footer("Example:\n  replygate quota reset alice@example.org --rule user-sending-quota");
   auto [raise, options] = add("raise", "more room for a while", quota_raise_command);
-  raise->add_option("--times", options->times, "so many times the limits; 1 takes a raise back")
+  raise->add_option("--times", options->times, "factor for the limits; 1 withdraws a raise")
       ->capture_default_str()
       ->check(CLI::Range(1.0, 1000.0));
   raise->add_option("--until", options->until, "for how long, or RFC 3339")->capture_default_str();
@@ -210,7 +248,7 @@ void add_watching(CLI::App& app, Action& action) {
 }
 
 void add_host(CLI::App& app, Action& action) {
-  auto* doctor = app.add_subcommand("doctor", "what is wrong on this host, and how to mend it");
+  auto* doctor = app.add_subcommand("doctor", "what is wrong on this host, and how to fix it");
   auto d = std::make_shared<DoctorOptions>();
   doctor->add_option("-c,--config", d->file, "the policy")->capture_default_str();
   doctor->add_option("--socket", d->socket, "the daemon's control socket")->capture_default_str();
@@ -219,6 +257,20 @@ void add_host(CLI::App& app, Action& action) {
   doctor->add_flag("--json", d->json, "print JSON");
   doctor->footer("Exits with 1 where something is wrong.\n\nExample:\n  replygate doctor");
   doctor->callback([d, &action] { action = [d] { return doctor_command(*d); }; });
+
+  auto* init = app.add_subcommand("init", "write a policy to begin with, from what Postfix knows of this site");
+  auto i = std::make_shared<InitOptions>();
+  init->add_option("-c,--config", i->file, "where to write it")->capture_default_str();
+  init->add_option("--domains", i->domains, "domains that are delivered here, with commas between")->delimiter(',');
+  init->add_option("--networks", i->networks, "networks that may send anywhere, with commas between")->delimiter(',');
+  init->add_option("--notify", i->notify, "whom to tell of warnings and first refusals");
+  init->add_option("--postfix", i->postfix, "the folder of main.cf, if it is not the standard one");
+  init->add_flag("--replace", i->replace, "keep a policy that is there as *.before-replygate");
+  init->add_flag("--print", i->print, "print it and write nothing");
+  init->footer(
+      "Asks at a terminal what no option says.\n\nExamples:\n  replygate init --replace\n"
+      "  replygate init --print --domains example.org,example.net");
+  init->callback([i, &action] { action = [i] { return init_command(*i); }; });
 
   auto* setup = app.add_subcommand("setup", "have the MTA ask replygate: the change as a diff, or done");
   auto s = std::make_shared<SetupOptions>();
@@ -233,8 +285,38 @@ void add_host(CLI::App& app, Action& action) {
   setup->callback([s, &action] { action = [s] { return setup_command(*s); }; });
 }
 
+// What to parse, the last word first; nothing, with a complaint, where there is no such command. "help" and "version"
+// are what people type first.
+std::vector<std::string> meant_words(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty()) {
+    fmt::print(stderr, "{}", app.help());
+    return {};
+  }
+  if (words.front() == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  } else if (words.front() == "version") {
+    words.front() = "--version";
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  if (!words.front().starts_with('-') && std::ranges::find(names, words.front()) == names.end()) {
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    const std::string_view meant = nearest(words.front(), known);
+    fmt::print(stderr, "replygate: there is no command \"{}\"; {}\n", words.front(),
+               meant.empty() ? "`replygate --help` lists them" : fmt::format("did you mean \"{}\"?", meant));
+    return {};
+  }
+  std::ranges::reverse(words);
+  return words;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Decides which SMTP reply mail gets, by a policy.", "replygate");
+  app.formatter(help_format());
   app.set_version_flag("--version", "replygate " REPLYGATE_VERSION);
   app.require_subcommand(1);
   Action action;
@@ -246,11 +328,14 @@ int run(int argc, char** argv) {
   add_check(app, action);
   add_test(app, action);
   add_try(app, action);
+  add_past_commands(app, action);
   add_import(app, action);
   add_codes(app, action);
   add_explain(app, action);
+  std::vector<std::string> words = meant_words(app, argc, argv);
+  if (words.empty()) return kUsage;
   try {
-    app.parse(argc, argv);
+    app.parse(words);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kFine : kUsage;
   }

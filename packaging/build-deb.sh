@@ -44,6 +44,6 @@ if command -v lintian >/dev/null; then
   say "lintian"
   lintian --allow-root --fail-on error,warning "$work"/replygate_*.changes >&2
 fi
-cp "$work"/replygate_"${version}"_*.deb "$target/"
+cp "$work"/replygate{,-*}_"${version}"_*.deb "$target/"
 say "done"
 ls "$target"/replygate_"${version}"_*.deb

@@ -178,7 +178,7 @@ def sessions(mta, daemon):
     scene("9. A closed host: refused for good, with 521", lambda s: s.send("x@bad.test", "bob@local.test"), 1, "127.66.0.1")
     scene("10. A quota of 2 recipients in 5 seconds runs out …",
           lambda s: s.send("ceo@busy.test", "a@local.test", "b@local.test", "c@local.test"), 1)
-    print(f"{DIM}   (waiting until the window has moved on){OFF}\n")
+    print(f"{DIM}   (waiting for the window to slide){OFF}\n")
     time.sleep(5.2)
     scene("    … and comes back", lambda s: s.send("ceo@busy.test", "c@local.test"), 1)
 
@@ -187,9 +187,9 @@ with Daemon(POLICY, service_port=8894) as replygate, Postfix(
     f"inet:127.0.0.1:{replygate.port}", settings=SETTINGS.format(port=8894), users={"carol": "secret"}
 ) as postfix:
     sessions(postfix, replygate)
-    print(f"Every record in full: {replygate.records_file}" if "--keep" in sys.argv else "Done; everything is removed.")
+    print(f"Every record in full: {replygate.records_file}" if "--keep" in sys.argv else "Done; everything has been removed.")
     if "--keep" in sys.argv:
         print(f"Postfix listens on 127.0.0.1:{postfix.port}, for instance:")
         print(f"  swaks -s 127.0.0.1 -p {postfix.port} -li 127.0.0.2 -f ann@example.test -t x@elsewhere.test")
-        print(f"The policy: {replygate.policy_file}. Press Enter to end it.")
+        print(f"The policy: {replygate.policy_file}. Press Enter to stop.")
         sys.stdin.readline()

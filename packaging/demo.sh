@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows replygate at work: from a fresh Debian to a private Postfix with replygate in front of it, ten SMTP sessions,
-# and the record of each. Touches no system instance of Postfix and cleans up behind itself.
+# and the record of each. It does not touch the system's own Postfix, and cleans up after itself.
 #   packaging/demo.sh          the sessions, then everything is removed
 #   packaging/demo.sh --keep   leaves Postfix and replygate up until Enter is pressed
 set -euo pipefail

@@ -12,10 +12,12 @@ declare -A packages=(
   [build]="cmake g++ ninja-build ccache pkg-config python3 libmilter-dev libboost1.81-dev|libboost-dev
            libboost-json1.81-dev|libboost-json-dev libboost-container1.81-dev|libboost-container-dev libtomlplusplus-dev
            libfmt-dev libexpected-dev libre2-dev libicu-dev libidn2-dev libsodium-dev libcli11-dev libsqlite3-dev
-           libhiredis-dev libssl-dev libsystemd-dev libcdb-dev liblmdb-dev libyaml-cpp-dev @zones"
+            libhiredis-dev libssl-dev libsystemd-dev libcdb-dev liblmdb-dev libyaml-cpp-dev libzstd-dev libarchive-dev libgmime-3.0-dev
+            libmariadb-dev libpq-dev libldap-dev|libldap2-dev @zones"
   [test]="libgtest-dev libgmock-dev libbenchmark-dev clang-format-$llvm?"
-  [mta]="redis-server openssl postfix postfix-cdb postfix-lmdb sasl2-bin libsasl2-modules libsasl2-modules-db m4
-         util-linux procps iproute2"
+  [mta]="redis-server openssl postfix postfix-cdb postfix-lmdb postfix-pcre postfwd? policyd-rate-limit? sasl2-bin libsasl2-modules libsasl2-modules-db m4
+         util-linux procps iproute2 mariadb-server-core mariadb-client-core postgresql slapd ldap-utils
+         postfix-mysql postfix-pgsql postfix-ldap"
   [sanitizers]="clang-$llvm libclang-rt-$llvm-dev llvm-$llvm"
   [tidy]="clang-tidy-$llvm clang-format-$llvm clang-$llvm"
   [package]="build-essential debhelper dpkg-dev fakeroot"
@@ -62,7 +64,7 @@ missing_of() {
 wanted=()
 for purpose in "$@"; do
   if [ -z "${packages[$purpose]:-}" ]; then
-    echo "dependencies.sh: no purpose \"$purpose\"; it is one of: ${!packages[*]}" >&2
+    echo "dependencies.sh: unknown purpose \"$purpose\"; use one of: ${!packages[*]}" >&2
     exit 64
   fi
   # shellcheck disable=SC2206
@@ -87,8 +89,9 @@ apt_percent() {
   done
 }
 
-# Postfix must not set up and start a system instance; the tests run private ones.
-echo "postfix postfix/main_mailer_type select No configuration" | $as_root debconf-set-selections
+# Postfix and slapd must not set up and start a system instance; the tests run private ones.
+printf '%s\n' "postfix postfix/main_mailer_type select No configuration" "slapd slapd/no_configuration boolean true" |
+  $as_root debconf-set-selections
 step "packages"
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o APT::Status-Fd=1 install -y \
   --no-install-recommends "${missing[@]}" | apt_percent | count_steps

@@ -108,6 +108,9 @@ stage_release() {
   "$good"
 }
 
+# Ratios to look at, not to judge: machines have other things to do.
+stage_bench() { timed "replygate beside the bare protocol" tests/bench/run.sh --short; }
+
 stage_goals() {
   timed "building the goals (release)" build release goals
   timed "reliability goals" tests release goals -L fault

@@ -46,11 +46,22 @@ def check_policy_keys():
             if f"`{key}`" not in documented and f"[{key}]" not in documented:
                 problems.append(f"conf/POLICY.md: no word of {section}.{key}")
     for fact in re.findall(r'FactInfo\{Fact::\w+, "(\w+)"', text("policy/rules/facts.cpp")):
-        if f"| `{fact}`" not in documented:
-            problems.append(f"conf/POLICY.md: no row for the fact {fact}")
+        if f'| <a id="fact-{fact}"></a>`{fact}' not in documented:
+            problems.append(f"conf/POLICY.md: no row with an anchor for the fact {fact}")
     for slug in re.findall(r'Classification\{"([\w-]+)"', text("policy/catalogue/classes.cpp")):
         if f"| `{slug}`" not in documented:
             problems.append(f"conf/POLICY.md: no row for the classification {slug}")
+
+
+def check_statuses():
+    """Each reason and each provider's file has a row in conf/STATUSES.md."""
+    documented = text("conf/STATUSES.md")
+    for reason in members("policy/remote/reason.h", "Reason"):
+        if f"| `{reason}` |" not in documented:
+            problems.append(f"conf/STATUSES.md: no row for the reason {reason}")
+    for path in sorted((root / "conf/statuses").glob("*.toml")):
+        if f"`{path.name}`" not in documented:
+            problems.append(f"conf/STATUSES.md: no word of {path.name}")
 
 
 def check_record_keys():
@@ -97,7 +108,7 @@ def check_layers():
                 problems.append(f"{path.relative_to(root)}:{number}: a reply code outside the catalogue")
 
 
-ROOMS = ("base", "mail", "catalogue", "count", "rules", "decide", "proof", "scenario", "load")
+ROOMS = ("base", "mail", "catalogue", "remote", "count", "rules", "decide", "proof", "scenario", "load")
 
 
 def check_rooms():
@@ -135,7 +146,7 @@ def check_enumerations():
     units = members("policy/count/limit.h", "Unit")
     must(units, "unit", "policy/count/limit.cpp", r'"{}"')
     must(units, "unit", "policy/load/rule_counting.cpp", r"case Unit::{}\b")
-    must(units, "unit", "conf/POLICY.md", r"\b{}\b")
+    must(units, "anchor for the unit", "conf/POLICY.md", r'<a id="unit-{}"></a>')
     actions = re.search(r"using Outcome = std::variant<(.*?)>", text("policy/rules/answer.h")).group(1).split(", ")
     must(actions, "action", "policy/load", r"\b{}\b")
     diagnostics = members("policy/load/diagnostic.h", "Rg")
@@ -185,6 +196,7 @@ check_policy_keys()
 check_record_keys()
 check_layers()
 check_rooms()
+check_statuses()
 check_enumerations()
 check_metrics()
 check_house()

@@ -6,6 +6,7 @@
 
 #include "milter/cli/catalogue_json.h"
 #include "milter/cli/commands.h"
+#include "milter/cli/table.h"
 
 namespace replygate {
 
@@ -20,12 +21,14 @@ int codes_command(const CodesOptions& options) {
   for (const ReplyCode& code : reply_codes()) {
     std::vector<std::string_view> meanings;
     for (const Sense& sense : code.senses) meanings.push_back(sense.meaning);
-    fmt::print("{:<5} {:<12} {:<14} {:<6} {}\n", code.code, to_string(severity_of(code.code)), category_of(code.code),
-               to_string(bounce_of(code.code)), fmt::join(meanings, "; "));
+    const std::string head = fmt::format("{:<5} {:<12} {:<14} {:<6} ", code.code, to_string(severity_of(code.code)),
+                                         category_of(code.code), to_string(bounce_of(code.code)));
+    fmt::print("{}", labelled(head, head.size(), fmt::format("{}", fmt::join(meanings, "; "))));
   }
   fmt::print("\n{:<27} {:<11} {}\n", "classification", "default", "meaning");
   for (const Classification& c : classifications()) {
-    fmt::print("{:<27} {} {:<7} {}\n", c.slug, c.code, c.enhanced.text(), c.meaning);
+    const std::string head = fmt::format("{:<27} {} {:<7} ", c.slug, c.code, c.enhanced.text());
+    fmt::print("{}", labelled(head, head.size(), c.meaning));
   }
   return kFine;
 }

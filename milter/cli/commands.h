@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "milter/cli/past.h"
 #include "milter/exit_status.h"
 
 // The subcommands. Each writes results to stdout and messages to stderr and returns the exit status of the process.
@@ -15,14 +17,19 @@ struct CodesOptions {
 int codes_command(const CodesOptions& options);
 
 struct ExplainOptions {
-  std::string what;
-  std::string at;  // "" for all commands
+  std::vector<std::string> what;  // a code, a text, "-", or files
+  std::string at;                 // "" for all commands
+  std::string statuses;           // folder with the administrator's own knowledge
   bool json = false;
+  bool jsonl = false;
 };
 int explain_command(const ExplainOptions& options);
 
+// Where the package keeps the policy.
+constexpr std::string_view kPolicyFile = "/etc/replygate/replygate.toml";
+
 struct CheckOptions {
-  std::string file;
+  std::string file{kPolicyFile};
   bool show = false;
   bool strict = false;
   bool json = false;
@@ -30,7 +37,7 @@ struct CheckOptions {
 int check_command(const CheckOptions& options);
 
 struct TestOptions {
-  std::vector<std::string> files;
+  std::vector<std::string> files{std::string(kPolicyFile)};
   std::string junit;  // "" for no report
   bool json = false;
 };
@@ -56,17 +63,48 @@ struct TryOptions {
   std::string at;                    // RFC 3339; "" for now
   std::int64_t repeat = 1;
   std::string every = "0s";
-  std::string state = "empty";  // or a file
+  std::string state = "empty";       // or a file
+  std::vector<std::string> lookups;  // "NAME KEY VALUE"
+  bool ask = false;                  // live sources are asked
   bool json = false;
 };
 int try_command(const TryOptions& options);
 
 struct ImportOptions {
-  std::string format;  // postfwd, policyd-rate-limit, access
-  std::string file;
-  std::string as;  // of access: what its keys are
+  std::string format;                 // postfwd, policyd-rate-limit, access …
+  std::string file;                   // "-" for standard input
+  std::optional<std::string> prefix;  // of the names of rules; else made of the file's name
+  // Of access; see AccessSettings.
+  std::string as;
+  std::string type;
+  std::string delimiter;
+  bool dotted_parents = false;
 };
 int import_command(const ImportOptions& options);
+
+struct ReplayOptions : PastOptions {
+  std::string file;
+  std::string since;                             // "7d", RFC 3339, "" for all
+  std::optional<std::int64_t> max_new_refusals;  // more are a finding
+  int count = 5;                                 // keys of a rule that are shown
+  bool json = false;
+};
+int replay_command(const ReplayOptions& options);
+
+struct SuggestOptions : PastOptions {
+  std::string since;     // "28d", RFC 3339, "" for all
+  double head_room = 2;  // limits are so many times what was sent
+  bool json = false;
+};
+int suggest_command(const SuggestOptions& options);
+
+struct ReportOptions : PastOptions {
+  std::string since = "1d";
+  std::string mail;      // to whom; "": no message
+  std::string statuses;  // folder with the administrator's own knowledge
+  bool json = false;
+};
+int report_command(const ReportOptions& options);
 
 // How to reach the running daemon, and what to print.
 struct ControlOptions {
@@ -81,6 +119,12 @@ struct DrainOptions : ControlOptions {
   bool off = false;
 };
 int drain_command(const DrainOptions& options);
+
+struct QuotaListOptions : ControlOptions {
+  std::string rule;  // "": each
+  int count = 20;
+};
+int quota_list_command(const QuotaListOptions& options);
 
 struct QuotaOptions : ControlOptions {
   std::string key;
@@ -114,7 +158,7 @@ struct WhyOptions : ControlOptions {
 int why_command(const WhyOptions& options);
 
 struct DoctorOptions {
-  std::string file = "/etc/replygate/replygate.toml";
+  std::string file{kPolicyFile};
   std::string socket = "/run/replygate/control.sock";
   std::string postfix;   // folder of main.cf; "": the standard one
   std::string sendmail;  // folder of sendmail.mc; "": the standard one
@@ -122,9 +166,20 @@ struct DoctorOptions {
 };
 int doctor_command(const DoctorOptions& options);
 
+struct InitOptions {
+  std::string file{kPolicyFile};
+  std::vector<std::string> domains;   // as [site] local_domains; none: what Postfix says
+  std::vector<std::string> networks;  // as [site] trusted_networks; none: what Postfix says
+  std::string notify;                 // an address; "" for nobody
+  std::string postfix;                // folder of main.cf; "": the standard one
+  bool replace = false;               // a policy that is there is kept beside the new one
+  bool print = false;                 // writes nothing
+};
+int init_command(const InitOptions& options);
+
 struct SetupOptions {
   std::string mta;  // postfix, sendmail
-  std::string file = "/etc/replygate/replygate.toml";
+  std::string file{kPolicyFile};
   std::string folder;  // of the MTA's settings; "": the standard one
   bool apply = false;
   bool remove = false;  // have the MTA ask us no more

@@ -3,14 +3,18 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "milter/cli/colors.h"
 #include "milter/cli/commands.h"
 #include "milter/cli/load_failure.h"
 #include "milter/cli/policy_at_hand.h"
 #include "milter/cli/table.h"
+#include "milter/files.h"
 #include "milter/host/local.h"
+#include "milter/host/person.h"
 #include "milter/host/postfix.h"
 #include "milter/host/sendmail.h"
 #include "milter/log/say.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -25,9 +29,22 @@ std::string setup_command_line(const DoctorOptions& options) {
   return line;
 }
 
+// The daemon's user; doctor itself may read everything.
+bool daemon_may_read(const std::string& file) {
+  const auto user = Person::named("replygate");
+  return !user || user->may(file, 4) || look_for(file) != Presence::present;
+}
+
 Symptom of_policy(const DoctorOptions& options, const PolicyAtHand& hand) {
+  if (!daemon_may_read(options.file)) {
+    return {Level::error, "policy", options.file + ": the user replygate may not read it",
+            "chmod 0644 " + options.file};
+  }
   if (hand.whole()) {
-    return {Level::fine, "policy", fmt::format("{}: {} rules", options.file, hand.policy->named_rules()), ""};
+    const auto warnings = std::ranges::count(hand.loaded.diagnostics, Diagnostic::Level::warning, &Diagnostic::level);
+    std::string what = fmt::format("{}: {}", options.file, counted(hand.policy->named_rules(), "rule"));
+    if (warnings > 0) what += fmt::format(", {}; `replygate check` says more", counted(warnings, "warning"));
+    return {Level::fine, "policy", what, ""};
   }
   const auto& all = hand.loaded.diagnostics;
   const auto first = std::ranges::find(all, Diagnostic::Level::error, &Diagnostic::level);
@@ -81,11 +98,13 @@ std::string_view word_of(Level level) {
 }
 
 void print(const Symptoms& symptoms) {
-  const bool color = wants_color();
+  constexpr std::size_t kIndent = 19;
+  const Colors c = colors_of(stdout);
+  const std::size_t width = terminal_width();
   for (const Symptom& f : symptoms) {
-    const char* paint = !color || f.level == Level::fine ? "" : f.level == Level::warning ? "\x1b[33m" : "\x1b[31m";
-    fmt::print("{}{:<8}{} {:<9} {}\n", paint, word_of(f.level), *paint == '\0' ? "" : "\x1b[0m", f.subject, f.what);
-    if (!f.mend.empty()) fmt::print("{:18} mend: {}\n", "", f.mend);
+    const char* paint = f.level == Level::fine ? c.good : f.level == Level::warning ? c.warning : c.bad;
+    fmt::print("{}{:<8}{} {:<9} {}\n", paint, word_of(f.level), c.off, f.subject, wrapped(f.what, kIndent, width));
+    if (!f.mend.empty()) fmt::print("{:18} fix: {}\n", "", wrapped(f.mend, kIndent + 5, width));
   }
 }
 

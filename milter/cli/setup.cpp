@@ -24,7 +24,7 @@ int say_what_is_left(const Symptoms& symptoms, std::string_view mta) {
   for (const Symptom& symptom : symptoms) {
     if (symptom.level == Symptom::Level::fine) continue;
     good = false;
-    fmt::print("{}\n  mend: {}\n", symptom.what, symptom.mend);
+    fmt::print("{}\n  fix: {}\n", symptom.what, symptom.mend);
   }
   if (good) fmt::print("{} asks replygate as the policy needs it\n", mta);
   return good ? kFine : kFound;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "milter/cli/colors.h"
 #include "milter/cli/setup.h"
 #include "milter/files.h"
 #include "milter/host/postfix.h"
@@ -80,7 +81,9 @@ class PostfixHand {
         if (first) fmt::print("--- {0}/{1}\n+++ {0}/{1}\n", folder_, main ? "main.cf" : "master.cf");
         first = false;
         const std::string name = main ? c.name : c.service + "/" + c.name;
-        fmt::print("-{0} = {1}\n+{0} = {2}\n", name, c.before, c.after);
+        const Colors colors = colors_of(stdout);
+        fmt::print("{3}-{0} = {1}{5}\n{4}+{0} = {2}{5}\n", name, c.before, c.after, colors.bad, colors.good,
+                   colors.off);
       }
     }
   }
@@ -139,7 +142,7 @@ class PostfixHand {
       return kFine;
     }
     if (!runs({"postfix", "-c", folder_, "reload"})) return failed("Postfix could not be reloaded: postfix reload");
-    say(options_.remove ? "Postfix is reloaded, and asks replygate no more" : "Postfix is reloaded");
+    say(options_.remove ? "Postfix is reloaded, and no longer asks replygate" : "Postfix is reloaded");
     return kFine;
   }
 

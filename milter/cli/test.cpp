@@ -9,9 +9,11 @@
 #include <system_error>
 
 #include "milter/cli/catalogue_json.h"
+#include "milter/cli/colors.h"
 #include "milter/cli/commands.h"
 #include "milter/cli/load_failure.h"
 #include "milter/files.h"
+#include "policy/mail/text.h"
 #include "policy/scenario/test_report.h"
 
 namespace replygate {
@@ -52,9 +54,9 @@ std::string junit(const std::vector<Suite>& suites) {
                           xml(suite.file), xml(r.scenario->file), r.scenario->line);
       text += r.differences.empty() ? "/>\n"
                                     : fmt::format(
-                                          ">\n      <failure message=\"{} differences\">{}</failure>\n"
+                                          ">\n      <failure message=\"{}\">{}</failure>\n"
                                           "    </testcase>\n",
-                                          r.differences.size(), xml(differences_text(r)));
+                                          counted(r.differences.size(), "difference"), xml(differences_text(r)));
     }
     text += "  </testsuite>\n";
   }
@@ -79,11 +81,15 @@ boost::json::object json_of(const Suite& suite) {
 }
 
 void print_suite(const Suite& suite) {
-  for (const TestResult& r : suite.report.results) fmt::print("{}", text_of(r));
+  const Colors c = colors_of(stdout);
+  for (const TestResult& r : suite.report.results) {
+    const std::string text = text_of(r);  // begins with "ok  " or "FAIL"
+    fmt::print("{}{}{}{}", r.differences.empty() ? c.good : c.bad, text.substr(0, 4), c.off, text.substr(4));
+  }
   for (const std::string& rule : suite.report.never_matched) {
     fmt::print("note: no test matches the rule {}\n", rule);
   }
-  fmt::print("{}: {} tests, {} failed\n", suite.file, suite.report.results.size(), failures(suite.report));
+  fmt::print("{}: {}, {} failed\n", suite.file, counted(suite.report.results.size(), "test"), failures(suite.report));
 }
 
 }  // namespace

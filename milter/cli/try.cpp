@@ -8,12 +8,16 @@
 #include "milter/cli/catalogue_json.h"
 #include "milter/cli/commands.h"
 #include "milter/cli/load_failure.h"
+#include "milter/cli/table.h"
 #include "milter/files.h"
+#include "milter/lookup/live_sources.h"
 #include "milter/lookup/mailboxes.h"
+#include "policy/load/list_source.h"
 #include "policy/load/numbers.h"
 #include "policy/load/state.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
+#include "policy/mail/unicode.h"
 #include "policy/scenario/player.h"
 #include "policy/scenario/smtp_script.h"
 #include "policy/scenario/trace.h"
@@ -43,6 +47,16 @@ void set_if_given(const std::string& text, std::string& target) {
   if (!text.empty()) target = text;
 }
 
+// "NAME KEY VALUE": what a source knows; "NAME" alone does not answer.
+void add_lookup(const std::string& text, Given& given) {
+  const auto [name, rest] = split_item(text);
+  const auto [key, value] = split_item(rest);
+  auto& told = given.lookups[std::string(name)];
+  if (key.empty()) return;
+  if (!told) told.emplace();
+  told->insert_or_assign(folded(key), value.empty() ? "listed" : std::string(value));
+}
+
 Given given_of(const TryOptions& o) {
   Given g;
   if (!o.client.empty()) g.client = required(IpAddress::parse(o.client), "client", o.client, "192.0.2.10");
@@ -67,6 +81,7 @@ Given given_of(const TryOptions& o) {
     if (colon == std::string::npos) throw Misuse{"--header needs a name, a colon and a value"};
     g.headers.emplace_back(header.substr(0, colon), trim(std::string_view(header).substr(colon + 1)));
   }
+  for (const std::string& text : o.lookups) add_lookup(text, g);
   if (!o.body.empty()) g.body = read_or_complain(o.body);
   return g;
 }
@@ -109,6 +124,8 @@ std::string disposition_text(const Disposition& d) {
   return text;
 }
 
+void print_fitted(const std::string& lines) { fmt::print("{}", fitted(lines, terminal_width())); }
+
 // Runs of recipients with one answer are one line.
 void print_answers(const std::vector<Delivered>& all) {
   for (std::size_t i = 0; i < all.size();) {
@@ -116,9 +133,9 @@ void print_answers(const std::vector<Delivered>& all) {
     while (end < all.size() && kind_of(all[end]) == kind_of(all[i])) ++end;
     const std::string who = all[i].recipient.empty() ? "the message" : all[i].recipient;
     if (end - i == 1) {
-      fmt::print("{}: {}\n", who, answer_text(all[i]));
+      print_fitted(fmt::format("{}: {}\n", who, answer_text(all[i])));
     } else {
-      fmt::print("{} to {} ({}): {}\n", who, all[end - 1].recipient, end - i, answer_text(all[i]));
+      print_fitted(fmt::format("{} to {} ({}): {}\n", who, all[end - 1].recipient, end - i, answer_text(all[i])));
     }
     i = end;
   }
@@ -139,7 +156,7 @@ void print_traces(const std::vector<Trace>& traces) {
       continue;
     }
     if (skipped > 0) fmt::print("  ({} more recipients likewise)\n", std::exchange(skipped, 0));
-    fmt::print("{}", text_of(trace));
+    print_fitted(text_of(trace));
     before = std::move(kind);
   }
   if (skipped > 0) fmt::print("  ({} more recipients likewise)\n", skipped);
@@ -230,14 +247,23 @@ std::unique_ptr<Mailboxes> mailboxes_of(const Policy& policy) {
   return waiting(*std::move(opened));
 }
 
+// What may be asked beyond what is given; null: nothing.
+struct Asked {
+  Mailboxes* mailboxes = nullptr;
+  Lookups* lookups = nullptr;
+};
+
 int try_session(const TryOptions& o, const std::shared_ptr<const Policy>& policy, Store& store, Tracer& tracer,
-                Mailboxes* mailboxes, Instant now) {
+                const Asked& asked, Instant now) {
   const auto parsed = parse_script(read_or_complain(o.session));
   if (const auto* mistake = std::get_if<ScriptMistake>(&parsed)) {
     throw Misuse{fmt::format("{}:{}: {}", o.session, mistake->line, mistake->message)};
   }
-  Gate gate(store, &tracer);
-  const auto lines = play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, now, mailboxes);
+  GivenLookups lookups(asked.lookups);
+  const Given given = given_of(o);
+  lookups.take(given);
+  Gate gate(store, &tracer, &lookups);
+  const auto lines = play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, now, asked.mailboxes);
   bool refused = false;
   boost::json::array array;
   for (const ScriptLine& line : lines) {
@@ -268,14 +294,17 @@ int try_command(const TryOptions& options) try {
   const Instant now = time_of(options);
   Tracer tracer;
   const auto mailboxes = mailboxes_of(*loaded.policy);
-  Player player(loaded.policy, &tracer, mailboxes.get());
+  Troubles troubles;
+  const auto live = options.ask ? waiting_lookups(troubles) : nullptr;
+  Player player(loaded.policy, &tracer, mailboxes.get(), live.get());
   if (options.state != "empty") {
     const SeededState state = seed_state(options.state, read_source, *loaded.policy, now, player.store());
     print_diagnostics(state.diagnostics, state.sources);
     if (!state.diagnostics.empty()) return status_of_failure(state.diagnostics);
   }
-  return options.session.empty() ? try_transactions(options, player, tracer, now)
-                                 : try_session(options, loaded.policy, player.store(), tracer, mailboxes.get(), now);
+  return options.session.empty()
+             ? try_transactions(options, player, tracer, now)
+             : try_session(options, loaded.policy, player.store(), tracer, {mailboxes.get(), live.get()}, now);
 } catch (const Misuse& misuse) {
   fmt::print(stderr, "replygate try: {}\n", misuse.what);
   return kUsage;

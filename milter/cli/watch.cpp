@@ -5,8 +5,10 @@
 #include <thread>
 
 #include "milter/cli/ask_daemon.h"
+#include "milter/cli/colors.h"
 #include "milter/cli/commands.h"
 #include "milter/cli/table.h"
+#include "milter/cli/when.h"
 #include "milter/json_members.h"
 #include "milter/log/say.h"
 #include "milter/serve/control_client.h"
@@ -35,32 +37,29 @@ int print_top(const json::object& result) {
   return kFine;
 }
 
-struct Colors {
-  const char* refused = "";
-  const char* would = "";
-  const char* off = "";
-};
-
-Colors colors() { return wants_color() ? Colors{"\x1b[31m", "\x1b[33m", "\x1b[0m"} : Colors(); }
+constexpr std::size_t kIndentOfTail = 10;
+constexpr std::string_view kHead = "time      answer (rule)  ref  [client]  <sender> (login) -> <recipient>\n";
 
 void print_decision(const json::object& record, const json::object& judged, const std::string& ref) {
-  const Colors c = colors();
+  const Colors c = colors_of(stdout);
   const bool refused = text_at(judged, "action") != "pass";
   const bool counted_only = !refused && text_at(judged, "mode") == "counting-only";
   const json::array& observed = array_at(judged, "observed");
   const json::object& finding = refused || counted_only || observed.empty() ? judged : observed.front().as_object();
   const json::object& reply = object_at(finding, "reply");
   const bool would = !refused && (counted_only || !observed.empty());
-  const char* color = refused ? c.refused : would ? c.would : "";
+  const char* color = refused ? c.bad : would ? c.warning : "";
   std::string answer = refused ? "refused" : would ? "would refuse" : text_at(record, "outcome");
+  if (text_at(judged, "action") == "mta-refused") answer = "refused by the MTA";
   if (!text_at(record, "held").empty() && !refused && !would) answer = "held";
   if (const double code = number_at(reply, "code"); code != 0) answer += fmt::format(" {:.0f}", code);
   if (!reply.empty()) answer += fmt::format(" {}", text_at(reply, "enhanced"));
   if (const std::string rule = text_at(finding, "rule"); !rule.empty()) answer += fmt::format(" ({})", rule);
   const std::string user = text_at(record, "user");
-  fmt::print("{} {}{}{} {} [{}] <{}>{} -> <{}>\n", text_at(record, "time"), color, answer, c.off, ref,
-             text_at(record, "client_ip"), text_at(record, "sender"), user.empty() ? "" : " (" + user + ")",
-             text_at(judged, "recipient"));
+  fmt::print("{}", labelled(local_clock(text_at(record, "time")), kIndentOfTail,
+                            fmt::format("{}{}{}  {}  [{}]  <{}>{} -> <{}>", color, answer, c.off, ref,
+                                        text_at(record, "client_ip"), text_at(record, "sender"),
+                                        user.empty() ? "" : " (" + user + ")", text_at(judged, "recipient"))));
 }
 
 void print_line(const std::string& line, bool as_json) {
@@ -69,7 +68,7 @@ void print_line(const std::string& line, bool as_json) {
   if (as_json || error || !value.is_object()) {
     fmt::print("{}\n", line);
   } else if (const json::object& record = value.as_object(); record.contains("left_out")) {
-    say(fmt::format("{:.0f} records came too fast and were left out", number_at(record, "left_out")));
+    say(fmt::format("{:.0f} records came too fast and were skipped", number_at(record, "left_out")));
   } else {
     const json::object& message = object_at(record, "message");
     const json::array& recipients = array_at(record, "recipients");
@@ -114,6 +113,9 @@ int tail_command(const TailOptions& options) {
     say(error);
     return answer ? kUsage : kUnavailable;
   }
+  const bool seen = !options.json && ::isatty(STDOUT_FILENO) != 0;  // what reads a pipe wants decisions alone
+  if (seen) fmt::print("{}{}{}", colors_of(stdout).quiet, kHead, colors_of(stdout).off);
+  std::fflush(stdout);
   while (const auto line = (*client)->next_line()) print_line(*line, options.json);
   say("the daemon has ended");
   return kUnavailable;

@@ -3,7 +3,10 @@
 #include <boost/json.hpp>
 
 #include "milter/cli/ask_daemon.h"
+#include "milter/cli/colors.h"
 #include "milter/cli/commands.h"
+#include "milter/cli/table.h"
+#include "milter/cli/when.h"
 #include "milter/json_members.h"
 #include "milter/log/say.h"
 #include "policy/mail/text.h"
@@ -13,19 +16,26 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::size_t kIndentOfWhy = 10;
+
+void why_line(std::string_view head, const std::string& text) {
+  fmt::print("{}", labelled(fmt::format("  {}", head), kIndentOfWhy, text));
+}
+
 void print_limits(const json::object& judged) {
   for (const json::value& value : array_at(judged, "limits")) {
     const json::object& l = value.as_object();
     const std::string room = text_at(l, "room_at");
-    fmt::print("  {}    {} of {} used {:.0f} of {:.0f} {} / {}{}\n", flag_at(l, "fits") ? "room" : "full",
-               text_at(l, "rule"), text_at(l, "key"), number_at(l, "used"), number_at(l, "limit"), text_at(l, "unit"),
-               text_at(l, "window"), room.empty() ? "" : ", room again at " + room);
+    why_line(flag_at(l, "fits") ? "room" : "full",
+             fmt::format("{} of {} used {:.0f} of {:.0f} {} / {}{}", text_at(l, "rule"), text_at(l, "key"),
+                         number_at(l, "used"), number_at(l, "limit"), text_at(l, "unit"), text_at(l, "window"),
+                         room.empty() ? "" : ", room again at " + local_time(room)));
   }
   for (const json::value& value : array_at(judged, "greylist")) {
     const json::object& g = value.as_object();
     const std::string room = text_at(g, "room_at");
-    fmt::print("  grey    {}: {} is {}{}\n", text_at(g, "rule"), text_at(g, "key"), text_at(g, "state"),
-               room.empty() ? "" : ", passes at " + room);
+    why_line("grey", fmt::format("{}: {} is {}{}", text_at(g, "rule"), text_at(g, "key"), text_at(g, "state"),
+                                 room.empty() ? "" : ", passes at " + local_time(room)));
   }
 }
 
@@ -43,16 +53,19 @@ std::string code_of(const json::object& reply) {
 
 // A classification is the policy's; of the MTA's own refusals none is known.
 void print_finding(std::string_view head, const json::object& f) {
+  const Colors colors = colors_of(stdout);
+  const char* color = head == "would" ? colors.warning : colors.bad;
   const json::object& reply = object_at(f, "reply");
   const std::string text = text_at(reply, "text");
   const bool code_in_text = !code_of(reply).empty() && text.starts_with(code_of(reply));
-  fmt::print("  {:<7} {}\n", head, code_in_text ? text : words({code_of(reply), text_at(reply, "enhanced"), text}));
+  const std::string answer = code_in_text ? text : words({code_of(reply), text_at(reply, "enhanced"), text});
+  fmt::print("  {:<8}{}{}{}\n", head, color, wrapped(answer, kIndentOfWhy, terminal_width()), colors.off);
   const std::string kind = text_at(f, "classification");
   const std::string detail = text_at(f, "detail");
-  fmt::print("          {}{}{} bounce{}{}\n", kind, kind.empty() ? "" : ", ", text_at(f, "bounce"),
-             detail.empty() ? "" : ": ", detail);
+  why_line("", fmt::format("{}{}{} bounce{}{}", kind, kind.empty() ? "" : ", ", text_at(f, "bounce"),
+                           detail.empty() ? "" : ": ", detail));
   if (!text_at(f, "rule").empty()) {
-    fmt::print("  rule    {} ({}), cause: {}\n", text_at(f, "rule"), text_at(f, "place"), text_at(f, "cause"));
+    why_line("rule", fmt::format("{} ({}), cause: {}", text_at(f, "rule"), text_at(f, "place"), text_at(f, "cause")));
   }
 }
 
@@ -60,7 +73,7 @@ void print_finding(std::string_view head, const json::object& f) {
 void print_observed(const json::object& observed) {
   const std::string action = text_at(observed, "action");
   if (action.empty()) return print_finding("would", observed);
-  fmt::print("  would   {} it, by {} ({})\n", action, text_at(observed, "rule"), text_at(observed, "place"));
+  why_line("would", fmt::format("{} it, by {} ({})", action, text_at(observed, "rule"), text_at(observed, "place")));
 }
 
 // "let through by RULE (PLACE)": what became of what passes.
@@ -68,7 +81,7 @@ std::string passed(const json::object& judged, const json::object& record) {
   const std::string held = text_at(record, "held");
   const std::string rule = text_at(judged, "rule");
   const std::string by = rule.empty() ? "" : " by " + rule + " (" + text_at(judged, "place") + ")";
-  if (flag_at(record, "discarded")) return "taken and thrown away" + by;
+  if (flag_at(record, "discarded")) return "accepted and discarded" + by;
   return held.empty() ? "let through" + by : "held" + by + ": " + held;
 }
 
@@ -79,7 +92,8 @@ void print_verdict(const json::object& judged, const json::object& record) {
     fmt::print("  answer  let through: mail of local submission is counted, never refused\n");
     print_finding("would", judged);
   } else if (action == "pass") {
-    fmt::print("  answer  {}\n", passed(judged, record));
+    const Colors colors = colors_of(stdout);
+    fmt::print("  answer  {}{}{}\n", colors.good, passed(judged, record), colors.off);
   } else {
     print_finding(action == "refuse" ? "answer" : "the MTA", judged);
   }
@@ -96,10 +110,14 @@ bool is_about(const json::object& recipient, std::string_view word) {
 
 void print_record(const json::object& r, std::string_view word) {
   const std::string outcome = text_at(r, "held").empty() ? text_at(r, "outcome") : "held";
-  fmt::print("{}  {}  ref {}  queue id {}\n", text_at(r, "time"), outcome, text_at(r, "ref"),
-             text_at(r, "queue_id").empty() ? "none" : text_at(r, "queue_id"));
-  fmt::print("  client  {}[{}], helo {}{}\n", text_at(r, "client_name"), text_at(r, "client_ip"), text_at(r, "helo"),
-             text_at(r, "user").empty() ? "" : ", user " + text_at(r, "user"));
+  const std::string queue_id = text_at(r, "queue_id");
+  fmt::print("{}", labelled("", 0,
+                            fmt::format("{} ({})  {}  ref {}  queue id {}", local_time(text_at(r, "time")),
+                                        time_from_now(text_at(r, "time")), outcome, text_at(r, "ref"),
+                                        queue_id.empty() ? "none" : queue_id)));
+  const std::string user = text_at(r, "user");
+  why_line("client", fmt::format("{}[{}], helo {}{}", text_at(r, "client_name"), text_at(r, "client_ip"),
+                                 text_at(r, "helo"), user.empty() ? "" : ", user " + user));
   fmt::print("  from    <{}>\n", text_at(r, "sender"));
   if (const json::object& message = object_at(r, "message"); !message.empty()) print_verdict(message, r);
   const json::array& recipients = array_at(r, "recipients");
@@ -122,7 +140,10 @@ int why_command(const WhyOptions& options) {
         const json::array& records = array_at(result, "records");
         for (const json::value& record : records) print_record(record.as_object(), options.word);
         if (!records.empty()) return kFine;
-        say(fmt::format("nothing is known of \"{}\"; the history may have ended before it", options.word));
+        say(fmt::format("nothing is known of \"{}\"; the history may have ended before it{}", options.word,
+                        options.word.find_first_of(" #") == std::string::npos
+                            ? ""
+                            : "; `replygate explain` reads a reply or a bounce"));
         return kFound;
       });
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "milter/door/latency.h"
+#include "milter/door/per_thread.h"
 #include "policy/base/stage.h"
 #include "policy/rules/policy.h"
 
@@ -16,28 +17,44 @@ class DecisionTimes {
  public:
   // `rule` may be null: nothing was refused.
   void note(Stage stage, const Rule* rule, std::chrono::nanoseconds took) {
-    stages_[static_cast<std::size_t>(stage)].note(took);
-    if (rule == nullptr) return;
-    const std::lock_guard lock(mutex_);
-    const auto it = rules_.find(rule->name);
-    if (it != rules_.end()) return it->second.note(took);
-    if (rules_.size() < kMostRules) rules_[rule->name].note(took);
+    Cell& cell = cells_.mine();
+    cell.stages[static_cast<std::size_t>(stage)].note(took);
+    if (rule != nullptr) cell.note(rule->name, took);
   }
 
-  const Latency& at(Stage stage) const { return stages_[static_cast<std::size_t>(stage)]; }
+  Times at(Stage stage) const {
+    Times sum;
+    cells_.each([&](const Cell& cell) { cell.stages[static_cast<std::size_t>(stage)].add_to(sum); });
+    return sum;
+  }
   // Nothing where the rule has not refused yet.
   std::chrono::nanoseconds p99(const std::string& rule) const {
-    const std::lock_guard lock(mutex_);
-    const auto it = rules_.find(rule);
-    return it == rules_.end() ? std::chrono::nanoseconds(0) : it->second.quantile(0.99);
+    Times sum;
+    cells_.each([&](const Cell& cell) { cell.add_to(sum, rule); });
+    return sum.quantile(0.99);
   }
 
  private:
-  static constexpr std::size_t kMostRules = 1000;
+  struct Cell {
+    static constexpr std::size_t kMostRules = 1000;
 
-  std::array<Latency, kStages.size()> stages_;
-  mutable std::mutex mutex_;
-  std::map<std::string, Latency> rules_;  // guarded by mutex_
+    void note(const std::string& rule, std::chrono::nanoseconds took) {
+      const std::lock_guard lock(mutex);
+      const auto it = rules.find(rule);
+      if (it != rules.end()) return it->second.note(took);
+      if (rules.size() < kMostRules) rules[rule].note(took);
+    }
+    void add_to(Times& sum, const std::string& rule) const {
+      const std::lock_guard lock(mutex);
+      if (const auto it = rules.find(rule); it != rules.end()) sum.add(it->second);
+    }
+
+    std::array<Latency, kStages.size()> stages;
+    mutable std::mutex mutex;
+    std::map<std::string, Times> rules;  // guarded by mutex
+  };
+
+  PerThread<Cell> cells_;
 };
 
 }  // namespace replygate

@@ -5,11 +5,8 @@
 #include <libmilter/mfapi.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 #include <future>
 #include <optional>
 #include <thread>
@@ -21,6 +18,7 @@
 #include "milter/guarded.h"
 #include "milter/log/say.h"
 #include "milter/net/local_peer.h"
+#include "milter/thread_name.h"
 
 namespace replygate {
 namespace {
@@ -347,6 +345,7 @@ class LibmilterDoor final : public MilterDoor {
 
   void start(std::function<void(bool well)> ended) override {
     thread_ = std::thread([ended = std::move(ended)] {
+      name_thread("milter");  // libmilter's own threads inherit it
       const bool well = smfi_main() == MI_SUCCESS;
       if (!well) say("libmilter gave up");
       ended(well);

@@ -6,34 +6,27 @@
 #include <cstdint>
 #include <mutex>
 
+#include "milter/door/per_thread.h"
+
 namespace replygate {
 
 // The sessions and the transactions that are open, and whether new ones are still taken. Any thread.
 class Traffic {
  public:
   void begin_session() {
-    ++begun_;
-    change(sessions_, +1);
+    begun_.fetch_add(1, std::memory_order_relaxed);
+    sessions_.add(+1);
   }
-  void end_session() { change(sessions_, -1); }
-  void begin_transaction() { change(transactions_, +1); }
-  void end_transaction() { change(transactions_, -1); }
+  void end_session() { end(sessions_); }
+  void begin_transaction() { transactions_.add(+1); }
+  void end_transaction() { end(transactions_); }
 
-  int sessions() const {
-    const std::lock_guard lock(mutex_);
-    return sessions_;
-  }
-  int transactions() const {
-    const std::lock_guard lock(mutex_);
-    return transactions_;
-  }
+  int sessions() const { return sessions_.sum(); }
+  int transactions() const { return transactions_.sum(); }
   std::int64_t sessions_since_start() const { return begun_; }
 
   // New transactions are to be turned away.
-  bool draining() const {
-    const std::lock_guard lock(mutex_);
-    return draining_;
-  }
+  bool draining() const { return draining_; }
 
   // New sessions are to be turned away, until an admin says otherwise; those that are open go on.
   void close(bool closed) { closed_ = closed; }
@@ -52,25 +45,31 @@ class Traffic {
   void drain(std::chrono::milliseconds grace, std::chrono::milliseconds patience) {
     const auto start = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
-    idle_.wait_until(lock, start + grace, [this] { return sessions_ == 0; });
+    awaited_ = true;
+    idle_.wait_until(lock, start + grace, [this] { return sessions() == 0; });
     draining_ = true;
-    idle_.wait_until(lock, start + patience, [this] { return transactions_ == 0; });
+    idle_.wait_until(lock, start + patience, [this] { return transactions() == 0; });
+    awaited_ = false;
   }
 
  private:
-  void change(int& count, int by) {
-    const std::lock_guard lock(mutex_);
-    count += by;
-    if (transactions_ == 0) idle_.notify_all();
+  // Whoever waits has said so before he looked at the counts.
+  void end(OpenCount& count) {
+    count.add(-1);
+    if (!awaited_) return;
+    {
+      const std::lock_guard lock(mutex_);
+    }
+    idle_.notify_all();
   }
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;  // of the wait
   std::condition_variable idle_;
-  // Guarded by mutex_.
-  int sessions_ = 0;
-  int transactions_ = 0;
-  bool draining_ = false;
+  std::atomic<bool> awaited_{false};
 
+  OpenCount sessions_;
+  OpenCount transactions_;
+  std::atomic<bool> draining_{false};
   std::atomic<bool> closed_{false};
   std::atomic<int> starving_{0};
   std::atomic<std::int64_t> begun_{0};

@@ -16,7 +16,7 @@ struct Person {
 
   static std::optional<Person> named(const std::string& name);
 
-  // 1: search, 2: write, as in a mode; both: 3.
+  // 1: search, 2: write, 4: read, as in a mode; several: their sum.
   bool may(const std::string& path, unsigned right) const;
   bool is_in(const std::string& group) const;
 };

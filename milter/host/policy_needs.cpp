@@ -57,9 +57,12 @@ FilterOrder filter_order(const Policy& policy) {
   return order;
 }
 
-Duration longest_wait(const Settings& settings) {
+Duration longest_wait(const Policy& policy) {
+  const Settings& settings = policy.settings();
+  Duration sources{};
+  for (const LiveSourcePtr& source : policy.live_sources()) sources += source->timeout;
   const bool shared = settings.store.backend == StoreSettings::Backend::redis;
-  return (shared ? settings.store.timeout : Duration(0)) +
+  return (shared ? settings.store.timeout : Duration(0)) + sources +
          (settings.mailbox.none() ? Duration(0) : settings.mailbox.timeout);
 }
 

@@ -16,7 +16,7 @@ bool has_relay_rule(const Policy& policy);
 // Some rule refuses single recipients.
 bool refuses_recipients(const Policy& policy);
 // Until an answer is there, whatever is slow.
-Duration longest_wait(const Settings& settings);
+Duration longest_wait(const Policy& policy);
 
 // Where replygate belongs among the filters of an MTA. A filter that is asked later may refuse what was charged
 // already, and nobody tells; what an earlier one refuses is never seen.

@@ -36,11 +36,11 @@ PostfixValues values_in(const std::string& output) {
 }
 
 // What master.cf sets for each service, raw: "submission/inet" to its settings.
-using Overrides = std::map<std::string, std::map<std::string, std::string>>;
+using ServiceOverrides = std::map<std::string, std::map<std::string, std::string>>;
 
 // "submission/inet/smtpd_milters = x"; the name of a service may have slashes, that of a parameter has none.
-Overrides overrides_in(const std::string& output) {
-  Overrides overrides;
+ServiceOverrides overrides_in(const std::string& output) {
+  ServiceOverrides overrides;
   for (const std::string& line : lines_of(output)) {
     const std::size_t equals = std::min(line.find(" ="), line.size());
     const std::size_t slash = line.rfind('/', equals);
@@ -76,7 +76,7 @@ tl::expected<std::vector<PostfixService>, std::string> services_in(const Postfix
   for (const auto& answer : {fields, parameters}) {
     if (!answer || answer->status != 0) return tl::unexpected(answer ? postconf_reason(*answer) : std::string());
   }
-  const Overrides overrides = overrides_in(parameters ? parameters->output : "");
+  const ServiceOverrides overrides = overrides_in(parameters ? parameters->output : "");
   PostfixService service;
   for (const auto& [name, values] : overrides_in(fields ? fields->output : "")) {
     const auto field = [&](const char* key) { return values.contains(key) ? values.at(key) : std::string(); };

@@ -92,7 +92,7 @@ void default_action(PostfixCase& c, const PostfixServer& own) {
 }
 
 void timeouts(PostfixCase& c, const PostfixServer& own) {
-  const auto longest = std::chrono::duration_cast<std::chrono::seconds>(longest_wait(c.policy.settings())).count() + 1;
+  const auto longest = std::chrono::duration_cast<std::chrono::seconds>(longest_wait(c.policy)).count() + 1;
   for (const std::string name : {"command_timeout", "content_timeout"}) {
     const auto it = own.options.find(name);
     const std::string text = it == own.options.end() ? c.at("milter_" + name) : it->second;

@@ -132,7 +132,7 @@ void no_door(PostfixCase& c, const Restrictions& all) {
   const bool other = c.at("smtpd_relay_restrictions").find("check_policy_service") != std::string::npos;
   if (!has_relay_rule(c.policy) || other || stranger_passage(all).does != ToStranger::denies) return;
   c.add(Level::warning,
-        "Postfix refuses relaying in its own words before replygate is asked: the policy's relay rule is moot",
+        "Postfix refuses relaying itself before it asks replygate: the policy's relay rule never applies",
         "add [policy_service] listen = \"inet:8892@127.0.0.1\" to the policy, then " + c.settings.setup);
 }
 

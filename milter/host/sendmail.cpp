@@ -153,7 +153,7 @@ class SendmailCheck {
                       ours.flags.empty() ? "let through unjudged" : "refused for good"),
           "write F=T in INPUT_MAIL_FILTER");
     }
-    const auto longest = std::chrono::duration_cast<std::chrono::seconds>(longest_wait(policy_.settings())).count() + 1;
+    const auto longest = std::chrono::duration_cast<std::chrono::seconds>(longest_wait(policy_)).count() + 1;
     for (const auto& [which, standard] : {std::pair('S', 10), std::pair('R', 10), std::pair('E', 300)}) {
       const std::int64_t seconds = timeout_of(ours.timeouts, which, standard);
       if (seconds > longest) continue;
@@ -187,7 +187,7 @@ class SendmailCheck {
           "try it from a host of strangers, or remove them");
     }
     if (has_relay_rule(policy_) && effective(settings_.text).find("confRELAY_MSG") == std::string::npos) {
-      add(Level::warning, "Sendmail refuses relaying in its own words: the policy's relay rule is moot",
+      add(Level::warning, "Sendmail refuses relaying itself: the policy's relay rule never applies",
           "define(`confRELAY_MSG', `\"571 Relaying denied; authenticate first\"')dnl");
     }
   }

@@ -34,7 +34,7 @@ void servers(const StoreSettings& store, Symptoms& symptoms) {
     std::string why;
     if (connects(SocketAddress::parse_server(server).value_or(SocketAddress()), why)) continue;
     symptoms.push_back({Level::error, "store", fmt::format("{} cannot be reached: {}", server, why),
-                        "start the server, open the firewall, or mend [store] servers"});
+                        "start the server, open the firewall, or fix [store] servers"});
   }
 }
 
@@ -108,7 +108,7 @@ Symptoms check_store(const Policy& policy) {
   const StoreSettings& store = policy.settings().store;
   if (store.backend == StoreSettings::Backend::redis) servers(store, symptoms);
   if (store.backend == StoreSettings::Backend::sqlite) file(store, symptoms);
-  if (symptoms.empty()) symptoms.push_back({Level::fine, "store", "can be had", ""});
+  if (symptoms.empty()) symptoms.push_back({Level::fine, "store", "is usable", ""});
   return symptoms;
 }
 

@@ -7,6 +7,7 @@
 
 #include "milter/guarded.h"
 #include "milter/log/say.h"
+#include "milter/thread_name.h"
 
 namespace replygate {
 namespace {
@@ -35,17 +36,18 @@ bool Backlog::closing() const {
   return closing_;
 }
 
-void Backlog::add(std::string entry) {
+void Backlog::add(std::string entry, std::int64_t records) {
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
     const std::size_t octets = entry.size() + kOverhead;
     if (closing_ || octets_ + octets > kMostOctets) {
-      ++dropped_;
+      dropped_ += records;
       return;
     }
     first = entries_.empty();
     octets_ += octets;
+    records_ += records;
     entries_.push_back(std::move(entry));
   }
   if (first) changed_.notify_one();
@@ -57,6 +59,7 @@ std::int64_t Backlog::dropped() const {
 }
 
 void Backlog::run() {
+  name_thread(name_);
   std::int64_t reported = 0;
   std::unique_lock lock(mutex_);
   while (!closing_ || !entries_.empty()) {
@@ -64,10 +67,10 @@ void Backlog::run() {
     changed_.wait_for(lock, kLinger, [this] { return closing_; });
     Entries entries = std::exchange(entries_, {});
     octets_ = 0;
+    const std::int64_t count = std::exchange(records_, 0);
     const std::int64_t more = dropped_ - std::exchange(reported, dropped_);
     lock.unlock();
     if (more > 0) say(fmt::format("{} is too slow: {} records were dropped", name_, more));
-    const auto count = static_cast<std::int64_t>(entries.size());
     bool delivered = entries.empty();
     if (!delivered) guarded(name_, [&] { delivered = deliver_(std::move(entries)); });
     lock.lock();

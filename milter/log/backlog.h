@@ -11,7 +11,7 @@
 namespace replygate {
 
 // Hands entries, in their order, to somebody slow, on a thread of its own. add() never waits: beyond 16 MiB of backlog
-// whole entries are dropped and counted.
+// whole entries are dropped, and their records counted.
 class Backlog {
  public:
   using Entries = std::vector<std::string>;
@@ -29,8 +29,8 @@ class Backlog {
   // Somebody waits for the end: whoever delivers should not wait long.
   bool closing() const;
 
-  void add(std::string entry);  // any thread
-  std::int64_t dropped() const;
+  void add(std::string entry, std::int64_t records = 1);  // that many are in the entry; any thread
+  std::int64_t dropped() const;                           // records
   const std::string& name() const { return name_; }
 
  private:
@@ -44,6 +44,7 @@ class Backlog {
   // Guarded by mutex_.
   Entries entries_;
   std::size_t octets_ = 0;
+  std::int64_t records_ = 0;
   std::int64_t dropped_ = 0;
   bool closing_ = false;
 

@@ -4,10 +4,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
-#include <set>
 #include <system_error>
 
 #include "milter/log/say.h"
@@ -20,42 +19,14 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kSegments = 16;  // into which the history is cut, roughly
 constexpr std::int64_t kSmallestSegment = 1000;
 
-// How an entry waits: its time, the number of words, the words, the JSON.
-std::string pack(Instant time, const std::set<std::int64_t>& words, std::string_view json) {
-  std::string entry;
-  const auto add = [&](std::int64_t number) { entry.append(reinterpret_cast<const char*>(&number), sizeof number); };
-  add(time.time_since_epoch().count());
-  add(static_cast<std::int64_t>(words.size()));
-  for (const std::int64_t word : words) add(word);
-  entry += json.substr(0, json.size() - 1);
-  return entry;
-}
+using Words = boost::container::small_vector<std::string_view, 16>;
 
-HistorySegment::Entry unpack(std::string_view entry) {
-  const auto take = [&entry] {
-    std::int64_t number = 0;
-    std::memcpy(&number, entry.data(), sizeof number);
-    entry.remove_prefix(sizeof number);
-    return number;
-  };
-  HistorySegment::Entry result;
-  result.time = Instant(Duration(take()));
-  for (std::int64_t count = take(); count > 0; --count) result.words.push_back(take());
-  result.json = entry;
-  return result;
-}
-
-std::set<std::int64_t> words_of(const Record& record) {
+Words words_of(const Record& record) {
   const Transaction& t = record.transaction;
-  std::set<std::int64_t> words;
-  const auto add = [&](std::string_view word) {
-    if (!word.empty()) words.insert(HistorySegment::hash(word));
-  };
-  for (const std::string_view word : {record.session, record.ref}) add(word);
-  for (const std::string& word : {t.queue_id, t.sender.full, t.user, record.connection.ip_text}) add(word);
+  Words words = {record.session, record.ref, t.queue_id, t.sender.full, t.user, record.connection.ip_text};
   for (const JudgedRecipient& judged : record.recipients) {
-    add(judged.ref);
-    add(judged.recipient.address.full);
+    words.push_back(judged.ref);
+    words.push_back(judged.recipient.address.full);
   }
   return words;
 }
@@ -72,7 +43,7 @@ History::History(std::string folder, const HistorySettings& settings, Troubles& 
       settings_(settings),
       troubles_(troubles),
       records_of_segment_(std::max(settings.records / kSegments, kSmallestSegment)),
-      backlog_("history", [this](const Backlog::Entries& entries) { return deliver(entries); }) {}
+      queue_([this](std::vector<HistoryBlock>& blocks) { return deliver(blocks); }) {}
 
 tl::expected<std::unique_ptr<History>, std::string> History::open(const std::string& folder,
                                                                   const HistorySettings& settings, Troubles& troubles) {
@@ -85,8 +56,8 @@ void History::hear(Rendering& rendering) {
   keep(record.time, words_of(record), rendering.json());
 }
 
-void History::keep(Instant time, const std::set<std::int64_t>& words, std::string_view json) {
-  backlog_.add(pack(time, words, json));
+void History::keep(Instant time, std::span<const std::string_view> words, std::string_view json) {
+  queue_.add(time, words, json);
 }
 
 std::string History::path_of(std::uint64_t number) const { return fmt::format("{}/{:08}.db", folder_, number); }
@@ -105,25 +76,34 @@ std::vector<std::uint64_t> History::segments() const {
   return numbers;
 }
 
-// The file that was written last goes on; one that cannot be used is kept under another name.
+// The file that was written last goes on, if it can: false where another one must be begun. One that is damaged is kept
+// under another name.
+tl::expected<bool, std::string> History::go_on_with(const std::string& path) {
+  using Kind = HistorySegment::Failure::Kind;
+  auto opened = HistorySegment::open(path);
+  if (opened) {
+    if (!full(**opened)) segment_ = *std::move(opened);
+    return segment_ != nullptr;
+  }
+  if (opened.error().kind == Kind::passing) return tl::unexpected(opened.error().why);
+  if (opened.error().kind == Kind::foreign) return false;
+  const std::string aside = path + ".damaged";
+  say(fmt::format("history: {}; it is kept as {}", opened.error().why, aside));
+  for (const char* suffix : {"", "-wal", "-shm"}) std::rename((path + suffix).c_str(), (aside + suffix).c_str());
+  return false;
+}
+
 tl::expected<void, std::string> History::begin_segment(Instant now) {
   if (auto made = make_folder(folder_); !made) return made;
   const auto numbers = segments();
   const std::uint64_t last = numbers.empty() ? 0 : numbers.back();
   if (segment_ == nullptr && last > 0) {
-    auto opened = HistorySegment::open(path_of(last));
-    if (opened && !full(**opened)) {
-      segment_ = *std::move(opened);
-      return {};
-    }
-    if (!opened && !opened.error().damaged) return tl::unexpected(opened.error().why);
-    if (!opened) {
-      const std::string aside = path_of(last) + ".damaged";
-      say(fmt::format("history: {}; it is kept as {}", opened.error().why, aside));
-      for (const char* suffix : {"", "-wal", "-shm"})
-        std::rename((path_of(last) + suffix).c_str(), (aside + suffix).c_str());
-    }
+    const auto goes_on = go_on_with(path_of(last));
+    if (!goes_on) return tl::unexpected(goes_on.error());
+    if (*goes_on) return {};
   }
+  // What could not be finished is found all the same.
+  if (segment_ != nullptr) static_cast<void>(segment_->finish());
   segment_.reset();
   forget(now);
   auto fresh = HistorySegment::open(path_of(last + 1));
@@ -158,8 +138,8 @@ void History::look_at_files() {
   say(fmt::format("history: somebody has removed or changed what is in {}; it goes on with new files", folder_));
 }
 
-tl::expected<void, std::string> History::write(const std::vector<HistorySegment::Entry>& entries) {
-  const Instant now = entries.back().time;
+tl::expected<void, std::string> History::write(std::vector<HistoryBlock>& blocks) {
+  const Instant now = blocks.back().last;
   look_at_files();
   const bool at_end = segment_ != nullptr && full(*segment_);
   const bool old =
@@ -167,30 +147,28 @@ tl::expected<void, std::string> History::write(const std::vector<HistorySegment:
   if (segment_ == nullptr || at_end || old) {
     if (auto begun = begin_segment(now); !begun) return begun;
   }
-  auto added = segment_->add(entries);
-  if (!added) segment_.reset();
+  // A file of which something has failed is opened anew. Where only tidying fails the records are kept.
+  std::unique_ptr<HistorySegment> segment = std::move(segment_);
+  auto added = segment->add(blocks);
+  if (added && segment->tidy()) segment_ = std::move(segment);
   return added;
 }
 
-bool History::deliver(const Backlog::Entries& packed) {
-  std::vector<HistorySegment::Entry> entries;
-  for (const std::string& entry : packed) entries.push_back(unpack(entry));
-  const auto written = write(entries);
+bool History::deliver(std::vector<HistoryBlock>& blocks) {
+  std::int64_t records = 0;
+  for (const HistoryBlock& block : blocks) records += block.records;
+  const auto written = write(blocks);
   troubles_.tell("history", {written ? "" : fmt::format("history: {}; records are lost to `why`", written.error())});
-  if (written) written_ += static_cast<std::int64_t>(entries.size());
+  if (written) written_ += records;
   return written.has_value();
 }
 
 std::vector<std::string> History::find(std::string_view word, std::size_t most) const {
-  std::vector<std::string> found;
-  const std::int64_t hash = HistorySegment::hash(word);
-  auto numbers = segments();
-  for (auto it = numbers.rbegin(); it != numbers.rend() && found.size() < most; ++it) {
-    for (std::string& line : HistorySegment::find(path_of(*it), hash, most - found.size())) {
-      found.push_back(std::move(line));
-    }
-  }
-  return found;
+  if (word.empty()) return {};
+  std::vector<std::string> paths;
+  for (const std::uint64_t number : segments()) paths.push_back(path_of(number));
+  std::ranges::reverse(paths);
+  return find_in_segments(paths, word, most);
 }
 
 }  // namespace replygate

@@ -3,13 +3,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
 
-#include "milter/log/backlog.h"
+#include "milter/log/history_queue.h"
 #include "milter/log/history_segment.h"
 #include "milter/log/rendering.h"
 #include "milter/log/troubles.h"
@@ -27,11 +27,11 @@ class History final : public RecordListener {
   ~History() override { close(); }
 
   void hear(Rendering& rendering) override;
-  // A record as a JSON line, to be found by the hashes of words.
-  void keep(Instant time, const std::set<std::int64_t>& words, std::string_view json);
+  // A record as a JSON line with LF, to be found by words that it has in the keys of conf/LOG.md.
+  void keep(Instant time, std::span<const std::string_view> words, std::string_view json);
   // What is left is written. Once.
-  void close() { backlog_.close(); }
-  std::int64_t dropped() const { return backlog_.dropped(); }
+  void close() { queue_.close(); }
+  std::int64_t dropped() const { return queue_.dropped(); }
   std::int64_t written() const { return written_; }  // since it was opened
 
   // Records as JSON lines, newest first, `most` at most: of a reference, a session, a queue id, an address (sender,
@@ -41,10 +41,11 @@ class History final : public RecordListener {
  private:
   History(std::string folder, const HistorySettings& settings, Troubles& troubles);
 
-  bool deliver(const Backlog::Entries& entries);
-  tl::expected<void, std::string> write(const std::vector<HistorySegment::Entry>& entries);
+  bool deliver(std::vector<HistoryBlock>& blocks);
+  tl::expected<void, std::string> write(std::vector<HistoryBlock>& blocks);
   void look_at_files();
   tl::expected<void, std::string> begin_segment(Instant now);
+  tl::expected<bool, std::string> go_on_with(const std::string& path);
   void forget(Instant now);
   bool full(const HistorySegment& segment) const;
   std::vector<std::uint64_t> segments() const;  // ascending
@@ -55,8 +56,8 @@ class History final : public RecordListener {
   Troubles& troubles_;
   const std::int64_t records_of_segment_;
   std::atomic<std::int64_t> written_{0};
-  std::unique_ptr<HistorySegment> segment_;  // of the backlog's thread
-  Backlog backlog_;
+  std::unique_ptr<HistorySegment> segment_;  // of the queue's thread
+  HistoryQueue queue_;
 };
 
 }  // namespace replygate

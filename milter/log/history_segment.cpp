@@ -2,38 +2,26 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstring>
+#include <limits>
 #include <system_error>
-
-#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
 
 constexpr const char* kSchema = R"(
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
-CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS word (hash INTEGER NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (hash, record))
-  STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY, key BLOB NOT NULL, records INTEGER NOT NULL,
+  first INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS block (id INTEGER PRIMARY KEY, pressed BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS tail (id INTEGER PRIMARY KEY, lines BLOB NOT NULL, hashes BLOB NOT NULL) STRICT;
+INSERT OR IGNORE INTO state VALUES (1, randomblob(16), 0, 0);
+PRAGMA user_version = 1;
 )";
 
-sqlite::Statement prepared(sqlite3* db, const char* sql) {
-  sqlite3_stmt* raw = nullptr;
-  sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
-  return sqlite::Statement(raw);
-}
-
-// With what SQLite adds to rows.
-std::int64_t size_of(const HistorySegment::Entry& entry) {
-  constexpr std::size_t kRow = 24;
-  return static_cast<std::int64_t>(entry.json.size() + (entry.words.size() + 1) * kRow);
-}
+constexpr std::int64_t kMostBlocks = std::int64_t{1} << 31U;
 
 // Which files are there, for comparison.
 std::string files_at(const std::string& path) {
@@ -46,23 +34,21 @@ std::string files_at(const std::string& path) {
   return files;
 }
 
-bool run(sqlite3_stmt* statement) {
-  const bool done = sqlite3_step(statement) == SQLITE_DONE;
-  sqlite3_reset(statement);
-  return done;
+std::int64_t number_from(sqlite3* db, const char* sql, std::int64_t otherwise) {
+  std::string why;
+  const auto query = sqlite::prepare(db, sql, why);
+  return query && sqlite3_step(query.get()) == SQLITE_ROW ? sqlite3_column_int64(query.get(), 0) : otherwise;
 }
 
 }  // namespace
 
-std::string HistorySegment::trouble() const { return sqlite3_errmsg(db_.get()); }
-
-tl::expected<void, std::string> HistorySegment::execute(const char* sql) {
-  if (sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK) return {};
-  return tl::unexpected(trouble());
+bool HistorySegment::execute(const char* sql) {
+  return sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK;
 }
 
 HistorySegment::Failure HistorySegment::failure(const std::string& path) const {
-  return {fmt::format("{}: {}", path, trouble()), sqlite::is_unusable(sqlite3_extended_errcode(db_.get()))};
+  return {fmt::format("{}: {}", path, why_),
+          sqlite::is_unusable(status_) ? Failure::Kind::damaged : Failure::Kind::passing};
 }
 
 tl::expected<std::unique_ptr<HistorySegment>, HistorySegment::Failure> HistorySegment::open(const std::string& path) {
@@ -74,63 +60,77 @@ tl::expected<std::unique_ptr<HistorySegment>, HistorySegment::Failure> HistorySe
   const int status = sqlite3_open_v2(path.c_str(), &raw, kFlags, nullptr);
   std::unique_ptr<HistorySegment> segment(new HistorySegment(sqlite::Database(raw), path));
   if (status != SQLITE_OK) return tl::unexpected(Failure{fmt::format("{}: {}", path, sqlite3_errstr(status))});
-  if (!segment->execute(kSchema)) return tl::unexpected(segment->failure(path));
-  segment->add_record_ = prepared(raw, "INSERT INTO record (time, json) VALUES (?, ?)");
-  if (!segment->add_record_) return tl::unexpected(segment->failure(path));
-  segment->add_word_ = prepared(raw, "INSERT OR IGNORE INTO word VALUES (?, ?)");
-  if (!segment->add_word_) return tl::unexpected(segment->failure(path));
-  const auto all = prepared(raw, "SELECT count(*), coalesce(min(time), 0) FROM record");
-  if (!all || sqlite3_step(all.get()) != SQLITE_ROW) return tl::unexpected(segment->failure(path));
-  segment->records_ = sqlite3_column_int64(all.get(), 0);
-  segment->octets_ = octets_of(path);
+  const std::int64_t tables = number_from(raw, "SELECT count(*) FROM sqlite_master", -1);
+  if (!segment->noted(tables >= 0)) return tl::unexpected(segment->failure(path));
+  const std::int64_t version = number_from(raw, "PRAGMA user_version", -1);
+  if (!segment->noted(version >= 0)) return tl::unexpected(segment->failure(path));
+  if (version > 1 || (version == 0 && tables > 0)) {
+    return tl::unexpected(Failure{path + ": another version has written it", Failure::Kind::foreign});
+  }
+  if (!segment->make() || !segment->noted(segment->load())) return tl::unexpected(segment->failure(path));
   segment->files_ = files_at(path);
-  segment->first_ = Instant(Duration(sqlite3_column_int64(all.get(), 1)));
   return segment;
+}
+
+bool HistorySegment::make() {
+  if (!noted(execute("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"))) return false;
+  return transaction([this] { return execute(kSchema) && execute(HistoryIndex::kSchema); });
+}
+
+bool HistorySegment::prepare() {
+  add_block_ = sqlite::prepare_to_keep(db_.get(), "INSERT INTO block VALUES (?, ?)");
+  add_tail_ = sqlite::prepare_to_keep(db_.get(), "INSERT INTO tail (lines, hashes) VALUES (?, ?)");
+  set_state_ = sqlite::prepare_to_keep(db_.get(), "UPDATE state SET records = ?, first = ?");
+  pages_ = sqlite::prepare_to_keep(db_.get(), "PRAGMA page_count");
+  return add_block_ && add_tail_ && set_state_ && pages_;
+}
+
+bool HistorySegment::load() {
+  const auto state = sqlite::prepare_to_keep(
+      db_.get(), "SELECT key, records, first, (SELECT coalesce(max(id), 0) FROM block) FROM state WHERE id = 1");
+  if (!state || sqlite3_step(state.get()) != SQLITE_ROW) return false;
+  if (sqlite3_column_bytes(state.get(), 0) == static_cast<int>(key_.size())) {
+    std::memcpy(key_.data(), sqlite3_column_blob(state.get(), 0), key_.size());
+  }
+  records_ = sqlite3_column_int64(state.get(), 1);
+  first_ = Instant(Duration(sqlite3_column_int64(state.get(), 2)));
+  const std::int64_t last = sqlite3_column_int64(state.get(), 3);
+  if (last >= kMostBlocks) records_ = std::numeric_limits<std::int64_t>::max();  // nothing more goes into it
+  last_block_ = static_cast<std::uint32_t>(last);
+  octets_ = octets_of(path_);
+  return prepare() && index_.open(db_.get()) && load_tail();
+}
+
+bool HistorySegment::load_tail() {
+  const auto query = sqlite::prepare_to_keep(db_.get(), "SELECT lines, hashes FROM tail ORDER BY id");
+  if (!query) return false;
+  int status = sqlite3_step(query.get());
+  for (; status == SQLITE_ROW; status = sqlite3_step(query.get())) {
+    tail_ += sqlite::octets(query.get(), 0);
+    const std::string hashes(sqlite::octets(query.get(), 1));
+    const std::size_t before = tail_hashes_.size();
+    const std::size_t count = hashes.size() / sizeof(std::uint32_t);
+    tail_hashes_.resize(before + count);
+    std::memcpy(tail_hashes_.data() + before, hashes.data(), count * sizeof(std::uint32_t));
+    tail_written_ = true;
+  }
+  return status == SQLITE_DONE;
 }
 
 bool HistorySegment::in_place() const { return files_at(path_) == files_; }
 
-tl::expected<void, std::string> HistorySegment::insert(const Entry& entry) {
-  sqlite3_bind_int64(add_record_.get(), 1, entry.time.time_since_epoch().count());
-  sqlite3_bind_text(add_record_.get(), 2, entry.json.data(), static_cast<int>(entry.json.size()), SQLITE_STATIC);
-  if (!run(add_record_.get())) return tl::unexpected(trouble());
-  const std::int64_t id = sqlite3_last_insert_rowid(db_.get());
-  for (const std::int64_t word : entry.words) {
-    sqlite3_bind_int64(add_word_.get(), 1, word);
-    sqlite3_bind_int64(add_word_.get(), 2, id);
-    if (!run(add_word_.get())) return tl::unexpected(trouble());
+bool HistorySegment::noted(bool good) {
+  if (!good) {
+    why_ = sqlite3_errmsg(db_.get());
+    status_ = sqlite3_extended_errcode(db_.get());
   }
-  return {};
+  return good;
 }
 
-tl::expected<void, std::string> HistorySegment::add(const std::vector<Entry>& entries) {
-  auto result = execute("BEGIN IMMEDIATE");
-  for (std::size_t i = 0; result && i < entries.size(); ++i) result = insert(entries[i]);
-  if (result) result = execute("COMMIT");
-  if (!result) {
-    static_cast<void>(execute("ROLLBACK"));
-    return result;
-  }
-  if (records_ == 0 && !entries.empty()) first_ = entries.front().time;
-  records_ += static_cast<std::int64_t>(entries.size());
-  for (const Entry& entry : entries) octets_ += size_of(entry);
-  return {};
-}
-
-std::vector<std::string> HistorySegment::find(const std::string& path, std::int64_t word, std::size_t most) {
-  std::vector<std::string> found;
-  std::string why;
-  const auto db = sqlite::open(path, why);
-  if (!db) return found;
-  const auto query = sqlite::prepare(db.get(),
-                                     "SELECT json FROM word JOIN record ON record.id = word.record WHERE hash = ? "
-                                     "ORDER BY word.record DESC LIMIT ?",
-                                     why);
-  if (!query) return found;
-  sqlite3_bind_int64(query.get(), 1, word);
-  sqlite3_bind_int64(query.get(), 2, static_cast<std::int64_t>(most));
-  while (sqlite3_step(query.get()) == SQLITE_ROW) found.push_back(sqlite::column(query.get(), 0));
-  return found;
+bool HistorySegment::transaction(const std::function<bool()>& work) {
+  if (noted(execute("BEGIN IMMEDIATE") && work() && execute("COMMIT"))) return true;
+  static_cast<void>(execute("ROLLBACK"));
+  return false;
 }
 
 std::int64_t HistorySegment::octets_of(const std::string& path) {
@@ -150,16 +150,6 @@ Instant HistorySegment::last_change(const std::string& path) {
     last = std::max(last, Instant(std::chrono::duration_cast<Duration>(std::chrono::seconds(s.st_mtim.tv_sec))));
   }
   return last;
-}
-
-std::int64_t HistorySegment::hash(std::string_view word) {
-  const std::string lower = to_lower(word);
-  std::array<unsigned char, crypto_generichash_BYTES_MIN> hash{};
-  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(lower.data()), lower.size(),
-                     nullptr, 0);
-  std::int64_t first = 0;
-  std::memcpy(&first, hash.data(), sizeof first);
-  return first;
 }
 
 }  // namespace replygate

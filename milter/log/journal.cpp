@@ -55,7 +55,7 @@ std::string Journal::entry(Rendering& rendering, const JudgedRecipient* judged) 
   f.add("SYSLOG_IDENTIFIER", "replygate");
   f.add("REPLYGATE_REF", ref);
   f.add("REPLYGATE_SESSION", r.session);
-  f.add("REPLYGATE_POLICY", r.policy.id());
+  f.add("REPLYGATE_POLICY", r.policy->id());
   f.add("REPLYGATE_QUEUE_ID", r.transaction.queue_id);
   f.add("REPLYGATE_OUTCOME", to_string(r.ending));
   f.add("REPLYGATE_CLIENT_IP", r.connection.ip_text);

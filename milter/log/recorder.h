@@ -1,27 +1,80 @@
 #pragma once
 
+#include <atomic>
+#include <boost/lockfree/queue.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
 #include <vector>
 
-#include "milter/guarded.h"
 #include "milter/log/rendering.h"
+#include "milter/log/throttle.h"
 
 namespace replygate {
 
-// Hands each record to all that listen; what one of them throws is said, and the others hear it all the same. Any
-// thread; all listeners are there before the first record, and outlive it.
+// Takes records from whoever decides, and hands each to all that listen, in their order, on a thread of its own.
+// write() never waits and takes no lock: what is beyond the bounds is dropped and counted. What a listener throws is
+// said, and the others hear the record all the same. All listeners are there before start(), and outlive stop().
 class Recorder final : public RecordSink {
  public:
-  void add(RecordListener& listener) { listeners_.push_back(&listener); }
+  // That wait to be heard, at the most.
+  struct Bounds {
+    std::int64_t octets = std::int64_t{32} << 20;  // roughly
+  };
 
-  void write(const Record& record) override {
-    Rendering rendering(record);
-    for (RecordListener* listener : listeners_) {
-      guarded("records", [listener, &rendering] { listener->hear(rendering); });
-    }
-  }
+  Recorder() : Recorder(Bounds()) {}
+  explicit Recorder(Bounds bounds) : bounds_(bounds) {}
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+  ~Recorder() override;
+
+  void add(RecordListener& listener) { listeners_.push_back(&listener); }
+  void start();
+  // What is left is heard; what comes later is dropped. From the thread that started it.
+  void stop();
+
+  void write(Record record) override;  // any thread
+  // Returns once all listeners have heard what was written before, at the latest after `patience`. Any thread.
+  static constexpr std::chrono::milliseconds kPatience{200};
+  void catch_up(std::chrono::milliseconds patience = kPatience);
+  std::int64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
  private:
+  struct Entry;
+  static constexpr std::size_t kMost = 16'384;  // records
+
+  void run();
+  std::int64_t hear_all();
+  void tell_heard(std::int64_t heard);
+  void say_dropped();
+  void rest(bool busy);
+  void wake();
+
+  const Bounds bounds_;
   std::vector<RecordListener*> listeners_;
+
+  boost::lockfree::queue<Entry*, boost::lockfree::capacity<kMost>> queue_;
+  std::atomic<std::int64_t> octets_{0};   // of what is in the queue
+  std::atomic<std::int64_t> written_{0};  // records in the queue, or heard
+  std::atomic<std::int64_t> dropped_{0};
+  std::atomic<bool> closed_{true};
+  std::atomic<bool> asleep_{false};
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable caught_up_;
+  // Guarded by mutex_.
+  std::int64_t heard_ = 0;
+  bool ending_ = false;
+  bool hurry_ = false;
+
+  // Of the thread.
+  std::int64_t reported_ = 0;  // of those that were dropped
+  Throttle slow_;
+
+  std::thread thread_;
 };
 
 }  // namespace replygate

@@ -27,7 +27,7 @@ class Rendering {
   std::string logfmt_;
 };
 
-// Who wants to know of each record. Any thread; does not block.
+// Who wants to know of each record. Called on one thread; does not block.
 class RecordListener {
  public:
   RecordListener() = default;
@@ -35,6 +35,8 @@ class RecordListener {
   RecordListener& operator=(const RecordListener&) = delete;
   virtual ~RecordListener() = default;
   virtual void hear(Rendering& rendering) = 0;
+  // What came together has been heard: what was gathered should go on its way.
+  virtual void heard_all() {}
 };
 
 }  // namespace replygate

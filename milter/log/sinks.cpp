@@ -17,7 +17,14 @@ class Lines final : public LogPlace {
   Lines(std::unique_ptr<Writer> writer, LogFormat format) : writer_(std::move(writer)), format_(format) {}
 
   void hear(Rendering& rendering) override {
-    writer_->write(format_ == LogFormat::json ? rendering.json() : rendering.logfmt());
+    lines_ += format_ == LogFormat::json ? rendering.json() : rendering.logfmt();
+    ++records_;
+    if (lines_.size() >= kTogether) heard_all();
+  }
+  void heard_all() override {
+    if (records_ == 0) return;
+    writer_->write(lines_, std::exchange(records_, 0));
+    lines_.clear();
   }
   const std::string& name() const override { return writer_->name(); }
   std::int64_t dropped() const override { return writer_->dropped(); }
@@ -25,8 +32,12 @@ class Lines final : public LogPlace {
   void close() override { writer_->close(); }
 
  private:
+  static constexpr std::size_t kTogether = std::size_t{64} << 10;
+
   std::unique_ptr<Writer> writer_;
   const LogFormat format_;
+  std::string lines_;  // heard, and not handed over yet
+  std::int64_t records_ = 0;
 };
 
 }  // namespace
@@ -58,6 +69,10 @@ tl::expected<std::unique_ptr<LogSinks>, std::string> LogSinks::open(const Settin
 
 void LogSinks::hear(Rendering& rendering) {
   for (const auto& place : places_) place->hear(rendering);
+}
+
+void LogSinks::heard_all() {
+  for (const auto& place : places_) place->heard_all();
 }
 
 std::string LogSinks::trouble() const {

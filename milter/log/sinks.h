@@ -13,7 +13,7 @@ namespace replygate {
 // That nobody has a socket for `place` at `path`, for people; "" where somebody has.
 std::string missing_socket(const std::string& place, const std::string& path);
 
-// One place of [log] decisions. Any thread; never waits.
+// One place of [log] decisions. It hears on one thread, and answers on any; never waits.
 class LogPlace : public RecordListener {
  public:
   virtual const std::string& name() const = 0;
@@ -22,13 +22,14 @@ class LogPlace : public RecordListener {
   virtual void close() = 0;                           // writes what is left
 };
 
-// All places of [log] decisions. Any thread; never waits for a place.
+// All places of [log] decisions. They hear on one thread, and answer on any; never waits for a place.
 class LogSinks final : public RecordListener {
  public:
   // Opens all places; what cannot be opened is an error for people.
   static tl::expected<std::unique_ptr<LogSinks>, std::string> open(const Settings& settings);
 
   void hear(Rendering& rendering) override;
+  void heard_all() override;
 
   // Writes what is left; records that come later are dropped.
   void close();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -54,7 +55,13 @@ bool Writer::deliver(const Backlog::Entries& entries) {
   if (rotates_ && !follow_rotation()) return false;
   std::string text = torn_ ? "\n" : "";
   for (const std::string& entry : entries) text += entry;
-  return write_all(text);
+  if (!write_all(text)) {
+    const std::lock_guard lock(mutex_);
+    unwritten_ = text.size();
+    return false;
+  }
+  note_trouble("", 0);
+  return true;
 }
 
 bool Writer::follow_rotation() {
@@ -62,26 +69,36 @@ bool Writer::follow_rotation() {
     const int fresh = open_log(name());
     if (fresh < 0) {
       note_trouble(fmt::format("{} is gone, and cannot be opened: {}; what is to be written is lost", name(),
-                               std::generic_category().message(errno)));
+                               std::generic_category().message(errno)),
+                   0);
       return false;
     }
     ::close(fd_);
     fd_ = fresh;
   }
-  note_trouble("");
   return true;
 }
 
-void Writer::note_trouble(const std::string& trouble) {
+void Writer::note_trouble(const std::string& trouble, int failure) {
   const std::lock_guard lock(mutex_);
+  failure_ = failure;
   if (trouble_ == trouble) return;
   say(trouble.empty() ? fmt::format("in order again after: {}", trouble_) : trouble);
   trouble_ = trouble;
 }
 
+// Nobody may write for a while after a disk was full. What else went wrong is over with the next line.
+bool Writer::has_room_again() const {
+  struct stat file{};
+  struct statvfs disk{};
+  if (failure_ != ENOSPC || ::stat(name().c_str(), &file) != 0 || !S_ISREG(file.st_mode)) return false;
+  return ::statvfs(name().c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize > 2 * unwritten_;
+}
+
 std::string Writer::trouble() const {
   const std::lock_guard lock(mutex_);
   if (trouble_.empty()) return "";
+  if (failure_ != 0) return has_room_again() ? "" : trouble_;
   const Descriptor opened(open_log(name()));  // as the next line would have it
   return opened.get() < 0 ? trouble_ : "";
 }
@@ -97,8 +114,9 @@ bool Writer::write_all(std::string_view text) {
     if (errno == EINTR) continue;
     const bool late = errno == EAGAIN && backlog_.closing() && std::chrono::steady_clock::now() > give_up;
     if (errno != EAGAIN || late) {
-      const std::string why = late ? "nobody reads it" : std::generic_category().message(errno);
-      say(fmt::format("cannot write to {}: {}; {} octets of log are lost", name(), why, text.size() - written));
+      const int failure = errno;
+      const std::string why = late ? "nobody reads it" : std::generic_category().message(failure);
+      note_trouble(fmt::format("cannot write to {}: {}; what is to be written is lost", name(), why), failure);
       take_back(text.substr(0, written));
       return false;
     }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <utility>
 
 #include "milter/log/backlog.h"
 
@@ -28,7 +29,7 @@ class Writer {
   // Writes what is left, for at most two seconds; what is written later is dropped.
   void close();
 
-  void write(std::string_view entry) { backlog_.add(std::string(entry)); }  // ends with LF
+  void write(std::string lines, std::int64_t records = 1) { backlog_.add(std::move(lines), records); }  // with their LF
   std::int64_t dropped() const { return backlog_.dropped(); }
   const std::string& name() const { return backlog_.name(); }
   std::string trouble() const;  // why nobody will find what is written; "": all is well
@@ -38,15 +39,18 @@ class Writer {
   bool write_all(std::string_view text);
   void take_back(std::string_view written);
   bool follow_rotation();  // false: there is no file to write to
-  void note_trouble(const std::string& trouble);
+  void note_trouble(const std::string& trouble, int failure);
+  bool has_room_again() const;
 
   // Of the backlog's thread, once it runs.
   int fd_;
   bool owns_;
   std::atomic<bool> rotates_{false};
   mutable std::mutex mutex_;
-  std::string trouble_;  // guarded by mutex_
-  bool torn_ = false;    // what was written last is no whole line
+  std::string trouble_;        // guarded by mutex_
+  int failure_ = 0;            // so is it: the error of the last write, in errno's terms; 0: it is no write that fails
+  std::size_t unwritten_ = 0;  // so is it: octets that had no room
+  bool torn_ = false;          // what was written last is no whole line
 
   Backlog backlog_;
 };

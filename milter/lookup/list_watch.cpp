@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "milter/files.h"
+#include "policy/scenario/test_report.h"
 #include "policy/scenario/test_run.h"
 
 namespace replygate {
@@ -89,8 +90,9 @@ std::shared_ptr<const Policy> ListWatch::compile() {
         fmt::format("a changed list makes the policy wrong, and the lists stay as they were: {}", first_error(loaded));
     return nullptr;
   }
-  if (!run_tests(loaded.policy, loaded.tests).passed()) {
-    wrong_ = "a changed list makes a test of the policy fail, and the lists stay as they were";
+  if (const TestReport tests = run_tests(loaded.policy, loaded.tests); !tests.passed()) {
+    wrong_ = fmt::format("a changed list makes a test of the policy fail, and the lists stay as they were: {}",
+                         first_failure(tests));
     return nullptr;
   }
   wrong_.clear();

@@ -13,6 +13,7 @@
 #include "milter/guarded.h"
 #include "milter/lookup/mailboxes.h"
 #include "milter/lookup/sqlite.h"
+#include "milter/thread_name.h"
 
 namespace replygate {
 namespace {
@@ -52,7 +53,10 @@ class MailboxSqlite final : public Mailboxes {
   MailboxSqlite(DataSource source, OpenMailboxes open, Duration timeout, Troubles& troubles)
       : source_(std::move(source)), timeout_(timeout), troubles_(troubles) {
     use(std::move(open));
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+      name_thread("mailbox");
+      run();
+    });
   }
   ~MailboxSqlite() override {
     {
@@ -144,7 +148,7 @@ class MailboxSqlite final : public Mailboxes {
     const bool row = status == SQLITE_ROW;
     const bool well = status == SQLITE_DONE || (row && use != MailboxUse());
     const std::string why = status == SQLITE_INTERRUPT ? "no answer in time"
-                            : row                      ? "used and limit are no numbers of octets"
+                            : row                      ? "used and limit are not numbers of octets"
                                                        : sqlite3_errstr(status);
     unanswered_ =
         well ? "" : fmt::format("[mailbox] {}: cannot be asked: {}; mailbox_used is unknown", source_.path, why);

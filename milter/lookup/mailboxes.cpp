@@ -38,7 +38,7 @@ class Nonsense {
     if (count_ == 0) return "";
     const std::string which =
         count_ == 1 ? fmt::format("line {} is", first_) : fmt::format("line {} and {} more are", first_, count_ - 1);
-    return fmt::format("[mailbox] {}: {} not understood, and left out; a line is: user used limit", path, which);
+    return fmt::format("[mailbox] {}: {} not understood and ignored; a line is: user used limit", path, which);
   }
 
  private:

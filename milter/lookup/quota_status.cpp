@@ -81,7 +81,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
                     [self = shared_from_this()](error_code error, std::size_t length) {
                       if (error) return self->fail(error);
                       const auto use = parse_quota_answer(std::string_view(self->in_).substr(0, length));
-                      if (!use) return self->give_up("what came is no answer");
+                      if (!use) return self->give_up("what came is not an answer");
                       if (*use == MailboxUse()) return self->give_up("it answers that it cannot tell");
                       self->end(*use, "", self->in_.size() == length);
                     });

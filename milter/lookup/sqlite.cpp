@@ -37,6 +37,29 @@ std::string column(sqlite3_stmt* statement, int index) {
   return text == nullptr ? "" : std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
 }
 
+Statement prepare_to_keep(sqlite3* db, const char* query) {
+  sqlite3_stmt* raw = nullptr;
+  sqlite3_prepare_v3(db, query, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+  return Statement(raw);
+}
+
+std::string_view octets(sqlite3_stmt* statement, int index) {
+  const void* octets = sqlite3_column_blob(statement, index);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, index));
+  return octets == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(octets), size);
+}
+
+void bind_octets(sqlite3_stmt* statement, int index, std::string_view octets) {
+  sqlite3_bind_blob(statement, index, octets.empty() ? "" : octets.data(), static_cast<int>(octets.size()),
+                    SQLITE_STATIC);
+}
+
+bool run(sqlite3_stmt* statement) {
+  const bool done = sqlite3_step(statement) == SQLITE_DONE;
+  sqlite3_reset(statement);
+  return done;
+}
+
 bool is_unusable(int status) {
   const int primary = status & 0xff;
   return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_ERROR || primary == SQLITE_MISMATCH;

@@ -32,7 +32,7 @@ tl::expected<StreamAcceptor, std::string> adopt(asio::io_context& context, const
   const int domain = option(address.descriptor, SO_DOMAIN);
   if (option(address.descriptor, SO_ACCEPTCONN) == 0 || option(address.descriptor, SO_TYPE) != SOCK_STREAM) {
     return tl::unexpected(
-        fmt::format("{} is no listening socket; it must be handed over by who starts replygate", address.text()));
+        fmt::format("{} is not a listening socket; it must be handed over by who starts replygate", address.text()));
   }
   return StreamAcceptor(context, Protocol(domain, 0), address.descriptor);
 }

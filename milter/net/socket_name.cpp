@@ -55,7 +55,7 @@ tl::expected<std::optional<StreamAcceptor>, std::string> SocketName::restore(boo
   if (!lost()) return std::nullopt;
   if (address_.family == SocketAddress::Family::descriptor) {
     return tl::unexpected(fmt::format(
-        "{} was removed, so that nobody gets to it; who handed it over must make it anew: systemctl restart "
+        "{} was removed, so that nobody gets to it; who handed it over must create it again: systemctl restart "
         "replygate.socket",
         path_));
   }

@@ -1,6 +1,7 @@
 #include "milter/net/stream_server.h"
 
 #include "milter/guarded.h"
+#include "milter/thread_name.h"
 
 namespace replygate {
 namespace {
@@ -52,7 +53,10 @@ tl::expected<std::unique_ptr<StreamServer>, std::string> StreamServer::open(Plan
 void StreamServer::start() {
   accept();
   look_later();
-  thread_ = std::thread([this] { run_guarded(io_, plan_.address.text()); });
+  thread_ = std::thread([this] {
+    name_thread("server");
+    run_guarded(io_, plan_.address.text());
+  });
 }
 
 void StreamServer::look_later() {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/json.hpp>
 
 #include "milter/serve/control_commands.h"

@@ -46,9 +46,9 @@ void reload(Desk& desk, const json::object&, const Done& done) {
   if (outcome.taken) {
     say(fmt::format("policy {} taken from {}", outcome.id, desk.keeper.file()));
   } else {
-    say(fmt::format("{} was not taken; policy {} goes on", desk.keeper.file(), outcome.id));
+    say(fmt::format("{} was not loaded; policy {} stays in force", desk.keeper.file(), outcome.id));
     answer.status = kPolicyError;
-    answer.error = fmt::format("the policy is in error; policy {} goes on", outcome.id);
+    answer.error = fmt::format("the policy is invalid; policy {} stays in force", outcome.id);
   }
   done(std::move(answer));
 }
@@ -99,6 +99,7 @@ constexpr Handler kCommands[] = {{"status", status},
                                  {"why", why},
                                  {"drain", drain},
                                  {"quota-show", quota_show},
+                                 {"quota-list", quota_list},
                                  {"quota-reset", quota_reset},
                                  {"quota-raise", quota_raise}};
 
@@ -119,6 +120,7 @@ void answer_request(Desk& desk, const json::object& request, const Done& done) t
   const std::string name = text_at(request, "command");
   const auto it = std::ranges::find(kCommands, name, &Handler::name);
   if (it == std::end(kCommands)) return done({.status = kUsage, .error = "there is no such command"});
+  desk.recorder.catch_up();
   it->carry_out(desk, request, done);
 } catch (const std::exception& error) {
   done({.status = kInternal, .error = error.what()});

@@ -9,6 +9,7 @@
 #include "milter/exit_status.h"
 #include "milter/json_members.h"
 #include "milter/log/say.h"
+#include "milter/serve/key_counters.h"
 #include "milter/serve/report_status.h"
 #include "policy/decide/inquiry.h"
 #include "policy/decide/record_fields.h"
@@ -20,29 +21,9 @@ namespace {
 
 namespace json = boost::json;
 
-// The counters that the policy keeps for the key of a request, and what keeps their rules alive.
-struct Counters {
-  std::shared_ptr<const Policy> policy;
-  std::string key;
-  std::vector<Ask> asks;
-  bool rule_known = false;  // or none was asked for
-};
-
-Counters counters_of(const Desk& desk, const json::object& request) {
-  Counters found{.policy = desk.keeper.current().get(), .key = to_lower(text_at(request, "key")), .asks = {}};
-  const std::string wanted = text_at(request, "rule");
-  found.rule_known = wanted.empty();
-  for (const Rule& rule : found.policy->rules()) {
-    found.rule_known |= rule.name == wanted;
-    if (!rule.has_limits() || rule.greylist || (!wanted.empty() && rule.name != wanted)) continue;
-    const auto key = key_from_text(rule, found.key, found.policy->site());
-    if (!key) continue;
-    for (Ask& ask : asks_of_key(*found.policy, rule, *key, desk.clock.now())) {
-      const bool known = std::ranges::any_of(found.asks, [&](const Ask& a) { return a.counter == ask.counter; });
-      if (!known) found.asks.push_back(std::move(ask));
-    }
-  }
-  return found;
+std::shared_ptr<Counters> counters_for(const Desk& desk, const json::object& request) {
+  return std::make_shared<Counters>(counters_of(desk.keeper.current().get(), desk.clock.now(), text_at(request, "key"),
+                                                text_at(request, "rule"), desk.lookups));
 }
 
 ControlAnswer nothing_counts(const Counters& counters, const json::object& request) {
@@ -53,18 +34,6 @@ ControlAnswer nothing_counts(const Counters& counters, const json::object& reque
   const std::string who = rule.empty() ? "no rule" : fmt::format("the rule \"{}\" does not", rule);
   return {.status = kFound,
           .error = fmt::format("{} count{} for a key like \"{}\"", who, rule.empty() ? "s" : "", counters.key)};
-}
-
-// Charges that change nothing. `most` is one less than the limit: room for one more is room.
-std::vector<Charge> looks_of(const Counters& counters) {
-  std::vector<Charge> charges;
-  for (const Ask& ask : counters.asks) {
-    charges.push_back(charge_of(ask, 0, false, false));
-    charges.back().cost = 0;
-    charges.back().most -= 1;
-    charges.back().warn_at = 0;
-  }
-  return charges;
 }
 
 // The counters' names, with those that they had before, of such as have counted anything.
@@ -93,40 +62,28 @@ std::set<std::string> keys_as_counted(const Counters& counters) {
   return keys;
 }
 
-json::object row_of(const Ask& ask, const Reading& reading, const Limits& own) {
-  json::object row{{"rule", json_text(ask.rule->name)},
-                   {"limit", ask.limit.text()},
-                   {"used", reading.used},
-                   {"most", ask.limit.depth()},
-                   {"left", std::max<std::int64_t>(ask.limit.depth() - reading.used, 0)}};
-  if (ask.purpose == Ask::Purpose::escalation) row["escalation"] = true;
-  const bool as_written = ask.purpose == Ask::Purpose::escalation || std::ranges::find(own, ask.limit) != own.end();
-  if (!as_written) row["raised"] = true;
-  if (reading.used >= ask.limit.depth() && reading.room_at) row["room_at"] = detail::format_time(*reading.room_at);
-  return row;
-}
-
 }  // namespace
 
 void quota_show(Desk& desk, const json::object& request, const ControlDone& done) {
-  auto counters = std::make_shared<Counters>(counters_of(desk, request));
+  auto counters = counters_for(desk, request);
   if (counters->asks.empty()) return done(nothing_counts(*counters, request));
-  desk.store.take(looks_of(*counters), false, desk.clock.now(), [counters, done](const Readings& answer) {
-    json::array rows;
-    for (std::size_t i = 0; i < answer.readings.size(); ++i) {
-      const Ask& ask = counters->asks[i];
-      if (!answer.readings[i]) continue;
-      rows.push_back(row_of(ask, *answer.readings[i], limits_of(*ask.rule, {ask.key, ""})));
-    }
-    if (rows.empty()) return done({.status = kUnavailable, .error = "the store cannot be asked"});
-    done({.result = {{"key", json_text(counters->key)}, {"limits", std::move(rows)}}});
-  });
+  desk.store.take(looks_of(counters->asks), false, desk.clock.now(),
+                  [counters, lookups = desk.lookups, done](const Readings& answer) {
+                    json::array rows;
+                    for (std::size_t i = 0; i < answer.readings.size(); ++i) {
+                      const Ask& ask = counters->asks[i];
+                      if (!answer.readings[i]) continue;
+                      rows.push_back(row_of(ask, *answer.readings[i], lookups));
+                    }
+                    if (rows.empty()) return done({.status = kUnavailable, .error = "the store cannot be asked"});
+                    done({.result = {{"key", json_text(counters->key)}, {"limits", std::move(rows)}}});
+                  });
 }
 
 void quota_reset(Desk& desk, const json::object& request, const ControlDone& done) {
-  const auto counters = std::make_shared<Counters>(counters_of(desk, request));
+  const auto counters = counters_for(desk, request);
   if (counters->asks.empty()) return done(nothing_counts(*counters, request));
-  desk.store.take(looks_of(*counters), false, desk.clock.now(), [&desk, counters, done](const Readings& answer) {
+  desk.store.take(looks_of(counters->asks), false, desk.clock.now(), [&desk, counters, done](const Readings& answer) {
     if (!answered(answer)) return done(out_of_reach());
     const auto counting = counting_of(*counters, answer);
     if (counting.empty()) {
@@ -138,14 +95,14 @@ void quota_reset(Desk& desk, const json::object& request, const ControlDone& don
     const std::size_t count = counting.size();
     desk.store.forget(std::move(names), desk.clock.now(), [counters, count, done](bool reached) {
       if (!reached) return done(out_of_reach());
-      say(fmt::format("quota: {} counters of \"{}\" were reset", count, counters->key));
+      say(fmt::format("quota: {} of \"{}\" reset", counted(count, "counter"), counters->key));
       done({.result = {{"key", json_text(counters->key)}, {"reset", count}}});
     });
   });
 }
 
 void quota_raise(Desk& desk, const json::object& request, const ControlDone& done) {
-  const auto counters = std::make_shared<Counters>(counters_of(desk, request));
+  const auto counters = counters_for(desk, request);
   if (counters->asks.empty()) return done(nothing_counts(*counters, request));
   const json::value* percent = request.if_contains("percent");
   const auto until = parse_time(text_at(request, "until"));
@@ -173,7 +130,7 @@ void quota_raise(Desk& desk, const json::object& request, const ControlDone& don
                       {"until", detail::format_time(*until)},
                       {"policy", desk.keeper.current().get()->id()}};
   // A key may be raised before its first message; whether it has been seen tells a slip of the finger.
-  desk.store.take(looks_of(*counters), false, desk.clock.now(),
+  desk.store.take(looks_of(counters->asks), false, desk.clock.now(),
                   [counters, done, result = std::move(result)](const Readings& answer) mutable {
                     if (answered(answer)) result["counted"] = !counting_of(*counters, answer).empty();
                     done({.result = std::move(result)});

@@ -20,6 +20,7 @@
 #include "milter/serve/http_server.h"
 #include "milter/serve/service_manager.h"
 #include "milter/store/open_store.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -50,7 +51,7 @@ std::string default_control_socket() {
   return "";
 }
 
-std::string without_it(const std::string& why) { return fmt::format("{}; trying again until it can be had", why); }
+std::string without_it(const std::string& why) { return fmt::format("{}; trying again until it is free", why); }
 
 }  // namespace
 
@@ -62,7 +63,7 @@ Daemon::Daemon(PolicyKeeper& keeper, const Clock& clock, Troubles& troubles)
       settings_(first_->settings()),
       references_(random_seed()) {}
 
-Daemon::~Daemon() = default;
+Daemon::~Daemon() { recorder_.stop(); }
 
 tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(PolicyKeeper& keeper, const Clock& clock,
                                                                 Troubles& troubles) {
@@ -119,7 +120,8 @@ tl::expected<void, std::string> Daemon::open_store() {
   auto store = replygate::open_store(settings_.store, clock_, health_, patience);
   if (!store) return tl::unexpected(store.error());
   store_ = *std::move(store);
-  gate_ = std::make_unique<Gate>(*store_);
+  lookups_ = std::make_unique<LiveSources>(troubles_);
+  gate_ = std::make_unique<Gate>(*store_, nullptr, lookups_.get());
   auto mailboxes = open_mailboxes(settings_.mailbox, troubles_);
   if (!mailboxes) return tl::unexpected(mailboxes.error());
   mailboxes_ = *std::move(mailboxes);
@@ -186,10 +188,12 @@ tl::expected<void, std::string> Daemon::open_services() {
                                       .statistics = statistics_,
                                       .rankings = rankings_,
                                       .tail = tail_,
+                                      .recorder = recorder_,
                                       .sinks = *sinks_,
                                       .troubles = troubles_,
                                       .history = history_.get(),
                                       .notifier = notifier_.get(),
+                                      .lookups = lookups_.get(),
                                       .started = clock_.now()});
   const std::string address = settings_.control.empty() ? default_control_socket() : settings_.control;
   if (!address.empty()) {
@@ -211,7 +215,11 @@ void Daemon::look_at_names() {
 }
 
 void Daemon::start() {
-  keeper_.tell([this] { tell_state(); });
+  keeper_.tell([this] {
+    lookups_->keep(*keeper_.current().get());
+    tell_state();
+  });
+  recorder_.start();
   if (notifier_) notifier_->start();
   if (delegation_) delegation_->start();
   keeper_.start();
@@ -226,18 +234,18 @@ void Daemon::start() {
 void Daemon::tell_state() const {
   const PolicyKeeper::State state = keeper_.state();
   const auto policy = keeper_.current().get();
-  tell_manager(fmt::format("STATUS={}policy {} with {} rules{}", state.last_good ? "the last good policy serves: " : "",
-                           policy->id(), policy->named_rules(),
-                           state.trouble.empty() ? "" : "; the file is in error: " + state.trouble));
+  tell_manager(fmt::format("STATUS={}policy {} with {}{}", state.last_good ? "the last good policy serves: " : "",
+                           policy->id(), counted(policy->named_rules(), "rule"),
+                           state.trouble.empty() ? "" : "; the file is invalid: " + state.trouble));
 }
 
 void Daemon::reload() {
   const PolicyKeeper::Outcome outcome = keeper_.reload();
   std::fputs(outcome.message.c_str(), stderr);
-  say(fmt::format("SIGHUP: {}; policy {}", outcome.taken ? "reloaded" : "the policy is in error and was not taken",
+  say(fmt::format("SIGHUP: {}; policy {}", outcome.taken ? "reloaded" : "the policy is invalid and was not loaded",
                   outcome.id));
   if (!outcome.waiting.empty())
-    say(fmt::format("changed, and taken at the next start: {}", fmt::join(outcome.waiting, ", ")));
+    say(fmt::format("changed, and in force after a restart: {}", fmt::join(outcome.waiting, ", ")));
 }
 
 void Daemon::wait_for_stop(SignalQueue& signals) {
@@ -252,7 +260,7 @@ int Daemon::serve() {
     good = well;
     pthread_kill(main_thread, SIGTERM);
   });
-  say(fmt::format("policy {} with {} rules; milter at {} on {}{}", first_->id(), first_->named_rules(),
+  say(fmt::format("policy {} with {}; milter at {} on {}{}", first_->id(), counted(first_->named_rules(), "rule"),
                   fmt::join(settings_.listen, ", "), to_string(settings_.engine),
                   settings_.policy_service.empty() ? "" : ", policy service at " + settings_.policy_service));
   tell_state();
@@ -266,6 +274,7 @@ int Daemon::serve() {
   const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.bounds.drain);
   exit_after(patience + kStopPatience);
   milter_->drain(patience);
+  lookups_->end();
   const bool ended = milter_->stop();
   await_.reset();
   names_.reset();
@@ -273,6 +282,7 @@ int Daemon::serve() {
   if (control_) control_->stop();
   if (http_) http_->stop();
   keeper_.stop();
+  recorder_.stop();
   if (notifier_) notifier_->stop();
   sinks_->close();
   if (history_) history_->close();

@@ -11,6 +11,7 @@
 #include "milter/log/history.h"
 #include "milter/log/recorder.h"
 #include "milter/log/sinks.h"
+#include "milter/lookup/live_sources.h"
 #include "milter/net/stream_server.h"
 #include "milter/serve/desk.h"
 #include "milter/serve/notifier.h"
@@ -75,6 +76,7 @@ class Daemon {
   std::unique_ptr<Notifier> notifier_;  // may be null
   std::unique_ptr<Store> store_;
   std::unique_ptr<Gate> gate_;
+  std::unique_ptr<LiveSources> lookups_;
   std::unique_ptr<Mailboxes> mailboxes_;      // may be null
   std::unique_ptr<StreamServer> delegation_;  // may be null
   std::unique_ptr<MilterDoor> milter_;

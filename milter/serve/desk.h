@@ -4,6 +4,7 @@
 #include "milter/door/decision_times.h"
 #include "milter/door/traffic.h"
 #include "milter/log/history.h"
+#include "milter/log/recorder.h"
 #include "milter/log/sinks.h"
 #include "milter/log/troubles.h"
 #include "milter/serve/policy_keeper.h"
@@ -12,6 +13,7 @@
 #include "milter/serve/tail.h"
 #include "milter/store/health.h"
 #include "policy/count/store.h"
+#include "policy/decide/lookups.h"
 
 namespace replygate {
 
@@ -29,10 +31,12 @@ struct Desk {
   Statistics& statistics;
   Rankings& rankings;
   Tail& tail;
+  Recorder& recorder;
   LogSinks& sinks;
   Troubles& troubles;
   History* history = nullptr;    // null: none is kept
   Notifier* notifier = nullptr;  // null: nobody is told
+  Lookups* lookups = nullptr;    // null: what live sources say is not known
   Instant started{};
 };
 

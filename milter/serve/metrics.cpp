@@ -69,7 +69,7 @@ void add_policy(Page& page, const Desk& desk) {
   page.sample({{"policy", policy->id()}}, 1);
   page.gauge("policy_since_timestamp_seconds", "Since when it serves.", seconds(state.since));
   page.gauge("policy_rules", "Rules of the policy.", static_cast<double>(policy->named_rules()));
-  page.gauge("policy_last_good", "1: the file is in error, and the last good policy serves.", state.last_good ? 1 : 0);
+  page.gauge("policy_last_good", "1: the file is invalid, and the last good policy serves.", state.last_good ? 1 : 0);
   page.family("policy_reloads_total", "counter", "Reloads, by result.");
   page.sample({{"result", "taken"}}, static_cast<double>(state.reloads));
   page.sample({{"result", "in_error"}}, static_cast<double>(state.failures));
@@ -120,7 +120,7 @@ void add_decisions(Page& page, const Desk& desk) {
 void add_waits(Page& page, const Desk& desk) {
   page.family("decision_seconds", "histogram", "How long the MTA waited for an answer.");
   for (const Stage stage : kStages) {
-    const Latency& latency = desk.times.at(stage);
+    const Times latency = desk.times.at(stage);
     const std::string name(to_string(stage));
     std::int64_t before = 0;
     for (const double le : kBuckets) {
@@ -155,6 +155,7 @@ void add_log(Page& page, const Desk& desk) {
   for (const auto& place : desk.sinks.places()) {
     page.sample({{"place", place->name()}}, static_cast<double>(place->dropped()));
   }
+  page.sample({{"place", "records"}}, static_cast<double>(desk.recorder.dropped()));
   if (desk.history != nullptr) page.sample({{"place", "history"}}, static_cast<double>(desk.history->dropped()));
   if (desk.notifier == nullptr) return;
   const Notifier::Figures notes = desk.notifier->figures();
@@ -167,6 +168,7 @@ void add_log(Page& page, const Desk& desk) {
 }  // namespace
 
 std::string metrics_text(const Desk& desk) {
+  desk.recorder.catch_up();
   Page page;
   add_traffic(page, desk);
   add_policy(page, desk);

@@ -14,9 +14,7 @@ std::string host_name() {
 std::vector<std::unique_ptr<NoteCarrier>> note_carriers(const NotifySettings& settings, OwnConnections& own,
                                                         std::chrono::milliseconds patience) {
   std::vector<std::unique_ptr<NoteCarrier>> carriers;
-  if (!settings.to.empty()) {
-    carriers.push_back(mail_carrier(settings, own, patience));
-  }
+  if (!settings.to.empty() || !settings.users.to.empty()) carriers.push_back(mail_carrier(settings, own, patience));
   if (!settings.webhook.empty()) carriers.push_back(webhook_carrier(settings.webhook, patience));
   return carriers;
 }

@@ -14,8 +14,9 @@ namespace replygate {
 // One thing that an admin should know of.
 struct Note {
   std::string event;
-  std::string subject;  // one line of printable ASCII
-  std::string text;     // lines of it
+  std::string subject;               // one line
+  std::string text;                  // lines of it
+  std::vector<std::string> to = {};  // mail to these; none: whom [notify] names
 };
 
 // Brings notes to people. carry() takes its patience at most; stop(), from any thread, ends it at once. One thread.
@@ -26,6 +27,7 @@ class NoteCarrier {
   NoteCarrier& operator=(const NoteCarrier&) = delete;
   virtual ~NoteCarrier() = default;
 
+  virtual bool is_for(const Note& note) const = 0;                      // whether it brings such notes at all
   virtual tl::expected<void, std::string> carry(const Note& note) = 0;  // on failure the reason, for people
   virtual void stop() = 0;
 };

@@ -10,8 +10,11 @@
 #include <optional>
 #include <utility>
 
+#include "milter/log/say.h"
 #include "milter/serve/note_carrier.h"
+#include "milter/serve/note_encoding.h"
 #include "milter/serve/note_steps.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -68,6 +71,8 @@ class Mail final : public NoteCarrier {
         from_(settings.from),
         server_(SocketAddress::parse_server(settings.smtp).value()) {}
 
+  bool is_for(const Note& note) const override { return !recipients(note).empty(); }
+
   tl::expected<void, std::string> carry(const Note& note) override try {
     boost::asio::io_context& io = steps_.begin();
     StreamSocket socket(io);
@@ -78,7 +83,7 @@ class Mail final : public NoteCarrier {
     expect(socket, "", 220);
     expect(socket, fmt::format("EHLO {}\r\n", host_name()), 250);
     expect(socket, fmt::format("MAIL FROM:<{}>\r\n", from_), 250);
-    for (const std::string& to : to_) expect(socket, fmt::format("RCPT TO:<{}>\r\n", to), 250);
+    if (!name_recipients(socket, note)) return {};
     expect(socket, "DATA\r\n", 354);
     expect(socket, message(note), 250);
     take_leave(socket);
@@ -90,6 +95,22 @@ class Mail final : public NoteCarrier {
   void stop() override { steps_.stop(); }
 
  private:
+  // Who is refused for good is left out, and said; false where nobody is left.
+  bool name_recipients(StreamSocket& socket, const Note& note) {
+    bool any = false;
+    for (const std::string& to : recipients(note)) {
+      const std::string reply = ask(socket, fmt::format("RCPT TO:<{}>\r\n", to));
+      if (reply.starts_with('5')) {
+        say(fmt::format("notify: <{}> gets no mail: {}", to, without_controls(reply)));
+      } else if (!reply.starts_with("25")) {
+        throw std::runtime_error(fmt::format("\"RCPT TO:<{}>\" was answered {}", to, reply));
+      } else {
+        any = true;
+      }
+    }
+    return any;
+  }
+
   // The note is the server's already: sent once more it would come twice.
   void take_leave(StreamSocket& socket) try {
     in_.clear();
@@ -98,8 +119,16 @@ class Mail final : public NoteCarrier {
     in_.clear();
   }
 
-  // Sends a command and wants a reply of this code. A reply that came before would be taken for that of the command.
+  // Sends a command and wants a reply of this code.
   void expect(StreamSocket& socket, const std::string& command, int code) {
+    const std::string reply = ask(socket, command);
+    if (reply.starts_with(std::to_string(code))) return;
+    throw std::runtime_error(fmt::format("\"{}\" was answered {}", command.substr(0, command.find('\r')), reply));
+  }
+
+  // Sends a command; the last line of its reply, without CRLF. One that came before would be taken for that of the
+  // command.
+  std::string ask(StreamSocket& socket, const std::string& command) {
     if (!in_.empty()) throw std::runtime_error("a reply that nobody asked for");
     steps_.run("writing", [&](auto done) { net::write(socket, command, done); });
     std::string line;
@@ -114,19 +143,19 @@ class Mail final : public NoteCarrier {
       line = in_.substr(0, size);
       in_.erase(0, size);
     } while (line.size() > 3 && line[3] == '-');
-    if (!line.starts_with(std::to_string(code))) {
-      throw std::runtime_error(fmt::format("\"{}\" was answered {}", command.substr(0, command.find('\r')),
-                                           line.substr(0, line.find('\r'))));
-    }
+    return line.substr(0, line.find('\r'));
   }
+
+  const std::vector<std::string>& recipients(const Note& note) const { return note.to.empty() ? to_ : note.to; }
 
   std::string message(const Note& note) const {
     const std::time_t now = std::time(nullptr);
+    const EncodedBody body = encoded_body(note.text);
     std::string text = fmt::format(
         "From: replygate <{}>\r\nTo: {}\r\nSubject: {}\r\nDate: {:%a, %d %b %Y %H:%M:%S +0000}\r\n"
-        "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n",
-        from_, fmt::join(to_, ", "), note.subject, fmt::gmtime(now));
-    std::string_view rest = note.text;
+        "Auto-Submitted: auto-generated\r\n{}\r\n",
+        from_, fmt::join(recipients(note), ", "), encoded_subject(note.subject), fmt::gmtime(now), body.fields);
+    std::string_view rest = body.lines;
     while (!rest.empty()) {
       const std::string_view line = rest.substr(0, rest.find('\n'));
       text += fmt::format("{}{}\r\n", line.starts_with('.') ? "." : "", line);

@@ -58,6 +58,9 @@ class Webhook final : public NoteCarrier {
     tls_.set_verify_mode(asio::ssl::verify_peer);
   }
 
+  // What is for a user is for nobody else.
+  bool is_for(const Note& note) const override { return note.to.empty(); }
+
   tl::expected<void, std::string> carry(const Note& note) override try {
     http::request<http::string_body> request(http::verb::post, url_.target, 11);
     request.set(http::field::host, url_.host + ":" + url_.port);

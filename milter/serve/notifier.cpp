@@ -6,9 +6,13 @@
 
 #include "milter/guarded.h"
 #include "milter/log/say.h"
+#include "milter/serve/note_text.h"
+#include "milter/serve/note_user.h"
 #include "milter/serve/report_status.h"
+#include "milter/thread_name.h"
 #include "policy/decide/record_fields.h"
 #include "policy/decide/record_summary.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -19,83 +23,103 @@ constexpr std::size_t kMostQueued = 100;
 constexpr std::size_t kMostTold = 10'000;
 constexpr int kAttempts = 3;
 
-// One line of printable ASCII.
-std::string plain(std::string_view text) {
-  constexpr std::size_t kMost = 300;
-  std::string result(text.substr(0, kMost));
-  std::ranges::replace_if(result, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return result;
-}
-
 }  // namespace
 
 Notifier::Notifier(const NotifySettings& settings, std::vector<std::unique_ptr<NoteCarrier>> carriers,
                    const StoreHealth& health, Pauses pauses)
     : settings_(settings), pauses_(pauses), carriers_(std::move(carriers)), health_(health) {}
 
-bool Notifier::wants(Event event) const { return std::ranges::find(settings_.on, event) != settings_.on.end(); }
-
-void Notifier::hear(Rendering& rendering) {
-  const Record& r = rendering.record();
-  hear(r, r.message);
-  for (const JudgedRecipient& judged : r.recipients) hear(r, judged.verdict);
-}
-
-void Notifier::hear(const Record& record, const Verdict& verdict) {
-  for (const LimitUse& use : verdict.limits) {
-    if (!use.warn) continue;
-    tell(Event::warning, use.rule->name + '\x1f' + use.key,
-         fmt::format("{} nears a limit of {}", plain(use.key), plain(use.rule->name)),
-         fmt::format("The key {} has used {} of {}.\n", plain(use.key), use.used + use.cost, use.limit.text()));
-  }
-  const auto full = std::ranges::find_if(verdict.limits, [](const LimitUse& use) { return !use.fits; });
-  if (verdict.refusal && full != verdict.limits.end() && full->rule == verdict.refusal->rule) {
-    const Reply& reply = verdict.refusal->reply;
-    const bool local = record.connection.local_submission;
-    tell(Event::first_refusal, full->rule->name + '\x1f' + full->key,
-         fmt::format("{} {} refused by {}", plain(full->key), local ? "would be" : "is", plain(full->rule->name)),
-         fmt::format("The key {} has used {} of {}.\n{}: {} {} {}\nreplygate why {} has the whole story.\n",
-                     plain(full->key), full->used, full->limit.text(),
-                     local ? "Mail of local submission is never refused; it would be told" : "It is told", reply.code(),
-                     reply.enhanced().text(), plain(reply.text()), plain(record.ref)));
-  }
-  if (verdict.evicted > 0) {
-    tell(Event::eviction, "", "counters were forgotten before their time",
-         "[store] max_keys is reached: counters in use were given up for new ones.\n");
-  }
-}
-
-bool Notifier::admit(Event event, const std::string& key, Clock::time_point now) {
-  std::erase_if(last_hour_, [&](Clock::time_point t) { return now - t >= std::chrono::hours(1); });
+bool Notifier::admit(Audience& audience, Event event, const std::string& key, Clock::time_point now) {
+  auto& [on, pause, told, last_hour] = audience;
+  std::erase_if(last_hour, [&](Clock::time_point t) { return now - t >= std::chrono::hours(1); });
   const std::string name = std::string(to_string(event)) + '\x1f' + key;
-  const auto it = told_.find(name);
-  if (it != told_.end() && now - it->second < settings_.pause) return false;
-  if (told_.size() >= kMostTold) std::erase_if(told_, [&](const auto& t) { return now - t.second >= settings_.pause; });
-  const bool full = static_cast<std::int64_t>(last_hour_.size()) >= settings_.most_per_hour ||
-                    queue_.size() >= kMostQueued || told_.size() >= kMostTold;
+  const auto it = told.find(name);
+  if (it != told.end() && now - it->second < pause) return false;
+  if (told.size() >= kMostTold) std::erase_if(told, [&](const auto& t) { return now - t.second >= pause; });
+  const bool full = static_cast<std::int64_t>(last_hour.size()) >= settings_.most_per_hour ||
+                    queue_.size() >= kMostQueued || told.size() >= kMostTold;
   if (full) {
     ++figures_.left_out;
     ++untold_;
     return false;
   }
-  told_[name] = now;
-  last_hour_.push_back(now);
+  told[name] = now;
+  last_hour.push_back(now);
   return true;
 }
 
-void Notifier::tell(Event event, const std::string& key, const std::string& subject, std::string text) {
-  if (!wants(event)) return;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_ || !admit(event, key, Clock::now())) return;
-    if (untold_ > 0) text += fmt::format("{} other notes were left out.\n", std::exchange(untold_, 0));
-    queue_.push_back({std::string(to_string(event)), "replygate: " + subject, std::move(text)});
-  }
+void Notifier::queue(Event event, Note note) {
+  note.event = std::string(to_string(event));
+  queue_.push_back(std::move(note));
   wake_.notify_one();
+}
+
+template <typename Make>
+void Notifier::tell(Event event, const std::string& key, Make make) {
+  if (std::ranges::find(admins_.on, event) == admins_.on.end()) return;
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || !admit(admins_, event, key, Clock::now())) return;
+  Note note = make();
+  note.subject = "replygate: " + note.subject;
+  if (untold_ > 0) note.text += fmt::format("\n{} left out.\n", counted(std::exchange(untold_, 0), "other note"));
+  queue(event, std::move(note));
+}
+
+// A user hears of what is enforced, and of mail that he has logged in to send.
+template <typename Make>
+void Notifier::tell_user(Event event, const Record& record, const Rule& rule, Make make) {
+  // Whether a warning is about a key of the share for which the rule is in force, nobody says.
+  const bool perhaps = event == Event::warning && rule.share != Rule::kWhole;
+  if (settings_.users.to.empty() || rule.mode == Mode::observe || perhaps) return;
+  if (std::ranges::find(users_.on, event) == users_.on.end()) return;
+  auto to = user_addresses(settings_.users.to, record.transaction.user);
+  if (to.empty()) return;
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || !admit(users_, event, rule.name + '\x1f' + record.transaction.user, Clock::now())) return;
+  Note note = make();
+  note.to = std::move(to);
+  queue(event, std::move(note));
+}
+
+void Notifier::hear(Rendering& rendering) {
+  const Record& r = rendering.record();
+  hear(r, r.message, nullptr);
+  for (const JudgedRecipient& judged : r.recipients) hear(r, judged.verdict, &judged.recipient);
+}
+
+void Notifier::hear(const Record& record, const Verdict& verdict, const Recipient* recipient) {
+  for (const LimitUse& use : verdict.limits) {
+    if (use.warn) hear_warning(record, use, recipient);
+  }
+  hear_refusal(record, verdict, recipient);
+  if (verdict.evicted == 0) return;
+  tell(Event::eviction, "", [] {
+    return note_of_store("counters were forgotten before their time",
+                         "[store] max_keys is reached: counters in use were given up for new ones. Raise it in the "
+                         "policy, and restart the daemon.");
+  });
+}
+
+void Notifier::hear_warning(const Record& record, const LimitUse& use, const Recipient* recipient) {
+  tell(Event::warning, use.rule->name + '\x1f' + use.key, [&] { return note_of_warning(record, use); });
+  tell_user(Event::warning, record, *use.rule,
+            [&] { return user_note_of_warning(settings_.users.warning, record, use, recipient); });
+}
+
+void Notifier::hear_refusal(const Record& record, const Verdict& verdict, const Recipient* recipient) {
+  if (!verdict.refusal) return;
+  const auto full = std::ranges::find_if(verdict.limits, [](const LimitUse& use) { return !use.fits; });
+  if (full == verdict.limits.end() || full->rule != verdict.refusal->rule) return;
+  tell(Event::first_refusal, full->rule->name + '\x1f' + full->key,
+       [&] { return note_of_first_refusal(record, *full, verdict.refusal->reply); });
+  if (record.connection.local_submission) return;
+  tell_user(Event::first_refusal, record, *full->rule,
+            [&] { return user_note_of_refusal(settings_.users.refusal, record, *full, recipient); });
 }
 
 void Notifier::start() {
   thread_ = std::thread([this] {
+    name_thread("notify");
     while (!guarded("notify", [this] { run(); })) continue;
   });
 }
@@ -126,6 +150,7 @@ void Notifier::note_trouble(const std::string& why) {
 
 void Notifier::carry(const Note& note) {
   for (const auto& carrier : carriers_) {
+    if (!carrier->is_for(note)) continue;
     for (int attempt = 1;; ++attempt) {
       const auto carried = carrier->carry(note);
       std::unique_lock lock(mutex_);
@@ -151,9 +176,9 @@ void Notifier::look_at_store() {
   if (trouble.empty() == store_trouble_.empty()) return;
   const std::string before = std::exchange(store_trouble_, trouble);
   if (trouble.empty()) {
-    tell(Event::store, "mended", "the store is in order again", fmt::format("It was: {}\n", plain(before)));
+    tell(Event::store, "mended", [&] { return note_of_store("the store works again", "It was: " + before); });
   } else {
-    tell(Event::store, "trouble", "the store is in trouble", plain(trouble) + "\n");
+    tell(Event::store, "trouble", [&] { return note_of_store("the store is in trouble", trouble); });
   }
 }
 

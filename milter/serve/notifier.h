@@ -20,9 +20,9 @@
 
 namespace replygate {
 
-// Tells admins of what [notify] names: by mail, to a web server, or both; each with a deadline, and thrice at most. An
-// event of a key is told once in a pause, and no more than so many in an hour; what is left out is counted and told
-// with the next one. hear() never waits. Any thread.
+// Tells admins of what [notify] names: by mail, to a web server, or both; and users of their own limits, by mail. Each
+// note has a deadline, and thrice at most. An event of a key is told once in a pause, and no more than so many in an
+// hour; what is left out is counted and told with the admins' next one. hear() never waits. Any thread.
 class Notifier final : public RecordListener {
  public:
   struct Figures {
@@ -54,13 +54,30 @@ class Notifier final : public RecordListener {
   Figures figures() const;
   boost::json::object report() const;
 
-  // Whether a note may go now; counts it. For tests, too.
-  bool admit(NotifySettings::Event event, const std::string& key, Clock::time_point now);
+  // Whether a note to the admins may go now; counts it. For tests, too.
+  bool admit(NotifySettings::Event event, const std::string& key, Clock::time_point now) {
+    return admit(admins_, event, key, now);
+  }
 
  private:
-  void hear(const Record& record, const Verdict& verdict);
-  void tell(NotifySettings::Event event, const std::string& key, const std::string& subject, std::string text);
-  bool wants(NotifySettings::Event event) const;
+  // Those who are told the same things, and what they have been told.
+  struct Audience {
+    const std::vector<NotifySettings::Event>& on;
+    Duration pause;
+    std::map<std::string, Clock::time_point> told = {};  // by event and key
+    std::deque<Clock::time_point> last_hour = {};
+  };
+
+  bool admit(Audience& audience, NotifySettings::Event event, const std::string& key, Clock::time_point now);
+  void hear(const Record& record, const Verdict& verdict, const Recipient* recipient);
+  void hear_warning(const Record& record, const LimitUse& use, const Recipient* recipient);
+  void hear_refusal(const Record& record, const Verdict& verdict, const Recipient* recipient);
+  // `make` writes the note, without its event, where it may go.
+  template <typename Make>
+  void tell(NotifySettings::Event event, const std::string& key, Make make);
+  template <typename Make>
+  void tell_user(NotifySettings::Event event, const Record& record, const Rule& rule, Make make);
+  void queue(NotifySettings::Event event, Note note);  // mutex_ is held
   void run();
   void carry(const Note& note);
   void look_at_store();
@@ -77,8 +94,8 @@ class Notifier final : public RecordListener {
   std::condition_variable wake_;
   // Guarded by mutex_.
   std::deque<Note> queue_;
-  std::map<std::string, Clock::time_point> told_;  // by event and key
-  std::deque<Clock::time_point> last_hour_;
+  Audience admins_{settings_.on, settings_.pause};
+  Audience users_{settings_.users.on, settings_.users.pause};
   Figures figures_;
   std::int64_t untold_ = 0;  // left out since the last note
   bool stopping_ = false;

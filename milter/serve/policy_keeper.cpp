@@ -61,8 +61,9 @@ PolicyKeeper::Candidate PolicyKeeper::read() const {
   if (tests.passed()) {
     candidate.policy = loaded.policy;
   } else {
-    candidate.trouble = "tests of the policy fail";
-    candidate.message += candidate.trouble + '\n' + failures_text(tests);
+    const std::string failures = failures_text(tests);
+    candidate.trouble = fmt::format("tests of the policy fail: {}", first_failure(tests));
+    candidate.message += "tests of the policy fail\n" + failures;
   }
   return candidate;
 }
@@ -75,7 +76,8 @@ std::string PolicyKeeper::keep(const PolicyTexts& texts) {
   if (has_folder_ && !there) kept = tl::unexpected(fmt::format("{}: No such file or directory", folder_));
   kept_ = kept.has_value();
   std::string why =
-      kept_ ? "" : fmt::format("the policy serves, and cannot be kept for a restart on one in error: {}", kept.error());
+      kept_ ? ""
+            : fmt::format("the policy serves, and cannot be kept for a restart with an invalid one: {}", kept.error());
   troubles_.tell("last-good-policy", {why});
   return why;
 }
@@ -93,11 +95,11 @@ std::shared_ptr<const Policy> PolicyKeeper::first_policy(Candidate& candidate) {
   folder_ = folder_beside(read_file(file_, why).value_or(""), folder_);
   const auto last_good = load_last_good(folder_, file_);
   if (!last_good) {
-    say(fmt::format("{}: the policy is in error; nothing is started: there is no last good one of it in {}{}", file_,
+    say(fmt::format("{}: the policy is invalid; nothing is started: there is no last good one of it in {}{}", file_,
                     folder_, where_else(folder_ == standard)));
     return nullptr;
   }
-  say(fmt::format("{}: the policy is in error; the last good one serves, with its lists as they were, policy {}", file_,
+  say(fmt::format("{}: the policy is invalid; the last good one serves, with its lists as they were, policy {}", file_,
                   last_good->policy->id()));
   return last_good->policy;
 }

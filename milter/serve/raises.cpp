@@ -39,7 +39,7 @@ tl::expected<Raises, std::string> read_raises(const std::string& folder, Instant
     return raises;
   } catch (const std::exception& error) {
     return tl::unexpected(
-        fmt::format("{}: not understood: {}; no limit is raised until it is mended or removed", file, error.what()));
+        fmt::format("{}: not understood: {}; no limit is raised until it is fixed or removed", file, error.what()));
   }
 }
 

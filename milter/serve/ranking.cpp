@@ -20,11 +20,13 @@ void Ranking::add(std::string_view key, std::int64_t recipients, std::int64_t re
     span_ = span;
     left_out_ = 0;
   }
-  const std::string text(key);
-  if (present_.size() >= kMostRanked && !present_.contains(text) && !make_room()) return;
-  Use& use = present_[text];
-  use.recipients += recipients;
-  use.refused += refused;
+  auto it = present_.find(key);
+  if (it == present_.end()) {
+    if (present_.size() >= kMostRanked && !make_room()) return;
+    it = present_.emplace(key, Use()).first;
+  }
+  it->second.recipients += recipients;
+  it->second.refused += refused;
 }
 
 // Looking through all keys at each new one would cost every decision dear.
@@ -58,7 +60,12 @@ std::vector<Ranking::Row> Ranking::first(std::size_t count, Instant now) const {
 void Rankings::hear(Rendering& rendering) {
   const Record& r = rendering.record();
   const std::lock_guard lock(mutex_);
+  std::string_view last;
   const auto rule = [&](const Verdict& verdict, bool refused) {
+    for (const LimitUse& use : verdict.limits) {
+      if (use.key != last) keys_.add(use.key, 1, use.fits ? 0 : 1, r.time);
+      last = use.key;
+    }
     if (verdict.refusal) rules_.add(verdict.refusal->rule->name, 1, refused ? 1 : 0, r.time);
     for (const Finding& finding : verdict.observed) rules_.add(finding.rule->name, 1, 0, r.time);
   };
@@ -80,7 +87,7 @@ void Rankings::hear(Rendering& rendering) {
 
 Rankings::Tables Rankings::first(std::size_t count, Instant now) const {
   const std::lock_guard lock(mutex_);
-  return {senders_.first(count, now), clients_.first(count, now), rules_.first(count, now)};
+  return {senders_.first(count, now), clients_.first(count, now), rules_.first(count, now), keys_.first(count, now)};
 }
 
 }  // namespace replygate

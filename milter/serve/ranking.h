@@ -1,8 +1,10 @@
 #pragma once
 
 #include <array>
+#include <boost/container_hash/hash.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -31,7 +33,11 @@ class Ranking {
     std::int64_t recipients = 0;
     std::int64_t refused = 0;
   };
-  using Uses = boost::unordered_flat_map<std::string, Use>;
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const { return boost::hash<std::string_view>()(key); }
+  };
+  using Uses = boost::unordered_flat_map<std::string, Use, Hash, std::equal_to<>>;
 
   bool make_room();
 
@@ -48,6 +54,7 @@ class Rankings final : public RecordListener {
     std::vector<Ranking::Row> senders;  // the login, or the address
     std::vector<Ranking::Row> clients;
     std::vector<Ranking::Row> rules;  // that refused, or would have
+    std::vector<Ranking::Row> keys;   // that limits were compared for, as records show them
   };
 
   void hear(Rendering& rendering) override;
@@ -59,6 +66,7 @@ class Rankings final : public RecordListener {
   Ranking senders_;
   Ranking clients_;
   Ranking rules_;
+  Ranking keys_;
 };
 
 }  // namespace replygate

@@ -65,6 +65,7 @@ json::array log_of(const Desk& desk) {
     places.push_back(json::object{
         {"place", json_text(place->name())}, {"dropped", place->dropped()}, {"trouble", json_text(place->trouble())}});
   }
+  places.push_back(json::object{{"place", "records"}, {"dropped", desk.recorder.dropped()}, {"trouble", ""}});
   if (desk.history != nullptr) {
     places.push_back(json::object{{"place", "history"}, {"dropped", desk.history->dropped()}, {"trouble", ""}});
   }
@@ -96,7 +97,7 @@ std::string lost_milter(const Desk& desk) {
 json::object waits_of(const Desk& desk) {
   json::object waits;
   for (const Stage stage : kStages) {
-    const Latency& latency = desk.times.at(stage);
+    const Times latency = desk.times.at(stage);
     if (latency.count() == 0) continue;
     waits[to_string(stage)] = json::object{{"count", latency.count()},
                                            {"p50_us", microseconds(latency.quantile(0.5))},
@@ -126,7 +127,7 @@ std::string why_not_ready(const Desk& desk) {
 std::string trouble_of(const Desk& desk) {
   if (std::string why = why_not_ready(desk); !why.empty()) return why;
   if (const std::string why = desk.keeper.state().trouble; !why.empty()) {
-    return "the last reload was not taken, the policy before it serves: " + why;
+    return "the last reload was rejected, and the previous policy stays in force: " + why;
   }
   if (const std::string why = desk.sinks.trouble(); !why.empty()) return "log: " + why;
   const auto standing = desk.troubles.all();

@@ -1,4 +1,5 @@
 #include "milter/serve/service_manager.h"
+#include "milter/thread_name.h"
 
 #include <systemd/sd-daemon.h>
 
@@ -9,7 +10,10 @@ void tell_manager(const std::string& state) { sd_notify(0, state.c_str()); }
 Watchdog::Watchdog(MilterDoor& door) : door_(door) {
   std::uint64_t timeout = 0;
   if (sd_watchdog_enabled(0, &timeout) <= 0) return;
-  thread_ = std::thread([this, timeout] { run(std::chrono::microseconds(timeout / 4)); });
+  thread_ = std::thread([this, timeout] {
+    name_thread("watchdog");
+    run(std::chrono::microseconds(timeout / 4));
+  });
 }
 
 Watchdog::~Watchdog() {

@@ -57,7 +57,7 @@ tl::expected<std::unique_ptr<Store>, std::string> open_store(const StoreSettings
   if (store) return *std::move(store);
   if (settings.if_unusable == StoreSettings::Unusable::stop) {
     return tl::unexpected(fmt::format(
-        "store: {}; mend it, name another path, or write if_unusable = \"memory\" in [store]", store.error()));
+        "store: {}; fix it, name another path, or write if_unusable = \"memory\" in [store]", store.error()));
   }
   health.failed(store.error(), "counters live in memory alone until replygate is started again");
   return in_memory(settings);

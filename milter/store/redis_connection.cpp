@@ -187,10 +187,20 @@ void Connection::tell_readiness() {
 
 void Connection::send(std::string octets, std::size_t commands, Time deadline, Answered answered) {
   waiting_.push_back({std::move(octets), commands, deadline, std::move(answered)});
-  guard([this] {
-    write();
-    watch();
+  guard([this, deadline] {
+    wake_by(deadline);
+    write_soon();
   });
+}
+
+// What is asked in one go is written in one go.
+void Connection::write_soon() {
+  if (writing_ || write_posted_) return;
+  asio::post(io_, [self = shared_from_this()] {
+    self->write_posted_ = false;
+    self->guard([&self] { self->write(); });
+  });
+  write_posted_ = true;
 }
 
 void Connection::write() {
@@ -239,7 +249,7 @@ void Connection::take_replies(std::size_t size) {
   link_->reader.feed(link_->in.data(), size);
   for (const auto link = link_;;) {
     auto reply = link->reader.next();
-    if (!reply) return down("what came is no reply of Redis", true);
+    if (!reply) return down("what came is not a Redis reply", true);
     if (*reply == nullptr) break;
     if (flying_.empty()) return down("a reply that nobody asked for", true);
     take_reply(*std::move(reply));
@@ -258,7 +268,6 @@ void Connection::take_reply(Reply reply) {
     return;
   }
   served_ = ready();
-  watch();
   tell(request.answered, std::move(request.replies), "");
 }
 
@@ -268,15 +277,21 @@ void Connection::watch() {
   for (const auto* requests : {&flying_, &waiting_}) {
     for (const Request& r : *requests) next = r.answered ? std::min(next, r.deadline) : next;
   }
-  if (next == Time::max()) {
-    deadline_.cancel();
-    return;
-  }
-  if (deadline_.expiry() == next) return;
-  deadline_.expires_at(next);
+  if (next != Time::max()) wake_by(next);
+}
+
+// Where all is answered in time the timer finds nothing to do, which costs less than looking for the next deadline at
+// each answer.
+void Connection::wake_by(Time deadline) {
+  if (wake_ <= deadline) return;
+  wake_ = Time::max();
+  deadline_.expires_at(deadline);
   deadline_.async_wait([self = shared_from_this()](const Error& error) {
-    if (!error && self->state_ != State::stopped) self->guard([&] { self->expire(); });
+    if (error || self->state_ == State::stopped) return;
+    self->wake_ = Time::max();
+    self->guard([&] { self->expire(); });
   });
+  wake_ = deadline;
 }
 
 void Connection::expire() {

@@ -95,12 +95,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void greet();
   void greeted(const std::vector<Reply>& replies);
   void down(const std::string& why, bool next_server);
+  void write_soon();
   void write();
   void read();
   void received(const Error& error, std::size_t size);
   void take_replies(std::size_t size);
   void take_reply(Reply reply);
   void watch();
+  void wake_by(Time deadline);
   void expire();
   void tell_readiness();
   template <typename Step>
@@ -118,8 +120,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::Resolver resolver_;
   std::shared_ptr<Link> link_;          // what an older one still reports does not count
   boost::asio::steady_timer retry_;     // connects again, or gives up connecting
-  boost::asio::steady_timer deadline_;  // of the oldest request
+  boost::asio::steady_timer deadline_;  // of the first request that is due, or earlier
+  Time wake_ = Time::max();             // when it goes off
   bool writing_ = false;
+  bool write_posted_ = false;
   bool served_ = false;  // a request, since it is ready
   bool told_ready_ = false;
   std::deque<Request> waiting_;

@@ -10,6 +10,7 @@
 #include "milter/files.h"
 #include "milter/guarded.h"
 #include "milter/store/redis_script.h"
+#include "milter/thread_name.h"
 #include "policy/count/admission.h"
 #include "policy/mail/text.h"
 
@@ -53,7 +54,10 @@ tl::expected<std::unique_ptr<RedisStore>, std::string> RedisStore::open(const St
                                                                         Time time) {
   std::unique_ptr<RedisStore> store(new RedisStore(settings, clock, health, time));
   if (auto ready = store->prepare(); !ready) return tl::unexpected(ready.error());
-  store->thread_ = std::thread([raw = store.get()] { raw->run(); });
+  store->thread_ = std::thread([raw = store.get()] {
+    name_thread("store");
+    raw->run();
+  });
   return store;
 }
 
@@ -145,7 +149,7 @@ Readings RedisStore::read_answer(const redisReply& reply, const std::vector<Char
                                  ReservationId id, const Request& request, Instant now) {
   const auto taking = redis::read_taking(reply, charges.size(), now);
   taking ? health_.recovered()
-         : health_.failed("what came is no answer of the script", std::string(redis::kOnStoreError));
+         : health_.failed("what came is not an answer of the script", std::string(redis::kOnStoreError));
   return taking ? readings_of(*taking, charges, admit, id, request) : Readings{};
 }
 

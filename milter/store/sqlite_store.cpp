@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <system_error>
 #include <utility>
 
 #include "milter/log/say.h"
+#include "milter/thread_name.h"
 
 namespace replygate {
 namespace {
@@ -41,6 +43,35 @@ tl::expected<int, std::string> lock_beside(const std::string& path, Duration pat
   return descriptor;
 }
 
+// Counters on their way into memory: each waits for a moment, until the place for it is in the cache.
+class Incoming {
+ public:
+  Incoming(MemoryStore& memory, std::vector<MemoryStore::Change>& no_room) : memory_(memory), no_room_(no_room) {}
+
+  void add(const CounterKey& key, Counter&& counter) {
+    memory_.prefetch(key);
+    auto& [its_key, its_counter] = waiting_[count_++ % waiting_.size()];
+    if (count_ > waiting_.size()) restore(its_key, std::move(its_counter));
+    its_key = key;
+    its_counter = std::move(counter);
+  }
+  void finish() {
+    for (std::size_t i = 0; i < std::min(count_, waiting_.size()); ++i) {
+      restore(waiting_[i].first, std::move(waiting_[i].second));
+    }
+  }
+
+ private:
+  void restore(const CounterKey& key, Counter&& counter) {
+    if (!memory_.restore(key, std::move(counter))) no_room_.push_back({key, ""});
+  }
+
+  MemoryStore& memory_;
+  std::vector<MemoryStore::Change>& no_room_;
+  std::array<std::pair<CounterKey, Counter>, 32> waiting_;
+  std::size_t count_ = 0;
+};
+
 }  // namespace
 
 SqliteStore::SqliteStore(const StoreSettings& settings, const Clock& clock, StoreHealth& health)
@@ -54,7 +85,10 @@ tl::expected<std::unique_ptr<SqliteStore>, std::string> SqliteStore::open(const 
   if (!lock) return tl::unexpected(lock.error());
   store->lock_ = *lock;
   if (auto loaded = store->load(); !loaded) return tl::unexpected(loaded.error());
-  store->thread_ = std::thread([raw = store.get()] { raw->run(); });
+  store->thread_ = std::thread([raw = store.get()] {
+    name_thread("store");
+    raw->run();
+  });
   store->patience_ = std::make_unique<Ticker>("store", kDiskLook, [raw = store.get()] { raw->look_for_overdue(); });
   return store;
 }
@@ -81,12 +115,20 @@ StateFile::Result<StateFile::Content> SqliteStore::read_file(std::vector<MemoryS
   if (!file) return tl::unexpected(file.error());
   memory_ = std::make_unique<MemoryStore>(MemoryStore::Bounds{.keys = settings_.max_keys}, (*file)->secret(), true);
   const Instant now = clock_.now();
+  memory_->expect(
+      static_cast<std::size_t>(std::clamp<std::int64_t>((*file)->expected_counters(), 0, settings_.max_keys)));
+  Incoming incoming(*memory_, out_of_use);
   auto content = (*file)->read([&](const CounterKey& key, std::string_view state) {
     auto counter = Counter::load(state, now);
     if (!counter) return false;
-    if (counter->idle(now) || !memory_->restore(key, *std::move(counter))) out_of_use.push_back({key, ""});
+    if (counter->idle(now)) {
+      out_of_use.push_back({key, ""});
+    } else {
+      incoming.add(key, *std::move(counter));
+    }
     return true;
   });
+  incoming.finish();
   if (content) file_ = *std::move(file);
   return content;
 }
@@ -137,6 +179,16 @@ StateFile::Result<void> SqliteStore::reopen() {
   }
   file_ = *std::move(file);
   return {};
+}
+
+// Nobody waits for the disk then.
+bool SqliteStore::take_at_once(std::span<const Charge> charges, bool admit, Instant now, Readings& answer) {
+  return settings_.durability == StoreSettings::Durability::window &&
+         memory_->take_at_once(charges, admit, now, answer);
+}
+
+bool SqliteStore::settle_at_once(std::span<const ReservationId> ids, Settlement settlement, Instant now) {
+  return settings_.durability == StoreSettings::Durability::window && memory_->settle_at_once(ids, settlement, now);
 }
 
 void SqliteStore::take(std::vector<Charge> charges, bool admit, Instant now, Taken done) {
@@ -232,7 +284,7 @@ void SqliteStore::flush(bool last) {
   if (in_trouble_ && begin < try_again_ && !last) return;
   std::string unseen;
   if (file_ && !file_->in_place(unseen).value_or(true)) {
-    health_.failed(fmt::format("{}: somebody has removed or changed it", settings_.path), "all is written anew");
+    health_.failed(fmt::format("{}: somebody has removed or changed it", settings_.path), "everything is rewritten");
     file_.reset();
   }
   if (!lock_in_place(unseen)) return note_trouble({unseen});

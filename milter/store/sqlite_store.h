@@ -34,6 +34,8 @@ class SqliteStore final : public Store {
   ~SqliteStore() override;  // writes what is left
 
   // `done` is called on the thread that writes, where it must wait.
+  bool take_at_once(std::span<const Charge> charges, bool admit, Instant now, Readings& answer) override;
+  bool settle_at_once(std::span<const ReservationId> ids, Settlement settlement, Instant now) override;
   void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) override;
   void settle(std::vector<ReservationId> ids, Settlement settlement, Instant now, Settled done) override;
 

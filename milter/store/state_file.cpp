@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -50,32 +52,15 @@ constexpr const char* kAllSql =
 std::int64_t checksum(std::string_view key, std::string_view value) {
   constexpr std::array<unsigned char, crypto_shorthash_KEYBYTES> known{};
   std::array<unsigned char, crypto_shorthash_BYTES> hash{};
-  std::string all(key);
-  all += value;
-  crypto_shorthash(hash.data(), reinterpret_cast<const unsigned char*>(all.data()), all.size(), known.data());
+  boost::container::small_vector<unsigned char, 256> all(key.begin(), key.end());
+  all.insert(all.end(), value.begin(), value.end());
+  crypto_shorthash(hash.data(), all.data(), all.size(), known.data());
   std::uint32_t low = 0;
   std::memcpy(&low, hash.data(), sizeof low);
   return low;
 }
 
 std::string_view octets_of(const CounterKey& key) { return {reinterpret_cast<const char*>(key.data()), sizeof key}; }
-
-void bind_octets(sqlite3_stmt* statement, int index, std::string_view octets) {
-  sqlite3_bind_blob(statement, index, octets.data(), static_cast<int>(octets.size()), SQLITE_STATIC);
-}
-
-std::string_view blob(sqlite3_stmt* statement, int index) {
-  const void* octets = sqlite3_column_blob(statement, index);
-  const int size = sqlite3_column_bytes(statement, index);
-  return octets == nullptr ? std::string_view()
-                           : std::string_view(static_cast<const char*>(octets), static_cast<std::size_t>(size));
-}
-
-bool run(sqlite3_stmt* statement) {
-  const int status = sqlite3_step(statement);
-  sqlite3_reset(statement);
-  return status == SQLITE_DONE;
-}
 
 // What a new file would say of itself.
 const std::string& expected_schema() {
@@ -104,11 +89,9 @@ StateFile::Result<void> StateFile::execute(const char* sql) {
 }
 
 StateFile::Result<sqlite::Statement> StateFile::statement(const char* sql) {
-  sqlite3_stmt* raw = nullptr;
-  if (sqlite3_prepare_v3(db_.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr) != SQLITE_OK) {
-    return tl::unexpected(failure("cannot be read"));
-  }
-  return sqlite::Statement(raw);
+  auto prepared = sqlite::prepare_to_keep(db_.get(), sql);
+  if (!prepared) return tl::unexpected(failure("cannot be read"));
+  return prepared;
 }
 
 StateFile::Result<std::int64_t> StateFile::number(const char* sql) {
@@ -180,7 +163,7 @@ StateFile::Result<void> StateFile::check_schema() {
   const auto unusable = [&](std::string_view why) {
     return tl::unexpected(Failure{fmt::format("{}: {}", path_, why), true});
   };
-  if (*application != kApplication) return unusable("is no state of replygate");
+  if (*application != kApplication) return unusable("is not a replygate state file");
   if (*version < 1 || *version > kVersion) return unusable("is of another version of replygate");
   for (auto step = static_cast<std::size_t>(*version); step < kMigrations.size(); ++step) {
     const std::string sql =
@@ -201,12 +184,19 @@ StateFile::Result<void> StateFile::read_secret() {
   const int status = sqlite3_step(query->get());
   if (status != SQLITE_ROW && status != SQLITE_DONE) return tl::unexpected(failure("cannot be read"));
   const bool found = status == SQLITE_ROW;
-  const std::string_view value = found ? blob(query->get(), 0) : std::string_view();
+  const std::string_view value = found ? sqlite::octets(query->get(), 0) : std::string_view();
   if (value.size() != secret_.size() || checksum("secret", value) != sqlite3_column_int64(query->get(), 1)) {
     return tl::unexpected(Failure{fmt::format("{}: the key of its counters is damaged", path_), true});
   }
   std::memcpy(secret_.data(), value.data(), secret_.size());
   return {};
+}
+
+std::int64_t StateFile::expected_counters() {
+  // A row is a key of 16 octets, a state of 10 or more, and what SQLite needs.
+  constexpr const char* kSql =
+      "SELECT min(counters, page_count * page_size / 32) FROM totals, pragma_page_count, pragma_page_size";
+  return number(kSql).value_or(0);
 }
 
 StateFile::Result<StateFile::Content> StateFile::read(
@@ -217,8 +207,8 @@ StateFile::Result<StateFile::Content> StateFile::read(
   std::int64_t sum = 0;
   int status = sqlite3_step(query->get());
   for (; status == SQLITE_ROW; status = sqlite3_step(query->get())) {
-    const std::string_view octets = blob(query->get(), 0);
-    const std::string_view state = blob(query->get(), 1);
+    const std::string_view octets = sqlite::octets(query->get(), 0);
+    const std::string_view state = sqlite::octets(query->get(), 1);
     const std::int64_t stored = sqlite3_column_int64(query->get(), 2);
     CounterKey key{};
     if (octets.size() == sizeof key) std::memcpy(key.data(), octets.data(), sizeof key);
@@ -241,19 +231,22 @@ StateFile::Result<StateFile::Content> StateFile::read(
 bool StateFile::apply(const MemoryStore::Change& change) {
   const std::string_view key = octets_of(change.key);
   if (change.state.empty()) {
-    bind_octets(remove_.get(), 1, key);
-    return run(remove_.get());
+    sqlite::bind_octets(remove_.get(), 1, key);
+    return sqlite::run(remove_.get());
   }
-  bind_octets(put_.get(), 1, key);
-  bind_octets(put_.get(), 2, change.state);
+  sqlite::bind_octets(put_.get(), 1, key);
+  sqlite::bind_octets(put_.get(), 2, change.state);
   sqlite3_bind_int64(put_.get(), 3, checksum(key, change.state));
-  return run(put_.get());
+  return sqlite::run(put_.get());
 }
 
 StateFile::Result<void> StateFile::write(const std::vector<MemoryStore::Change>& changes) {
+  std::vector<const MemoryStore::Change*> sorted;  // so that each page is looked for, read and changed once
+  sorted.reserve(changes.size());
+  for (const MemoryStore::Change& change : changes) sorted.push_back(&change);
+  std::ranges::stable_sort(sorted, {}, [](const MemoryStore::Change* change) { return octets_of(change->key); });
   if (auto r = execute("BEGIN IMMEDIATE"); !r) return r;
-  bool good = true;
-  for (const MemoryStore::Change& change : changes) good = good && apply(change);
+  const bool good = std::ranges::all_of(sorted, [&](const MemoryStore::Change* change) { return apply(*change); });
   if (good && sqlite3_exec(db_.get(), "COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK) return {};
   Failure reason = failure("cannot be written");
   sqlite3_exec(db_.get(), "ROLLBACK", nullptr, nullptr, nullptr);

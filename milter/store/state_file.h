@@ -40,6 +40,7 @@ class StateFile {
 
     bool sound() const { return damaged == 0 && missing == 0; }
   };
+  std::int64_t expected_counters();  // about; never more than its size has room for
   // Hands over each sound counter; false where the receiver can make nothing of it, which counts as damaged.
   Result<Content> read(const std::function<bool(const CounterKey& key, std::string_view state)>& receive);
 

@@ -111,7 +111,7 @@ systemctl restart replygate
 before=$(systemctl show -P MainPID replygate)
 kill -STOP "$before"
 hung_is_gone() { [ "$(systemctl show -P MainPID replygate)" != "$before" ] && systemctl is-active -q replygate; }
-check "a hung daemon is started anew" wait_for hung_is_gone
+check "a hung daemon is restarted" wait_for hung_is_gone
 
 # Upgrade: policy and state stay, nothing is asked.
 sum=$(sha256sum $policy)

@@ -4,7 +4,7 @@
 #   build  with what building a package needs
 #   tests  with what building and running the tests needs
 #   boot   with systemd and Postfix, to be booted
-# Roots are kept in $REPLYGATE_ROOT_CACHE (/var/cache/replygate-tests/roots); remove the folder to begin anew.
+# Roots are kept in $REPLYGATE_ROOT_CACHE (/var/cache/replygate-tests/roots); remove the folder to start over.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

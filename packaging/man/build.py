@@ -13,12 +13,12 @@ import sys
 binary, sources, folder = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
 
 FAMILIES = {
-    "replygate-check.1": ("examine policies, reply codes and bounces", ["check", "test", "try", "import", "codes", "explain"]),
+    "replygate-check.1": ("examine policies, reply codes and bounces", ["check", "test", "try", "replay", "suggest", "report", "import", "codes", "explain"]),
     "replygate-control.8": (
         "see and change the running daemon",
-        ["status", "rules", "quota show", "quota reset", "quota raise", "top", "tail", "why", "reload", "drain"],
+        ["status", "rules", "quota list", "quota show", "quota reset", "quota raise", "top", "tail", "why", "reload", "drain"],
     ),
-    "replygate-doctor.8": ("examine this host, and set up its mail server", ["doctor", "setup"]),
+    "replygate-doctor.8": ("examine this host, and set up its mail server", ["doctor", "init", "setup"]),
 }
 
 
@@ -27,12 +27,13 @@ def run(*words):
 
 
 def escape(text):
-    text = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...").replace("·", "|").replace("≤", "<=")
-    text = text.encode("ascii", "replace").decode()
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    text = "".join(c if c.isascii() else f"\\[u{ord(c):04X}]" for c in text)  # groff_char(7)
     return "\\&" + text if text.startswith((".", "'")) else text
 
 
 def inline(text):
+    text = re.sub(r'<a id="[^"]*"></a>', "", text)
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     parts = re.split(r"(`[^`]*`|\*\*[^*]*\*\*)", text)
     result = ""

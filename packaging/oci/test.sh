@@ -120,15 +120,15 @@ limit = "2 recipients / 1h"
 reply = { class = "quota-exceeded", text = "Two an hour are enough" }
 TOML
 check "SIGHUP" pod kill --signal HUP replygate
-check "the policy is taken anew" wait_for says 'two-an-hour' in_it replygate rules
+check "the policy is reloaded" wait_for says 'two-an-hour' in_it replygate rules
 check "the first passes" says '^250 2' mail bob@example.net
 check "the second passes" says '^250 2' mail bob@example.net
 check "the third is refused in our words" says '^452 4.7.1 Two an hour are enough' mail bob@example.net
 cp "$policy" "$work/good.toml"
 echo 'nonsense = 1' >>"$policy"
-check "SIGHUP with a policy in error" pod kill --signal HUP replygate
+check "SIGHUP with an invalid policy" pod kill --signal HUP replygate
 check "the diagnostics are in the log" wait_for says 'RG1' pod logs replygate
-check "the old policy goes on" says '^452 4.7.1 Two an hour are enough' mail bob@example.net
+check "the old policy stays in force" says '^452 4.7.1 Two an hour are enough' mail bob@example.net
 cp "$work/good.toml" "$policy"
 
 check "SIGTERM ends it within five seconds, with 0" stop

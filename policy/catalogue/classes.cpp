@@ -181,7 +181,7 @@ constexpr std::array kClasses = {
                    {4, 7, 0},
                    "TLS not available at present, try again later",
                    kEnvelope,
-                   "Encryption is needed but cannot be had for a while."},
+                   "Encryption is required but temporarily unavailable."},
     Classification{"authentication-failed",
                    535,
                    {5, 7, 8},

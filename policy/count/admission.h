@@ -1,22 +1,22 @@
 #pragma once
 
 #include <optional>
-#include <vector>
+#include <span>
 
 #include "policy/count/store.h"
 
 namespace replygate {
 
 // Whether charges[i] keeps its group from being admitted.
-inline bool keeps_out(const std::vector<Charge>& charges, const std::vector<std::optional<Reading>>& readings,
+inline bool keeps_out(std::span<const Charge> charges, std::span<const std::optional<Reading>> readings,
                       std::size_t i) {
   return !readings[i]->fits && (!charges[i].pardoned || readings[i + 1]->fits);
 }
 
 // Whether a take() charges charges[i], given the readings of all: it costs something, and counts even if full or
 // everything in its group has room. `readings` has one for each charge.
-inline bool is_charged(const std::vector<Charge>& charges, const std::vector<std::optional<Reading>>& readings,
-                       bool admit, std::size_t i) {
+inline bool is_charged(std::span<const Charge> charges, std::span<const std::optional<Reading>> readings, bool admit,
+                       std::size_t i) {
   if (charges[i].cost == 0 || charges[i].even_if_full) return charges[i].cost != 0;
   if (!admit) return false;
   for (std::size_t k = 0; k < charges.size(); ++k) {

@@ -20,12 +20,11 @@ class Bucket {
 
   std::int64_t used(Instant now, const Rate& rate) const;  // reservations included
   void add(std::int64_t cost, Instant now, const Rate& rate);
-  void reserve(std::int64_t cost) { reserved_ += cost; }
-  void give_back(std::int64_t cost) { reserved_ -= cost; }
+  void reserve(std::int64_t cost) { set_reserved(reserved() + cost); }
+  void give_back(std::int64_t cost) { set_reserved(reserved() - cost); }
   // When `cost` fits in a bucket of `depth`, if all that is reserved is kept now; nothing where it never does.
   std::optional<Instant> room_at(std::int64_t cost, std::int64_t depth, Instant now, const Rate& rate) const;
 
-  const Rate& rate() const { return rate_; }
   Instant idle_at() const;  // when all has come back, reservations aside
 
   // As for Window.
@@ -35,13 +34,32 @@ class Bucket {
  private:
   // Tokens that come back between two instants, not more than `most`.
   static std::int64_t refilled(Instant from, Instant to, const Rate& rate);
-  std::int64_t taken_at(Instant now, const Rate& rate) const;
-  void advance(Instant now, const Rate& rate);
+  struct Level {
+    std::int64_t taken = 0;  // since the anchor, less what came back in whole periods
+    Instant anchor{};        // less than a period ago whenever the bucket is touched
+  };
 
-  std::int64_t taken_ = 0;  // since anchor_, less what came back in whole periods
-  Instant anchor_{};        // less than a period ago whenever the bucket is touched
-  std::int64_t reserved_ = 0;
-  Rate rate_;  // of the last charge
+  static Level advanced(Level level, Instant now, const Rate& rate);
+  Level level() const { return {static_cast<std::int64_t>(bits_.taken), Instant(Duration(bits_.anchor))}; }
+  void set_level(const Level& level);
+  Rate rate() const;
+  void set_rate(const Rate& rate);
+  std::int64_t reserved() const { return static_cast<std::int64_t>(bits_.reserved); }
+  void set_reserved(std::int64_t reserved);
+
+  // Quantities of a policy are 10^15 at the most, which is less than 2^50: what is beyond counts as 2^50 - 1. Times are
+  // good until the year 2540.
+  struct [[gnu::packed]] Bits {
+    std::uint64_t taken : 50 = 0;
+    std::uint64_t reserved : 50 = 0;
+    std::uint64_t most : 50 = 1;  // of the last charge, as is the period
+    std::uint64_t period : 50 = 0;
+    std::uint64_t anchor : 54 = 0;
+  };
+
+  Bits bits_;
 };
+
+static_assert(sizeof(Bucket) == 32);
 
 }  // namespace replygate

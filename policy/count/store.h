@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -85,6 +86,17 @@ class Store {
   // A reservation lives until it is settled; the caller owes exactly one settle() for each id that is not 0. Where the
   // counters outlive the process, what it had reserved when it died is given back after the store's deadline.
   virtual void take(std::vector<Charge> charges, bool admit, Instant now, Taken done) = 0;
+
+  // take() and settle() of a store that has its counters at hand. False: it has not, and nothing has happened. What
+  // `answer` was before is gone, and its memory used.
+  virtual bool take_at_once(std::span<const Charge> charges, bool admit, Instant now, Readings& answer) {
+    static_cast<void>(charges), static_cast<void>(admit), static_cast<void>(now), static_cast<void>(answer);
+    return false;
+  }
+  virtual bool settle_at_once(std::span<const ReservationId> ids, Settlement settlement, Instant now) {
+    static_cast<void>(ids), static_cast<void>(settlement), static_cast<void>(now);
+    return false;
+  }
 
   // Turns reservations into use, or returns them. Ids of 0 do nothing. What is kept although it was given back, because
   // it was forgotten or the store was away for too long, counts even if there is no room any more. `done` is called as

@@ -48,12 +48,12 @@ class MemoryStore::Locks {
 
 // One take() under way.
 struct MemoryStore::Decision {
-  const std::vector<Charge>& charges;
+  std::span<const Charge> charges;
   bool admit;
   Instant now;
   boost::container::small_vector<CounterKey, 4> keys;
   boost::container::small_vector<DistinctWindow::Member, 4> members;
-  Readings result;
+  Readings& result;
   Reservation reservation;
 };
 
@@ -64,6 +64,8 @@ MemoryStore::MemoryStore(const Bounds& bounds, const Secret& secret, bool saved)
       shards_(std::make_unique<std::array<Shard, kShards>>()) {
   static_assert(crypto_shorthash_siphashx24_BYTES == sizeof(CounterKey));
   static_assert(crypto_shorthash_siphashx24_KEYBYTES == sizeof(Secret));
+  const auto memory = std::make_shared<PieceMemory>();
+  for (Shard& shard : *shards_) shard.table.share(memory);
 }
 
 MemoryStore::Secret MemoryStore::random_secret() {
@@ -79,7 +81,7 @@ CounterKey MemoryStore::key_of(std::string_view text) const {
                               secret_.data());
   CounterKey key;
   std::memcpy(key.data(), hash.data(), sizeof key);
-  key[0] |= 1;  // never all 0; neither shard nor place depend on this bit
+  key[0] |= 1;  // never 0; neither shard nor place depend on this bit
   return key;
 }
 
@@ -92,39 +94,19 @@ void MemoryStore::settle(std::vector<ReservationId> ids, Settlement settlement, 
   done();
 }
 
-void MemoryStore::forget(std::vector<std::string> counters, Instant now, Forgotten done) {
-  for (const std::string& counter : counters) {
-    const CounterKey key = key_of(counter);
-    const std::vector<Counter::Reserved> returned = return_reserved(key);
-    Shard& shard = (*shards_)[shard_of(key)];
-    const std::lock_guard lock(shard.mutex);
-    KeyTable::Entry* e = shard.table.find(key);
-    if (e == nullptr) continue;
-    for (const Counter::Reserved& reserved : returned) e->counter.give_back(reserved, now);
-    if (!e->counter.reserved()) drop(shard, *e);
-  }
-  done(true);
-}
-
-// The parts that the counter has in reservations; what else they hold stays.
-std::vector<Counter::Reserved> MemoryStore::return_reserved(const CounterKey& key) {
-  std::vector<Counter::Reserved> found;
-  for (Shard& shard : *shards_) {
-    const std::lock_guard lock(shard.mutex);
-    for (auto& [id, reservation] : shard.reservations) {
-      for (Item& item : reservation.items) {
-        if (item.key != key || std::exchange(item.returned, true)) continue;
-        ++reservation.returned;
-        found.push_back(item.reserved);
-      }
-    }
-  }
-  return found;
-}
-
 Readings MemoryStore::take_now(const std::vector<Charge>& charges, bool admit, Instant now) {
+  Readings readings;
+  take_at_once(charges, admit, now, readings);
+  return readings;
+}
+
+bool MemoryStore::take_at_once(std::span<const Charge> charges, bool admit, Instant now, Readings& answer) {
+  answer.readings.clear();
+  answer.reservation = 0;
+  answer.evicted = 0;
+  answer.counted = false;
   Decision d{
-      .charges = charges, .admit = admit, .now = now, .keys = {}, .members = {}, .result = {}, .reservation = {}};
+      .charges = charges, .admit = admit, .now = now, .keys = {}, .members = {}, .result = answer, .reservation = {}};
   std::uint64_t chosen = 0;
   for (const Charge& c : charges) {
     d.keys.push_back(key_of(c.counter));
@@ -134,6 +116,9 @@ Readings MemoryStore::take_now(const std::vector<Charge>& charges, bool admit, I
   }
   d.reservation.items.reserve(charges.size());
   const Locks locks(*shards_, chosen);
+  if (d.keys.size() > 1) {
+    for (const CounterKey& key : d.keys) (*shards_)[shard_of(key)].table.prefetch(key);
+  }
   try {
     look(d);
     for (std::size_t i = 0; i < charges.size(); ++i) charge(d, i);
@@ -143,7 +128,7 @@ Readings MemoryStore::take_now(const std::vector<Charge>& charges, bool admit, I
     take_back(d);
     throw;
   }
-  return std::move(d.result);
+  return true;
 }
 
 void MemoryStore::hold(Decision& d) {
@@ -256,18 +241,11 @@ void MemoryStore::make_room(Shard& shard, Instant now, std::int64_t& evicted) {
   drop(shard, *least);
 }
 
-void MemoryStore::drop(Shard& shard, KeyTable::Entry& e) {
-  if (saved_) shard.changed.push_back(e.key);
-  shard.table.erase(e);
-}
-
-void MemoryStore::note_change(Shard& shard, KeyTable::Entry& e) {
-  if (!saved_ || e.counter.listed()) return;
-  shard.changed.push_back(e.key);
-  e.counter.list(true);
-}
-
 void MemoryStore::settle_now(const std::vector<ReservationId>& ids, Settlement settlement, Instant now) {
+  settle_at_once(ids, settlement, now);
+}
+
+bool MemoryStore::settle_at_once(std::span<const ReservationId> ids, Settlement settlement, Instant now) {
   for (const ReservationId id : ids) {
     if (id == 0) continue;
     Shard& shard = (*shards_)[shard_of(id)];
@@ -281,6 +259,7 @@ void MemoryStore::settle_now(const std::vector<ReservationId>& ids, Settlement s
     }
     settle_reserved(reservation, settlement, now);
   }
+  return true;
 }
 
 void MemoryStore::settle_reserved(const Reservation& reservation, Settlement settlement, Instant now) {
@@ -324,73 +303,6 @@ void MemoryStore::keep(const Item& item, Instant now) {
       if (attempt == 2) throw;
     }
   }
-}
-
-void MemoryStore::changes(std::size_t number, Instant now, Duration shift, std::vector<Change>& changes) {
-  Shard& shard = (*shards_)[number];
-  const std::lock_guard lock(shard.mutex);
-  PackedWriter out;
-  for (const CounterKey& key : std::exchange(shard.changed, {})) {
-    Change& change = changes.emplace_back(Change{key, {}});
-    KeyTable::Entry* e = shard.table.find(key);
-    if (e == nullptr) continue;
-    e->counter.list(false);
-    if (!e->counter.reserved() && e->counter.idle(now)) continue;
-    out.clear();
-    e->counter.save(out, shift);
-    change.state = out.octets();
-  }
-}
-
-void MemoryStore::list_all() {
-  for (Shard& shard : *shards_) {
-    const std::lock_guard lock(shard.mutex);
-    for (std::size_t i = 0; i < shard.table.places(); ++i) {
-      KeyTable::Entry* e = shard.table.look_on();
-      if (e == nullptr) continue;
-      e->counter.list(false);  // whoever took the list before may have lost it
-      note_change(shard, *e);
-    }
-  }
-}
-
-void MemoryStore::list_again(const std::vector<Change>& changes) {
-  for (const Change& change : changes) {
-    Shard& shard = (*shards_)[shard_of(change.key)];
-    const std::lock_guard lock(shard.mutex);
-    KeyTable::Entry* e = shard.table.find(change.key);
-    if (e != nullptr) {
-      note_change(shard, *e);
-    } else {
-      shard.changed.push_back(change.key);
-    }
-  }
-}
-
-bool MemoryStore::restore(const CounterKey& key, Counter counter) {
-  Shard& shard = (*shards_)[shard_of(key)];
-  const std::lock_guard lock(shard.mutex);
-  if (shard.table.size() >= keys_of_shard_ || shard.table.find(key) != nullptr) return false;
-  shard.table.insert(key, std::move(counter));
-  return true;
-}
-
-std::size_t MemoryStore::counters() const {
-  std::size_t sum = 0;
-  for (const Shard& shard : *shards_) {
-    const std::lock_guard lock(shard.mutex);
-    sum += shard.table.size();
-  }
-  return sum;
-}
-
-std::size_t MemoryStore::reservations() const {
-  std::size_t sum = 0;
-  for (const Shard& shard : *shards_) {
-    const std::lock_guard lock(shard.mutex);
-    sum += shard.reservations.size();
-  }
-  return sum;
 }
 
 }  // namespace replygate

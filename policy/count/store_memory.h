@@ -40,6 +40,9 @@ class MemoryStore final : public Store {
 
   void forget(std::vector<std::string> counters, Instant now, Forgotten done) override;
 
+  bool take_at_once(std::span<const Charge> charges, bool admit, Instant now, Readings& answer) override;
+  bool settle_at_once(std::span<const ReservationId> ids, Settlement settlement, Instant now) override;
+
   // Readings of take(), at once.
   Readings take_now(const std::vector<Charge>& charges, bool admit, Instant now);
   void settle_now(const std::vector<ReservationId>& ids, Settlement settlement, Instant now);
@@ -52,7 +55,10 @@ class MemoryStore final : public Store {
   void list_again(const std::vector<Change>& changes);
   void list_all();
   // Puts a saved counter in its place. Before the first take(). False where it has no room.
-  bool restore(const CounterKey& key, Counter counter);
+  bool restore(const CounterKey& key, Counter&& counter);
+  // Before that: has room for so many ready, and what one of them is put into near at hand.
+  void expect(std::size_t counters);
+  void prefetch(const CounterKey& key) const { (*shards_)[shard_of(key)].table.prefetch(key); }
 
   std::size_t counters() const;      // kept at present, idle ones included
   std::size_t reservations() const;  // not yet settled

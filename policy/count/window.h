@@ -29,8 +29,8 @@ class Window {
  public:
   std::int64_t used(Instant now, Duration period) const;  // reservations included
   void add(std::int64_t cost, Instant now, Duration period);
-  void reserve(std::int64_t cost) { reserved_ += cost; }
-  void give_back(std::int64_t cost) { reserved_ -= cost; }
+  void reserve(std::int64_t cost) { set_reserved(reserved() + cost); }
+  void give_back(std::int64_t cost) { set_reserved(reserved() - cost); }
 
   // When `cost` will have room within `most`, if nothing else is charged and all that is reserved is kept now; nothing
   // where cost > most.
@@ -53,10 +53,27 @@ class Window {
   void each(Visit visit) const;
   void drop_expired(Instant now, Duration period);
 
-  Duration period_{};                         // of the last charge
-  Slot last_;                                 // the newest; count 0: there is none
-  std::unique_ptr<std::vector<Slot>> older_;  // ascending by index; null where there is none, which is common
-  std::int64_t reserved_ = 0;
+  // What most windows have not.
+  struct More {
+    std::vector<Slot> older;  // ascending by index
+    std::int32_t count_high = 0;
+    std::int32_t reserved_high = 0;
+  };
+
+  static std::int64_t joined(std::int32_t high, std::uint32_t low) { return (std::int64_t{high} << 32) | low; }
+  Slot last() const { return {index_, joined(more_ ? more_->count_high : 0, count_)}; }
+  void set_last(const Slot& slot);
+  std::int64_t reserved() const { return joined(more_ ? more_->reserved_high : 0, reserved_); }
+  void set_reserved(std::int64_t reserved);
+  More& more();
+
+  Duration period_{};       // of the last charge
+  std::int64_t index_ = 0;  // of the newest slot
+  std::unique_ptr<More> more_;
+  std::uint32_t count_ = 0;     // of the newest slot, the low half; 0 with the high one: there is none
+  std::uint32_t reserved_ = 0;  // the low half
 };
+
+static_assert(sizeof(Window) == 32);
 
 }  // namespace replygate

@@ -13,7 +13,10 @@ void count_event(Unit unit, const Policy& policy, const Facts& facts, FactSet be
     if (own || (rule->facts & beyond) != 0 || holds_of(*rule, facts) != Truth::yes) continue;
     const auto key = key_of(*rule, facts, policy.site());
     if (!key) continue;
-    for (const Limit& limit : limits_of(*rule, *key)) {
+    Limits said;
+    const Limits* limits = limits_of(*rule, *key, facts.answers, said);
+    if (limits == nullptr) continue;
+    for (const Limit& limit : *limits) {
       if (limit.unit != unit) continue;
       const Limit now = raised(limit, policy.raises(), rule->name, key->shown, facts.now);
       result.push_back(ask_for(*rule, now, *key, facts));

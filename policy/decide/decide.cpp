@@ -60,12 +60,6 @@ std::string wait_text(const SightingUse& use, Instant now) {
   return format_duration(std::min(rounded(use.room_at.value_or(now) - now, Duration::max()), delay));
 }
 
-// What clients send is data: it must not begin another header field.
-std::string one_line(std::string text) {
-  std::ranges::replace_if(text, is_control, '?');
-  return text;
-}
-
 // The words of a text, and the texts that they stand for.
 struct Filled {
   Filled(const Rule& rule, const LimitUse* use, std::string_view wait, std::string_view ref)
@@ -113,6 +107,7 @@ class Decider {
 
   bool visit_limits(const Candidate& candidate) {
     const std::size_t first_use = verdict_.limits.size();
+    if (first_use == 0) verdict_.limits.reserve(inquiry_.asks.size());
     for (std::size_t i = candidate.first; i < candidate.first + candidate.count; ++i) {
       const Ask& ask = inquiry_.asks[i];
       const Reading& reading = *readings_[i];
@@ -227,7 +222,7 @@ class Decider {
     if (candidate.rule->headers.empty() || candidate.mode == Mode::observe) return;
     const Filled filled(*candidate.rule, use, wait, moment_.ref);
     for (const AddedHeader& header : candidate.rule->headers) {
-      verdict_.headers.push_back({header.name, one_line(header.value.render(facts_, filled.words).front())});
+      verdict_.headers.push_back({header.name, without_controls(header.value.render(facts_, filled.words).front())});
     }
   }
 
@@ -322,6 +317,12 @@ std::size_t octets_of(const Verdict& verdict) {
 void leave_room(Finding& finding, const Facts& facts) {
   const Reply& reply = finding.reply;
   finding.reply = Reply::make(reply.code(), reply.enhanced(), reply.lines(), reserve_for(reply.code(), facts)).value();
+}
+
+std::vector<std::string> fill(const ReplyTemplate& text, const LimitUse& use, const Facts& facts,
+                              const Moment& moment) {
+  const std::string wait = wait_text(use, moment.now);
+  return text.render(facts, Filled(*use.rule, &use, wait, moment.ref).words);
 }
 
 Verdict decide(const Facts& facts, const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings,

@@ -86,6 +86,9 @@ struct Moment {
   std::string_view ref;  // of the decision
 };
 
+// A text about a limit, filled as that of its reply would be.
+std::vector<std::string> fill(const ReplyTemplate& text, const LimitUse& use, const Facts& facts, const Moment& moment);
+
 // The first candidate that answers, given the readings of all asks, in their order; a reading that is not available
 // makes its rule unknown. Pure; total; reads no clock.
 Verdict decide(const Facts& facts, const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings,

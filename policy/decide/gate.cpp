@@ -1,30 +1,16 @@
 #include "policy/decide/gate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <utility>
 
 #include "policy/decide/aftermath.h"
+#include "policy/decide/fetch.h"
+#include "policy/decide/gate_case.h"
 
 namespace replygate {
-
-// One decision under way.
-struct Gate::Case {
-  const Policy& policy;
-  Facts facts;
-  Question question;
-  Tally& tally;
-  Instant now;
-  std::string ref;
-  Inquiry inquiry;
-  std::vector<std::optional<Reading>> readings;  // one for each ask
-  std::vector<std::size_t> asked;                // the asks that went to the store
-  Gate::Done done;
-  bool again = false;        // asked anew, without what stands behind a limit that has let the mail pass
-  std::vector<bool> warned;  // the first time
-  std::int64_t evicted = 0;
-};
 
 namespace {
 
@@ -38,7 +24,7 @@ bool counts_even_if_full(const Ask& ask, const Question& question) {
 bool may_refuse(const Ask& ask) { return ask.mode == Mode::enforce && ask.rule->refuses(); }
 
 // A connection has no end that could refuse it: it is counted for good once it is let in.
-bool is_final(const Ask& ask) { return ask.rule->count == Count::attempts || ask.limit.unit == Unit::connections; }
+bool is_final(const Ask& ask) { return ask.rule->count != Count::accepted || ask.limit.unit == Unit::connections; }
 
 bool compares(const Ask& ask) { return ask.purpose == Ask::Purpose::limit; }
 
@@ -53,7 +39,7 @@ bool may_accept(const Candidate& candidate) {
 // decision.
 bool is_reserved(const Ask& ask, const Inquiry& inquiry) {
   if (!is_final(ask)) return true;
-  return ask.rule->count == Count::accepted &&
+  return ask.rule->count != Count::attempts &&
          (!may_refuse(ask) || std::ranges::any_of(inquiry.candidates, may_accept));
 }
 
@@ -82,14 +68,12 @@ std::uint32_t group_of(const Ask& ask) {
 }
 
 // Of what reads alone the cost of one more is compared, and not charged.
-Charge store_charge(const Ask& ask, const Question& question, const Inquiry& inquiry) {
-  Charge charge = charge_of(ask, group_of(ask), counts_even_if_full(ask, question), is_reserved(ask, inquiry));
-  if (ask.reads_alone()) {
-    charge.cost = 0;
-    charge.most -= ask.cost - ask.own;
-    charge.again = ask.own;
-  }
-  return charge;
+void fill_store_charge(Charge& charge, const Ask& ask, const Question& question, const Inquiry& inquiry) {
+  fill_charge(charge, ask, group_of(ask), counts_even_if_full(ask, question), is_reserved(ask, inquiry));
+  if (!ask.reads_alone()) return;
+  charge.cost = 0;
+  charge.most -= ask.cost - ask.own;
+  charge.again = ask.own;
 }
 
 // The reading of such a charge as if it had been charged.
@@ -146,7 +130,34 @@ bool rule_fits(const Inquiry& inquiry, const std::vector<std::optional<Reading>>
   return true;
 }
 
+// With count = "admitted" what had room counts although a rule behind it refuses.
+bool counts_though_refused(const Ask& ask, const Verdict& verdict, const Inquiry& inquiry,
+                           const std::vector<std::optional<Reading>>& readings) {
+  return verdict.kind == Verdict::Kind::refuse && verdict.refusal && ask.rule->count == Count::admitted &&
+         compares(ask) && ask.rule->index < verdict.refusal->rule->index && rule_fits(inquiry, readings, *ask.rule);
+}
+
+bool all_have_room(const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings, std::uint32_t group) {
+  for (std::size_t i = 0; i < inquiry.asks.size(); ++i) {
+    if (group_of(inquiry.asks[i]) == group && !(readings[i] && readings[i]->fits)) return false;
+  }
+  return true;
+}
+
 }  // namespace
+
+// Of what counts though it is refused, what the store has not charged.
+std::vector<Ask> Gate::uncounted_of_refusal(const Case& c, const Verdict& verdict) {
+  std::vector<Ask> result;
+  if (c.question.counting_only || c.question.mta_refused) return result;
+  for (const Ask& ask : c.inquiry.asks) {
+    if (!ask.limit.in_store() || ask.uncharged || !counts_though_refused(ask, verdict, c.inquiry, c.readings)) continue;
+    const bool charged = c.admit && all_have_room(c.inquiry, c.readings, group_of(ask));
+    // What was reserved has been given back.
+    if (!charged || is_reserved(ask, c.inquiry)) result.push_back(ask);
+  }
+  return result;
+}
 
 // What the decision charges besides the counters of the store, and what it will not charge again.
 void Gate::count(Case& c, const Verdict& verdict, std::vector<CountedOnce>& counted) {
@@ -156,10 +167,11 @@ void Gate::count(Case& c, const Verdict& verdict, std::vector<CountedOnce>& coun
     const Ask& ask = c.inquiry.asks[i];
     if (!compares(ask) || !c.readings[i] || counts_events(ask.limit.unit)) continue;
     const bool admitted =
-        passes && !is_cut(ask, verdict) && (may_refuse(ask) || rule_fits(c.inquiry, c.readings, *ask.rule));
+        (passes && !is_cut(ask, verdict) && (may_refuse(ask) || rule_fits(c.inquiry, c.readings, *ask.rule))) ||
+        (refuses && counts_though_refused(ask, verdict, c.inquiry, c.readings));
     const bool forced = counts_even_if_full(ask, c.question);
     if (!ask.limit.in_store() && !ask.uncharged && (admitted || forced)) {
-      count_local(c.tally, ask, c.readings[i]->cost);
+      count_local(*c.tally, ask, c.readings[i]->cost);
     }
     if (!admitted && !forced) continue;
     const std::string_view name = once_name(ask);
@@ -170,40 +182,66 @@ void Gate::count(Case& c, const Verdict& verdict, std::vector<CountedOnce>& coun
   }
 }
 
+Gate::Gate(Store& store, Witness* witness, Lookups* lookups)
+    : store_(store), witness_(witness), lookups_(lookups), cases_(std::make_shared<Cases>()) {}
+
+Gate::~Gate() = default;
+
 // What fails behind a reservation, down to the session's own part, leaves nothing reserved.
-void Gate::hear(const std::shared_ptr<Case>& shared, Readings answer) {
-  const ReservationId held = answer.reservation;
-  const Instant now = shared->now;
+void Gate::hear(const Holder& held, const Readings& answer) {
+  const ReservationId reserved = answer.reservation;
+  const Instant now = held->now;
   try {
-    finish(shared, std::move(answer));
+    finish(held, answer);
   } catch (...) {
-    if (held != 0) give_back({&held, &held + 1}, now);
+    if (reserved != 0) give_back({&reserved, 1}, now);
     throw;
   }
 }
 
-void Gate::keep(std::vector<ReservationId> ids, Instant now, const Store::Settled& done) {
-  try {
-    return store_.settle(ids, Settlement::keep, now, done);
-  } catch (...) {
-    give_back(ids, now);
-    throw;
-  }
+// The store may go on with charges that nobody waits for any more.
+void Gate::ask(const Holder& held, bool admit) {
+  Case& c = *held;
+  c.admit = admit;
+  if (c.charges.empty()) return finish(held, {});
+  if (store_.take_at_once(c.charged(), admit, c.now, c.answer)) return hear(held, c.answer);
+  store_.take({c.charges.begin(), c.charges.end()}, admit, c.now,
+              [this, held](const Readings& answer) { hear(held, answer); });
+}
+
+bool Gate::keep_at_once(std::span<const ReservationId> ids, Instant now) try {
+  return store_.settle_at_once(ids, Settlement::keep, now);
+} catch (...) {
+  give_back(ids, now);
+  throw;
+}
+
+void Gate::keep_in_time(std::span<const ReservationId> ids, Instant now,
+                        const std::function<Store::Settled()>& done) try {
+  store_.settle({ids.begin(), ids.end()}, Settlement::keep, now, done());
+} catch (...) {
+  give_back(ids, now);
+  throw;
+}
+
+void Gate::give_back_or_throw(std::span<const ReservationId> ids, Instant now) {
+  if (store_.settle_at_once(ids, Settlement::give_back, now)) return;
+  store_.settle({ids.begin(), ids.end()}, Settlement::give_back, now, [] {});
 }
 
 // A store that fails once does not again; what it goes on to hold then ends as what a host had reserved that died.
 void Gate::give_back(std::span<const ReservationId> ids, Instant now) noexcept {
   for (int attempt = 0; attempt < 2; ++attempt) {
     try {
-      return store_.settle({ids.begin(), ids.end()}, Settlement::give_back, now, [] {});
+      return give_back_or_throw(ids, now);
     } catch (...) {
       continue;
     }
   }
 }
 
-void Gate::finish(const std::shared_ptr<Case>& shared, Readings answer) {
-  Case& c = *shared;
+void Gate::finish(const Holder& held, const Readings& answer) {
+  Case& c = *held;
   for (std::size_t i = 0; i < answer.readings.size(); ++i) {
     std::optional<Reading>& reading = c.readings[c.asked[i]];
     reading = answer.readings[i];
@@ -212,22 +250,25 @@ void Gate::finish(const std::shared_ptr<Case>& shared, Readings answer) {
     reading->warn |= c.again && c.warned[c.asked[i]];
   }
   c.evicted += answer.evicted;
-  Judgement judgement{.verdict = decide(c.facts, c.inquiry, c.readings, {c.now, c.ref}),
+  Judgement judgement{.verdict = decide(*c.facts, c.inquiry, c.readings, {c.now, c.ref}),
                       .reservation = answer.reservation,
                       .counted = {}};
   judgement.verdict.evicted = c.evicted;
-  if (must_ask_anew(c, judgement.verdict)) return take_anew(shared, judgement);
+  if (must_ask_anew(c, judgement.verdict)) return take_anew(held, judgement);
   if (witness_ != nullptr) {
-    witness_->judged(c.policy, c.facts, c.question, c.inquiry, c.readings, judgement.verdict);
+    witness_->judged(*c.policy, *c.facts, c.question, c.inquiry, c.readings, judgement.verdict);
   }
   count(c, judgement.verdict, judgement.counted);
   if (judgement.verdict.kind == Verdict::Kind::refuse && !c.question.counting_only) {
-    store_.settle({std::exchange(judgement.reservation, 0)}, Settlement::give_back, c.now, [] {});
+    const ReservationId reserved = std::exchange(judgement.reservation, 0);
+    give_back_or_throw({&reserved, 1}, c.now);
   }
-  auto passing = charges_of(asks_of_passing(c.inquiry, c.readings), c.tally);
-  if (passing.empty()) return c.done(std::move(judgement));
-  store_.take(std::move(passing), false, c.now,
-              [shared, told = std::move(judgement)](const Readings&) mutable { shared->done(std::move(told)); });
+  auto late = charges_of(asks_of_passing(c.inquiry, c.readings), *c.tally);
+  auto refused = charges_of(uncounted_of_refusal(c, judgement.verdict), *c.tally);
+  late.insert(late.end(), std::make_move_iterator(refused.begin()), std::make_move_iterator(refused.end()));
+  if (late.empty()) return c.done(std::move(judgement));
+  store_.take(std::move(late), false, c.now,
+              [held, told = std::move(judgement)](const Readings&) mutable { held->done(std::move(told)); });
 }
 
 // What stands behind a limit that has let the mail pass was asked with it: it may have kept the others from being
@@ -237,13 +278,13 @@ bool Gate::must_ask_anew(const Case& c, const Verdict& verdict) {
   return verdict.accepted_by->has_limits() && c.inquiry.candidates.back().rule != verdict.accepted_by;
 }
 
-void Gate::take_anew(const std::shared_ptr<Case>& shared, const Judgement& first) {
-  Case& c = *shared;
+void Gate::take_anew(const Holder& held, const Judgement& first) {
+  Case& c = *held;
   c.again = true;
-  c.warned.resize(c.readings.size());
-  store_.settle({first.reservation}, Settlement::give_back, c.now, [] {});
-  std::vector<Charge> charges;
+  c.warned.assign(c.readings.size(), false);
+  give_back_or_throw({&first.reservation, 1}, c.now);
   c.asked.clear();
+  c.charges.clear();
   for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
     const Ask& ask = c.inquiry.asks[i];
     const bool once_more = ask.limit.in_store() && compares(ask) && !counts_even_if_full(ask, c.question) &&
@@ -252,15 +293,23 @@ void Gate::take_anew(const std::shared_ptr<Case>& shared, const Judgement& first
     c.asked.push_back(i);
     c.warned[i] = c.readings[i] && c.readings[i]->warn;
     c.readings[i].reset();
-    charges.push_back(store_charge(ask, c.question, c.inquiry));
+    fill_store_charge(c.charges.next(), ask, c.question, c.inquiry);
   }
-  if (charges.empty()) return finish(shared, {});
-  store_.take(std::move(charges), true, c.now, [this, shared](Readings answer) { hear(shared, std::move(answer)); });
+  this->ask(held, true);
 }
 
 void Gate::replied(const Policy& policy, const Facts& facts, const Question& question, const Verdict& verdict,
                    Tally& tally, const std::function<void()>& done) {
-  auto charges = charges_of(asks_of_reply(policy, facts, question, verdict), tally);
+  std::vector<Ask> asks = asks_of_reply(policy, facts, question, verdict);
+  while (facts.answers != nullptr && !facts.answers->all_told() && question.counters) {
+    if (!tell_known(*facts.answers, lookups_)) {
+      return ask_wanted(*facts.answers, *lookups_, [this, &policy, facts, question, verdict, &tally, done] {
+        replied(policy, facts, question, verdict, tally, done);
+      });
+    }
+    asks = asks_of_reply(policy, facts, question, verdict);
+  }
+  auto charges = charges_of(asks, tally);
   if (charges.empty()) return done();
   if (question.counters) return store_.take(std::move(charges), false, facts.now, [done](const Readings&) { done(); });
   store_.take(std::move(charges), false, facts.now, [](const Readings&) {});
@@ -268,7 +317,14 @@ void Gate::replied(const Policy& policy, const Facts& facts, const Question& que
 }
 
 void Gate::step_reached(const Policy& policy, const Facts& facts, const Rule& rule, const Reached& done) {
-  const auto key = key_of(rule, facts, policy.site());
+  auto key = key_of(rule, facts, policy.site());
+  while (!key && facts.answers != nullptr && !facts.answers->all_told()) {
+    if (!tell_known(*facts.answers, lookups_)) {
+      return ask_wanted(*facts.answers, *lookups_,
+                        [this, &policy, facts, &rule, done] { step_reached(policy, facts, rule, done); });
+    }
+    key = key_of(rule, facts, policy.site());
+  }
   if (!key) return done(std::nullopt);
   std::vector<Charge> charges;
   for (const Escalation& step : rule.escalate) {
@@ -283,36 +339,58 @@ void Gate::step_reached(const Policy& policy, const Facts& facts, const Rule& ru
   });
 }
 
+Gate::Holder Gate::begin(const Policy& policy, const Facts& facts, const Question& question, Tally& tally,
+                         const Moment& moment) {
+  Holder held = Cases::take(cases_);
+  Case& c = *held;
+  c.policy = &policy;
+  c.facts.emplace(facts);
+  c.question = question;
+  c.tally = &tally;
+  c.now = moment.now;
+  c.ref = moment.ref;
+  c.asked.clear();
+  c.charges.clear();
+  return held;
+}
+
 void Gate::judge(const Policy& policy, const Facts& facts, const Question& question, Tally& tally, const Moment& moment,
                  Done done) {
   if (policy.rules_at(question.stage).empty()) return done({});
-  const auto shared = std::make_shared<Case>(Case{.policy = policy,
-                                                  .facts = facts,
-                                                  .question = question,
-                                                  .tally = tally,
-                                                  .now = moment.now,
-                                                  .ref = std::string(moment.ref),
-                                                  .inquiry = inquiry_for(policy, facts, question),
-                                                  .readings = {},
-                                                  .asked = {},
-                                                  .done = std::move(done)});
-  Case& c = *shared;
-  c.readings.resize(c.inquiry.asks.size());
+  const Holder held = begin(policy, facts, question, tally, moment);
+  held->done = std::move(done);
+  look_up(held);
+}
+
+// As long as live sources have something to say that decides. What they are asked for depends on what they have said.
+void Gate::look_up(const Holder& held) {
+  Case& c = *held;
+  for (;;) {
+    inquire(*c.policy, *c.facts, c.question, c.inquiry);
+    Answers* answers = c.facts->answers;
+    if (answers == nullptr || answers->all_told()) return charge(held);
+    if (!tell_known(*answers, lookups_)) {
+      return ask_wanted(*answers, *lookups_, [this, held] { look_up(held); });
+    }
+  }
+}
+
+void Gate::charge(const Holder& held) {
+  Case& c = *held;
+  const Question& question = c.question;
+  Tally& tally = *c.tally;
+  c.readings.assign(c.inquiry.asks.size(), std::nullopt);
   for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
     if (!c.inquiry.asks[i].limit.in_store()) c.readings[i] = local_reading(c.inquiry.asks[i], tally);
   }
-  std::vector<Charge> charges;
   for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
     Ask& ask = c.inquiry.asks[i];
     if (!ask.limit.in_store()) continue;
     if (!counts_even_if_full(ask, question) && keeps_out_beside(c.inquiry, c.readings, ask)) ask.uncharged = true;
     c.asked.push_back(i);
-    charges.push_back(store_charge(ask, question, c.inquiry));
+    fill_store_charge(c.charges.next(), ask, question, c.inquiry);
   }
-  if (charges.empty()) return finish(shared, {});
-  const bool admit = may_pass(c.inquiry, c.readings) && !question.mta_refused;
-  store_.take(std::move(charges), admit, moment.now,
-              [this, shared](Readings answer) { hear(shared, std::move(answer)); });
+  ask(held, may_pass(c.inquiry, c.readings) && !question.mta_refused);
 }
 
 }  // namespace replygate

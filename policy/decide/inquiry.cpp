@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "policy/mail/text.h"
+#include "policy/rules/key_map.h"
 #include "policy/rules/key_part.h"
 
 namespace replygate {
@@ -33,38 +34,70 @@ std::uint64_t stable_hash(std::string_view text) {
   return hash ^ hash >> 32;
 }
 
-bool in_share(const Rule& rule, const std::optional<Key>& key) {
+bool in_share(const Rule& rule, const Key* key) {
   if (rule.share == Rule::kWhole) return true;
-  return key && static_cast<std::int64_t>(stable_hash(rule.name + key->identity) % Rule::kWhole) < rule.share;
+  return key != nullptr &&
+         static_cast<std::int64_t>(stable_hash(rule.name + key->identity) % Rule::kWhole) < rule.share;
 }
 
-constexpr std::size_t kUsualAsks = 4;  // of a decision
-constexpr char kEnd = '\x1f';          // in no rule's name
+constexpr char kEnd = '\x1f';  // in no rule's name
 constexpr std::string_view kEscalate = "escalate\x1f";
 
-// Names the counter of an ask, and what it was called under the former name of the rule.
-void name_counter(Ask& ask, const Rule& rule, std::string_view what, const Key& key) {
-  const auto under = [&](std::string_view name) {
-    std::string counter;
-    counter.reserve(name.size() + what.size() + key.identity.size() + 2);
-    for (const std::string_view part : {name, what}) {
-      counter += part;
-      counter += kEnd;
-    }
+// Names the counter of an ask, and what it was called under the former name of the rule. `append_what` appends what is
+// counted.
+template <typename What>
+void name_counter(Ask& ask, const Rule& rule, const What& append_what, const Key& key) {
+  const auto under = [&](std::string& counter, std::string_view name) {
+    counter = name;
+    counter += kEnd;
+    append_what(counter);
+    counter += kEnd;
     counter += key.identity;
-    return counter;
   };
-  ask.counter = under(rule.name);
-  if (!rule.was.empty()) ask.was = under(rule.was);
+  under(ask.counter, rule.name);
+  if (rule.was.empty()) {
+    ask.was.clear();
+  } else {
+    under(ask.was, rule.was);
+  }
 }
 
-void append_part(Key& key, std::string value, const FactRef& fact, const Site& site) {
-  value = key_part(std::move(value), fact.fact, site);
+void append_ready_part(Key& key, std::string_view value) {
   if (!key.identity.empty()) key.shown += kPartSeparator;
-  key.shown += shown_part(value);
+  append_shown_part(key.shown, value);
   key.identity += std::to_string(value.size());
   key.identity += ':';
   key.identity += value;
+}
+
+// What a part counts as; nothing where a live source has not said it.
+std::optional<std::string> mapped_part(std::string part, const FactRef& fact, Answers* answers) {
+  for (const auto& map : fact.maps) {
+    auto name = map->of(part, answers);
+    if (!name) return std::nullopt;
+    part = *std::move(name);
+  }
+  return part;
+}
+
+// False where it is not known what the value counts as.
+bool append_mapped(Key& key, std::string_view value, const FactRef& fact, const Facts& facts, const Site& site) {
+  const auto part = mapped_part(key_part(std::string(value), fact.fact, site), fact, facts.answers);
+  if (part) append_ready_part(key, *part);
+  return part.has_value();
+}
+
+void append_part(Key& key, std::string_view value, const FactRef& fact, const Site& site) {
+  if (is_key_part(value, fact.fact, site)) return append_ready_part(key, value);
+  append_ready_part(key, key_part(std::string(value), fact.fact, site));
+}
+
+// Of a text what it is, without a copy; of others how they are written.
+std::string_view part_of(const FactRef& fact, const Facts& facts, std::string& room) {
+  const Value value = value_of(fact, facts);
+  if (const auto* text = std::get_if<std::string_view>(&value)) return *text;
+  room = format_value(info(fact.fact).kind, value);
+  return room;
 }
 
 std::int64_t cost_of(const Limit& limit, const Facts& facts) {
@@ -75,17 +108,18 @@ std::int64_t cost_of(const Limit& limit, const Facts& facts) {
 
 class Walk {
  public:
-  Walk(const Policy& policy, const Facts& facts, const Question& question)
-      : policy_(policy), facts_(facts), question_(question) {}
+  Walk(const Policy& policy, const Facts& facts, const Question& question, Inquiry& inquiry)
+      : policy_(policy), facts_(facts), question_(question), inquiry_(inquiry) {}
 
-  Inquiry run() {
+  void run() {
+    inquiry_.candidates.clear();
+    inquiry_.asks.clear();
     policy_.index_at(question_.stage).each(facts_, [&](const Rule& rule) {
       if (rule.index >= question_.until_rule) return true;
       if (question_.mta_refused && !rule.needs(Fact::mta_refused)) return false;
       if ((rule.has_limits() && !question_.counters) || (rule.facts & question_.beyond) != 0) return false;
       return visit(rule);
     });
-    return std::move(inquiry_);
   }
 
  private:
@@ -95,10 +129,13 @@ class Walk {
     if (holds == Truth::no) return false;
     Candidate candidate{.rule = &rule, .mode = rule.mode, .holds = holds, .first = inquiry_.asks.size()};
     if (holds == Truth::yes && !rule.per.empty()) {
-      const auto key = key_of(rule, facts_, policy_.site());
+      const KeyState state = find_key(rule, facts_, policy_.site(), inquiry_.key);
+      const Key* key = state == KeyState::made ? &inquiry_.key : nullptr;
+      if (state == KeyState::untold && (rule.has_limits() || rule.share != Rule::kWhole)) return untold(candidate);
       if (!in_share(rule, key)) candidate.mode = Mode::observe;
-      if (rule.has_limits() && !(key && add_asks(candidate, *key))) return false;
-      if (key && question_.counters) add_escalations(candidate, *key);
+      if (rule.has_limits() && !(key != nullptr && add_asks(candidate, *key))) return false;
+      if (candidate.holds == Truth::unknown) return untold(candidate);
+      if (key != nullptr && question_.counters) add_escalations(candidate, *key);
     } else if (holds == Truth::yes && rule.has_limits() && !add_asks(candidate, Key())) {
       return false;
     }
@@ -106,6 +143,15 @@ class Walk {
     if (candidate.mode == Mode::observe || std::holds_alternative<Tag>(rule.outcome)) return false;
     if (question_.counting_only && rule.refuses()) return false;
     return holds == Truth::yes ? !rule.has_limits() : rule.on_unknown == OnUnknown::tempfail;
+  }
+
+  // A live source has not said what the rule compares.
+  bool untold(Candidate& candidate) {
+    const Rule& rule = *candidate.rule;
+    candidate.holds = Truth::unknown;
+    inquiry_.candidates.push_back(candidate);
+    const bool goes_on = candidate.mode == Mode::observe || (question_.counting_only && rule.refuses());
+    return !goes_on && rule.on_unknown == OnUnknown::tempfail;
   }
 
   // False where no limit applies: an exempt key, or everything charged before.
@@ -116,10 +162,17 @@ class Walk {
     if (rule.greylist) {
       add_sightings(candidate, key);
     } else {
-      for (const Limit& limit : limits_of(rule, key)) {
+      const Limits* limits = limits_of(rule, key, facts_.answers, inquiry_.own);
+      if (limits == nullptr) {
+        candidate.holds = Truth::unknown;
+        return true;
+      }
+      for (const Limit& limit : *limits) {
         const Limit now = raised(limit, policy_.raises(), rule.name, key.shown, facts_.now);
-        Ask ask = ask_for(rule, now, key, facts_);
-        if (still_to_compare(ask)) add(candidate, std::move(ask));
+        Ask& ask = inquiry_.asks.next();
+        fill_ask(ask, rule, now, key, facts_);
+        ask.mode = candidate.mode;
+        if (!still_to_compare(ask)) inquiry_.asks.pop_back();
       }
     }
     candidate.count = inquiry_.asks.size() - candidate.first;
@@ -137,16 +190,15 @@ class Walk {
     return true;
   }
 
-  void add(const Candidate& candidate, Ask ask) {
+  void add(const Candidate& candidate, Ask&& ask) {
     ask.mode = candidate.mode;
-    if (inquiry_.asks.empty()) inquiry_.asks.reserve(kUsualAsks);
-    inquiry_.asks.push_back(std::move(ask));
+    inquiry_.asks.next() = std::move(ask);
   }
 
   void add_sightings(const Candidate& candidate, const Key& key) {
     const Rule& rule = *candidate.rule;
     Ask sighting{.rule = &rule, .purpose = Ask::Purpose::sighting, .key = key.shown};
-    name_counter(sighting, rule, "greylist", key);
+    name_counter(sighting, rule, [](std::string& counter) { counter += "greylist"; }, key);
     add(candidate, std::move(sighting));
     if (rule.greylist->after == 0) return;
     const Pool* pool = pool_of(rule, facts_.connection);
@@ -157,7 +209,8 @@ class Walk {
                .limit = {.most = rule.greylist->after - 1, .period = rule.greylist->remember},
                .key = std::move(client),
                .cost = 0};
-    name_counter(passed, rule, "client/" + passed.limit.period_text(), of_client);
+    const auto what = [&passed](std::string& counter) { counter += "client/" + passed.limit.period_text(); };
+    name_counter(passed, rule, what, of_client);
     add(candidate, std::move(passed));
   }
 
@@ -171,7 +224,7 @@ class Walk {
   const Policy& policy_;
   const Facts& facts_;
   const Question& question_;
-  Inquiry inquiry_;
+  Inquiry& inquiry_;
 };
 
 }  // namespace
@@ -198,16 +251,28 @@ Truth holds_of(const Rule& rule, const Facts& facts) {
 
 std::optional<Key> key_of(const Rule& rule, const Facts& facts, const Site& site) {
   Key key;
+  return find_key(rule, facts, site, key) == KeyState::made ? std::optional(std::move(key)) : std::nullopt;
+}
+
+KeyState find_key(const Rule& rule, const Facts& facts, const Site& site, Key& key) {
+  key.shown.clear();
+  key.identity.clear();
+  std::string room;
   const Pool* pool = rule.pools.empty() ? nullptr : pool_of(rule, facts.connection);
   for (const FactRef& fact : rule.per) {
-    std::string value = pool != nullptr && names_client(fact.fact) ? pool->name : value_text(fact, facts);
+    std::string_view value =
+        pool != nullptr && names_client(fact.fact) ? std::string_view(pool->name) : part_of(fact, facts, room);
     const bool bare_login = fact.fact == Fact::user_domain && facts.transaction != nullptr &&
                             !facts.transaction->user.empty() && value.empty();
     if (bare_login) value = site.login_domain;
-    if (value.empty()) return std::nullopt;
-    append_part(key, std::move(value), fact, site);
+    if (value.empty()) return KeyState::none;
+    if (fact.maps.empty()) {
+      append_part(key, value, fact, site);
+    } else if (!append_mapped(key, value, fact, facts, site)) {
+      return KeyState::untold;
+    }
   }
-  return key;
+  return KeyState::made;
 }
 
 std::optional<Key> key_from_text(const Rule& rule, std::string_view text, const Site& site) {
@@ -216,49 +281,53 @@ std::optional<Key> key_from_text(const Rule& rule, std::string_view text, const 
   if (parts.size() != rule.per.size()) return std::nullopt;
   Key key;
   for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (!rule.per[i].maps.empty()) {
+      const std::string name = counted_name(parts[i]);
+      if (name.empty()) return std::nullopt;
+      append_ready_part(key, name);
+      continue;
+    }
     auto value = canonical_key_part(parts[i], rule.per[i].fact, site);
     if (!value && names_client(rule.per[i].fact) && is_pool(rule, parts[i])) value = parts[i];
     if (!value) return std::nullopt;
-    append_part(key, *std::move(value), rule.per[i], site);
+    append_part(key, *value, rule.per[i], site);
   }
   return key;
 }
 
-std::vector<Ask> asks_of_key(const Policy& policy, const Rule& rule, const Key& key, Instant now) {
-  const Connection nobody;
-  const Facts facts{.connection = nobody, .now = now, .zone = &policy.site().zone};
-  std::vector<Ask> asks;
-  for (const Limit& limit : limits_of(rule, key)) {
-    if (!limit.in_store()) continue;
-    asks.push_back(ask_for(rule, raised(limit, policy.raises(), rule.name, key.shown, now), key, facts));
-  }
-  for (const Escalation& step : rule.escalate) asks.push_back(escalation_ask(rule, step, key, facts));
-  return asks;
-}
-
-const Limits& limits_of(const Rule& rule, const Key& key) {
-  const Limits* own = rule.overrides.find(key.shown);
-  return own != nullptr ? *own : rule.limits;
-}
-
 Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& facts) {
-  std::string what(to_string(limit.unit));
-  what += '/';
-  what += limit.period_text();
-  if (limit.burst > 0) what += " burst";
-  Ask ask{.rule = &rule, .mode = rule.mode, .limit = limit, .key = key.shown, .cost = cost_of(limit, facts)};
-  if (limit.scope == Scope::calendar) {
-    const Zone::Span span = facts.local_zone().span(limit.calendar, facts.now);
-    what += ' ';
-    what += span.begin;
-    ask.until = span.end;
-  }
+  Ask ask;
+  fill_ask(ask, rule, limit, key, facts);
+  return ask;
+}
+
+void fill_ask(Ask& ask, const Rule& rule, const Limit& limit, const Key& key, const Facts& facts) {
+  ask.rule = &rule;
+  ask.mode = rule.mode;
+  ask.purpose = Ask::Purpose::limit;
+  ask.limit = limit;
+  ask.key = key.shown;
+  ask.cost = cost_of(limit, facts);
+  ask.until = {};
+  ask.uncharged = false;
+  ask.own = 0;
+  ask.member.clear();
   if (limit.unit == Unit::distinct_recipients && facts.recipient != nullptr) {
     const Address& address = facts.recipient->address;
     ask.member = address.bare.empty() ? address.full : address.bare;  // as in keys, without its tag
   }
+  const auto what = [&](std::string& counter) {
+    counter += to_string(limit.unit);
+    counter += '/';
+    counter += limit.period_text();
+    if (limit.burst > 0) counter += " burst";
+    if (limit.scope != Scope::calendar) return;
+    const Zone::Span span = facts.local_zone().span(limit.calendar, facts.now);
+    counter += ' ';
+    counter += span.begin;
+    ask.until = span.end;
+  };
   name_counter(ask, rule, what, key);
-  return ask;
 }
 
 // Refusals that escalation counts are counted apart from limits in the same words.
@@ -273,15 +342,25 @@ Ask escalation_ask(const Rule& rule, const Escalation& step, const Key& key, con
 }
 
 Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve) {
-  Charge charge{.counter = ask.counter,
-                .most = ask.limit.depth(),
-                .cost = ask.cost,
-                .group = group,
-                .even_if_full = even_if_full,
-                .reserve = reserve,
-                .local = ask.rule->on_store_error == OnStoreError::local,
-                .was = ask.was};
+  Charge charge;
+  fill_charge(charge, ask, group, even_if_full, reserve);
+  return charge;
+}
+
+void fill_charge(Charge& charge, const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve) {
   const Limit& limit = ask.limit;
+  charge.counter = ask.counter;
+  charge.most = limit.depth();
+  charge.cost = ask.cost;
+  charge.group = group;
+  charge.even_if_full = even_if_full;
+  charge.pardoned = false;
+  charge.again = 0;
+  charge.reserve = reserve;
+  charge.warn_at = 0;
+  charge.member.clear();
+  charge.local = ask.rule->on_store_error == OnStoreError::local;
+  charge.was = ask.was;
   if (ask.purpose == Ask::Purpose::sighting) {
     charge.measure = *ask.rule->greylist;
     charge.even_if_full = true;
@@ -300,11 +379,10 @@ Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool re
   if (ask.purpose == Ask::Purpose::limit && ask.rule->warn_at > 0) {
     charge.warn_at = std::max<std::int64_t>(1, (charge.most * ask.rule->warn_at + 99) / 100);
   }
-  return charge;
 }
 
-Inquiry inquiry_for(const Policy& policy, const Facts& facts, const Question& question) {
-  return Walk(policy, facts, question).run();
+void inquire(const Policy& policy, const Facts& facts, const Question& question, Inquiry& inquiry) {
+  Walk(policy, facts, question, inquiry).run();
 }
 
 }  // namespace replygate

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/base/reused.h"
 #include "policy/count/store.h"
 #include "policy/decide/once.h"
 #include "policy/rules/facts.h"
@@ -68,15 +69,24 @@ struct Candidate {
   std::size_t escalations = 0;
 };
 
+// The key of a rule: for people, and its identity.
+struct Key {
+  std::string shown;
+  std::string identity;
+};
+
 // The rules that could answer, in the order of the file, and the counters that they touch. The walk ends behind the
 // first rule that answers for certain.
 struct Inquiry {
-  std::vector<Candidate> candidates;
-  std::vector<Ask> asks;
+  Reused<Candidate> candidates;
+  Reused<Ask> asks;
+  Key key;     // of the rule that was looked at last
+  Limits own;  // of that key, where a live source says them
 };
 
-// Pure: reads facts and policy, nothing else. Pointers in the result are into `policy`.
-Inquiry inquiry_for(const Policy& policy, const Facts& facts, const Question& question);
+// In place of what `inquiry` was, whose memory it uses. Pure: reads facts and policy, nothing else. Pointers in the
+// result are into `policy`.
+void inquire(const Policy& policy, const Facts& facts, const Question& question, Inquiry& inquiry);
 
 // Postmaster of our own domains, which is never refused by a limit (RFC 5321 §4.5.1).
 bool is_postmaster(const Address& address, const Site& site);
@@ -84,27 +94,31 @@ bool is_postmaster(const Address& address, const Site& site);
 // Whether the conditions of a rule hold.
 Truth holds_of(const Rule& rule, const Facts& facts);
 
-// The key of a rule: for people, and its identity. Nothing where a fact of it is empty or unknown.
-struct Key {
-  std::string shown;
-  std::string identity;
-};
+// Nothing where a fact of it is empty or unknown.
 std::optional<Key> key_of(const Rule& rule, const Facts& facts, const Site& site);
+// The same in place of what `key` was. `untold`: a live source has not said what a part of it counts as.
+enum class KeyState : std::uint8_t { none, untold, made };
+KeyState find_key(const Rule& rule, const Facts& facts, const Site& site, Key& key);
 
 // The same of a key as people write it, see parts_of_key(). Nothing where the rule has another number of parts,
 // or no key can be like it.
 std::optional<Key> key_from_text(const Rule& rule, std::string_view text, const Site& site);
 
-// The limits that apply to a key: its override, else those of the rule; empty: it is exempt.
-const Limits& limits_of(const Rule& rule, const Key& key);
+// The limits that apply to a key: its override, else those of the rule; empty: it is exempt. `own` has them where a
+// live source says them. Null: it has not said them.
+const Limits* limits_of(const Rule& rule, const Key& key, Answers* answers, Limits& own);
 
 // How a limit counts for one key: one ask, at the present time.
 Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& facts);
-// Every counter that the rule keeps for the key: of limits, as they are raised at `now`, and of escalation.
-std::vector<Ask> asks_of_key(const Policy& policy, const Rule& rule, const Key& key, Instant now);
+void fill_ask(Ask& ask, const Rule& rule, const Limit& limit, const Key& key, const Facts& facts);
+// Every counter that the rule keeps for the key: of limits, as they are raised at `now`, and of escalation. What a live
+// source has not said is taken to be as the rule says.
+std::vector<Ask> asks_of_key(const Policy& policy, const Rule& rule, const Key& key, Instant now,
+                             Answers* answers = nullptr);
 // One more counter of a rule: how many of its refusals escalate a reply.
 Ask escalation_ask(const Rule& rule, const Escalation& step, const Key& key, const Facts& facts);
 // How a counter is charged. `group` as in Charge.
 Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve);
+void fill_charge(Charge& charge, const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve);
 
 }  // namespace replygate

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +17,7 @@ struct JudgedRecipient {
   Recipient recipient;
   Verdict verdict;
   std::string ref;
+  Instant time;  // of the decision
 };
 
 // How a transaction ended, as far as a filter sees it.
@@ -35,17 +36,18 @@ struct Disposition {
   std::vector<Header> headers;  // to be added
 };
 
-// One transaction and its decisions. A view: valid during the call that hands it over.
+// One transaction and its decisions. A value that owns what it says, but for `door`, which is a literal.
 struct Record {
-  const Policy& policy;
+  std::shared_ptr<const Policy> policy;
   Instant time;           // of its end
+  Instant begun;          // its MAIL command; without one, its end
   std::string_view door;  // "milter", "policy_service"
-  std::string_view session;
-  std::string_view ref;  // of the transaction
-  const Connection& connection;
-  const Transaction& transaction;
-  std::span<const JudgedRecipient> recipients;
-  const Verdict& message;   // on the message as a whole, of all its stages
+  std::string session;
+  std::string ref;  // of the transaction
+  Connection connection;
+  Transaction transaction;
+  std::vector<JudgedRecipient> recipients;
+  Verdict message;          // on the message as a whole, of all its stages
   Disposition disposition;  // of an accepted one
   Ending ending = Ending::aborted;
 };
@@ -58,13 +60,13 @@ class RecordSink {
   RecordSink& operator=(const RecordSink&) = delete;
   virtual ~RecordSink() = default;
   // What it throws loses this record, and nothing else.
-  virtual void write(const Record& record) = 0;
+  virtual void write(Record record) = 0;
 };
 
 // Keeps nothing.
 class NoRecords final : public RecordSink {
  public:
-  void write(const Record&) override {}
+  void write(Record) override {}
 };
 
 // One line of JSON with LF; keys as conf/LOG.md lists them. Whatever the input, the line is one event and valid UTF-8.

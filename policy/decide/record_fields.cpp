@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace replygate::detail {
@@ -141,6 +142,12 @@ void write_lists(FieldWriter& fields, const Verdict& verdict) {
   }
 }
 
+// Of times as records show them.
+std::int64_t milliseconds_between(Instant first, Instant last) {
+  using std::chrono::milliseconds;
+  return (std::chrono::floor<milliseconds>(last) - std::chrono::floor<milliseconds>(first)).count();
+}
+
 // What was said of a recipient or of the message.
 void write_verdict(FieldWriter& fields, const Verdict& verdict, const Connection& connection) {
   const bool refused = verdict.kind == Verdict::Kind::refuse;
@@ -166,29 +173,42 @@ std::string format_time(Instant time) {
   const auto days = std::chrono::floor<std::chrono::days>(milliseconds);
   const std::chrono::year_month_day date(days);
   const std::chrono::hh_mm_ss clock(milliseconds - days);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+  std::string text = "0000-00-00T00:00:00.000Z";
+  const auto put = [&text](std::size_t end, std::int64_t number) {
+    for (; number > 0; number /= 10) text[--end] = static_cast<char>('0' + number % 10);
+  };
+  put(4, std::clamp(static_cast<int>(date.year()), 0, 9999));
+  put(7, static_cast<unsigned>(date.month()));
+  put(10, static_cast<unsigned>(date.day()));
+  put(13, clock.hours().count());
+  put(16, clock.minutes().count());
+  put(19, clock.seconds().count());
+  put(23, clock.subseconds().count());
+  return text;
 }
 
-void write_recipient(FieldWriter& fields, const JudgedRecipient& judged, const Connection& connection) {
+void write_recipient(FieldWriter& fields, const JudgedRecipient& judged, const Record& record) {
   const Recipient& r = judged.recipient;
   fields.text("recipient", r.address.form == Address::Form::mailbox ? r.address.full : r.raw);
   if (r.address.form == Address::Form::malformed) fields.flag("malformed", true);
+  if (const std::int64_t before = milliseconds_between(judged.time, record.time); before > 0) {
+    fields.number("before_ms", before);
+  }
   if (r.mta_refused) {
     write_mta_refusal(fields, r);
     return;
   }
   if (r.route) fields.text("route", *r.route);
   if (r.mailbox_used.state == MailboxUse::State::used) fields.number("mailbox_used", r.mailbox_used.percent);
-  write_verdict(fields, judged.verdict, connection);
+  write_verdict(fields, judged.verdict, record.connection);
 }
 
 void write_transaction(FieldWriter& fields, const Record& record, std::string_view ref) {
   const Connection& c = record.connection;
   const Transaction& t = record.transaction;
   fields.text("time", format_time(record.time));
-  fields.text("policy", record.policy.id());
+  fields.number("open_ms", milliseconds_between(record.begun, record.time));
+  fields.text("policy", record.policy->id());
   fields.text("door", record.door);
   fields.text("session", record.session);
   fields.text("ref", ref);

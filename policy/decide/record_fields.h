@@ -44,6 +44,7 @@ class JsonWriter final : public FieldWriter {
   void open_root(char bracket);  // '{' or '['
 
  private:
+  bool is_first() const;  // of the object or list that is open
   void comma();
   void key(std::string_view key);
   void begin(std::string_view key, char bracket, char end);
@@ -54,6 +55,9 @@ class JsonWriter final : public FieldWriter {
 
 // Octets of a printable text that are kept.
 constexpr std::size_t kLongestText = 1000;
+
+// Whether a text is short and plain enough to stand in a JSON string as it is.
+bool stands_as_it_is(std::string_view text);
 
 // `text` as it stands in a JSON string, before JSON escapes it: octets that are no UTF-8 are written \xNN; of a long
 // one the beginning is kept.
@@ -68,7 +72,7 @@ void append_quoted(std::string& out, std::string_view text);
 std::string format_time(Instant time);  // RFC 3339 in UTC with milliseconds
 
 // A recipient with its verdict, without its reference.
-void write_recipient(FieldWriter& fields, const JudgedRecipient& judged, const Connection& connection);
+void write_recipient(FieldWriter& fields, const JudgedRecipient& judged, const Record& record);
 
 // The transaction itself under the reference `ref`, with what was said of the message and without recipients.
 void write_transaction(FieldWriter& fields, const Record& record, std::string_view ref);

@@ -4,6 +4,8 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 #include <boost/locale/encoding_utf.hpp>
+#include <cstdint>
+#include <cstring>
 
 #include "policy/decide/record.h"
 #include "policy/decide/record_fields.h"
@@ -18,10 +20,33 @@ using boost::locale::utf::utf_traits;
 constexpr std::size_t kLongestEscaped = 500;
 constexpr std::size_t kEscape = 6;  // of a control character: \u0000
 
-bool plain(std::string_view text) {
-  return text.size() <= kLongestText &&
-         std::ranges::all_of(text, [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; });
+bool is_plain_octet(char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; }
+
+// Eight octets at once: none beyond ASCII, below ' ', or one of three.
+bool are_plain(const char* begin) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  constexpr std::uint64_t kHigh = 0x80 * kEach;
+  std::uint64_t octets = 0;
+  std::memcpy(&octets, begin, sizeof octets);
+  const auto has = [octets](char c) {
+    const std::uint64_t zero = octets ^ static_cast<unsigned char>(c) * kEach;
+    return (zero - kEach) & ~zero;
+  };
+  const std::uint64_t low = (octets - 0x20 * kEach) & ~octets;
+  return ((octets | low | has('\x7f') | has('"') | has('\\')) & kHigh) == 0;
 }
+
+}  // namespace
+
+bool stands_as_it_is(std::string_view text) {
+  if (text.size() > kLongestText) return false;
+  for (; text.size() >= sizeof(std::uint64_t); text.remove_prefix(sizeof(std::uint64_t))) {
+    if (!are_plain(text.data())) return false;
+  }
+  return std::ranges::all_of(text, is_plain_octet);
+}
+
+namespace {
 
 std::string cut_and_escaped(std::string_view text) {
   std::string result;
@@ -45,26 +70,29 @@ std::string cut_and_escaped(std::string_view text) {
 
 }  // namespace
 
-std::string safe_text(std::string_view text) { return plain(text) ? std::string(text) : cut_and_escaped(text); }
+std::string safe_text(std::string_view text) {
+  return stands_as_it_is(text) ? std::string(text) : cut_and_escaped(text);
+}
 
 void append_quoted(std::string& out, std::string_view text) {
   out += boost::json::serialize(boost::json::string(text));
 }
 
 void append_json_text(std::string& out, std::string_view text) {
-  if (!plain(text)) return append_quoted(out, cut_and_escaped(text));
+  if (!stands_as_it_is(text)) return append_quoted(out, cut_and_escaped(text));
   out += '"';
   out += text;
   out += '"';
 }
 
+bool JsonWriter::is_first() const { return out_.back() == '{' || out_.back() == '['; }
+
 void JsonWriter::comma() {
-  if (out_.back() != '{' && out_.back() != '[') out_ += ',';
+  if (!is_first()) out_ += ',';
 }
 
 void JsonWriter::key(std::string_view key) {
-  comma();
-  out_ += '"';
+  out_ += is_first() ? "\"" : ",\"";
   out_ += key;
   out_ += "\":";
 }
@@ -125,7 +153,7 @@ std::string to_json(const Record& record) {
   for (const JudgedRecipient& judged : record.recipients) {
     fields.open_item();
     fields.text("ref", judged.ref);
-    detail::write_recipient(fields, judged, record.connection);
+    detail::write_recipient(fields, judged, record);
     fields.close();
   }
   fields.close();

@@ -91,7 +91,7 @@ std::string to_logfmt(const Record& record) {
     std::string line;
     LogfmtWriter fields(line);
     detail::write_transaction(fields, record, judged == nullptr ? record.ref : judged->ref);
-    if (judged != nullptr) detail::write_recipient(fields, *judged, record.connection);
+    if (judged != nullptr) detail::write_recipient(fields, *judged, record);
     lines += line;
     lines += '\n';
   };

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace replygate {
 
@@ -12,6 +15,11 @@ class References {
  public:
   explicit References(std::uint64_t seed) : next_(seed) {}
   std::string next();
+
+  static constexpr std::size_t kLength = 10;
+  // Its number modulo 2^50, letters in either case: references made one after the other have neighbouring numbers.
+  // Nothing for what no reference looks like.
+  static std::optional<std::uint64_t> number_of(std::string_view reference);
 
  private:
   std::atomic<std::uint64_t> next_;

@@ -1,6 +1,7 @@
 #include "policy/decide/session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "policy/decide/session_address.h"
@@ -10,32 +11,60 @@
 namespace replygate {
 namespace {
 
+constexpr std::size_t kMostAnswers = 64;  // what is asked again is in the cache of the source
+
 // Names of hosts are compared as DNS has them; what is no name stays as it is.
-std::string canonical_host(const std::string& name) { return canonical_domain(name).value_or(name); }
+std::string canonical_host(const std::string& name) {
+  return is_canonical_name(name) ? name : canonical_domain(name).value_or(name);
+}
 
 bool refused(const JudgedRecipient& r) { return r.recipient.mta_refused || r.verdict.kind == Verdict::Kind::refuse; }
 
 }  // namespace
 
-// Calls once, whatever happens: where nobody can any more, since an exception went through whoever should have, on
-// whatever thread, the event has failed.
+// The answer that an event is owed. Whoever may give it has a ticket; where the last one goes and nobody has given it,
+// since an exception went through whoever should have, on whatever thread, the event has failed. The session uses one
+// again once its tickets are gone.
 class Session::Due {
  public:
-  Due(Session& session, Done done, Instant now) : session_(session), done_(std::move(done)), now_(now) {}
-  ~Due() {
-    if (!done_) return;
-    session_.fail(now_);
-    while (done_ && attempts_-- > 0) give_up();
-  }
+  explicit Due(Session& session) : session_(session) {}
   Due(const Due&) = delete;
   Due& operator=(const Due&) = delete;
 
+  // The last ticket is gone, and what its end may have called for is over.
+  bool idle() const { return holders_.load(std::memory_order_acquire) == 1; }
+  void begin(Done done, Instant now) {
+    done_ = std::move(done);
+    now_ = now;
+    attempts_ = 2;
+  }
   void tell(Answer answer) {
     const Done done = std::exchange(done_, nullptr);
     done(std::move(answer));
   }
 
+  friend void intrusive_ptr_add_ref(Due* due) {
+    due->tickets_.fetch_add(1, std::memory_order_relaxed);
+    due->holders_.fetch_add(1, std::memory_order_relaxed);
+  }
+  friend void intrusive_ptr_release(Due* due) {
+    if (due->tickets_.fetch_sub(1, std::memory_order_acq_rel) == 1) due->lapse();
+    due->forget();
+  }
+  // Of its holders one less.
+  void forget() {
+    if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
  private:
+  ~Due() = default;
+
+  void lapse() {
+    if (!done_) return;
+    session_.fail(now_);
+    while (done_ && attempts_-- > 0) give_up();
+  }
+
   // Memory may be wanting, for a moment.
   void give_up() noexcept try {
     Answer answer = session_.internal_error();
@@ -46,12 +75,20 @@ class Session::Due {
 
   Session& session_;
   Done done_;
-  const Instant now_;
-  int attempts_ = 2;
+  Instant now_;
+  int attempts_ = 0;
+  std::atomic<int> tickets_{0};
+  std::atomic<int> holders_{1};  // tickets, and the session
 };
 
+void Session::Forget::operator()(Due* due) const { due->forget(); }
+
 Session::Done Session::once(Done done, Instant now) {
-  return [due = std::make_shared<Due>(*this, std::move(done), now)](Answer answer) { due->tell(std::move(answer)); };
+  if (due_ == nullptr || !due_->idle()) due_.reset(new Due(*this));
+  boost::intrusive_ptr<Due> ticket(due_.get());
+  due_->begin(std::move(done), now);
+  // Moved, since a callback that may throw when it is moved would want memory.
+  return [ticket = std::move(ticket)](Answer answer) { ticket->tell(std::move(answer)); };
 }
 
 Session::Session(std::shared_ptr<const Policy> policy, Services services, const Door& door)
@@ -88,14 +125,16 @@ void Session::helo(const std::string& name, Instant now, Done done) {
 void Session::mail(MailEvent event, Instant now, Done done) {
   abort(now);
   ++connection_.messages;
+  answers_.forget();
   connection_.tls = event.tls.version.empty() ? Tls() : std::move(event.tls);
   open_ = std::make_unique<Open>();
   open_->ref = services_.references.next();
+  open_->begun = now;
   open_->recipients.reserve(4);
   Transaction& t = open_->facts;
   open_->octets = sizeof(Open) + 4 * (event.sender.size() + event.rewritten.size() + event.user.size());
-  t.sender_raw = event.sender;
   t.sender = canonical_sender(event, policy_->site());
+  t.sender_raw = std::move(event.sender);
   t.set_user(canonical_login(event.user), policy_->site().subaddress);
   if (!t.user.empty()) t.mechanism = std::move(event.mechanism);
   t.declared_size = declared_size(event.parameters);
@@ -109,12 +148,14 @@ void Session::mail(MailEvent event, Instant now, Done done) {
 void Session::rcpt(RcptEvent event, Instant now, Done done) {
   if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
   done = once(std::move(done), now);
+  if (answers_.size() > kMostAnswers) answers_.forget();
   JudgedRecipient& judged = open_->recipients.emplace_back();
   judged.ref = open_->recipients.size() == 1 ? open_->ref : services_.references.next();
+  judged.time = now;
   Recipient& recipient = judged.recipient;
   open_->octets += sizeof(JudgedRecipient) + 4 * (event.recipient.size() + event.rewritten.size());
-  recipient.raw = event.recipient;
   recipient.address = canonical_recipient(event, policy_->site());
+  recipient.raw = std::move(event.recipient);
   recipient.route = std::move(event.route);
   recipient.mta_refused = event.mta_refused;
   recipient.mta_status = std::move(event.mta_status);
@@ -167,6 +208,13 @@ void Session::body(std::string_view octets) {
   if (open_->digest) open_->digest->body(octets);
 }
 
+void Session::content(std::int64_t octets, std::string digest) {
+  if (open_ == nullptr) return;
+  open_->facts.size = octets;
+  open_->facts.digest = std::move(digest);
+  open_->digest.reset();
+}
+
 void Session::end_of_message(Instant now, Done done) {
   if (open_ == nullptr) return done({.refusal = default_reply("local-error")});
   if (open_->digest) open_->facts.digest = open_->digest->finish();
@@ -189,21 +237,22 @@ void Session::finish(Ending ending, Instant now) {
   const std::unique_ptr<Open> ended = std::move(open_);
   if (!ended->reservations.empty()) services_.gate.give_back(ended->reservations, now);
   tally_.end_message(ending == Ending::accepted && ended->others > 0);
-  record(ending, *ended, now);
+  record(ending, std::move(*ended), now);
 }
 
 // What was decided holds though its record is lost.
-void Session::record(Ending ending, const Open& ended, Instant now) noexcept try {
-  services_.sink.write({.policy = *policy_,
+void Session::record(Ending ending, Open&& ended, Instant now) noexcept try {
+  services_.sink.write({.policy = policy_,
                         .time = now,
+                        .begun = ended.begun == Instant() ? now : ended.begun,
                         .door = door_.name,
                         .session = id_,
-                        .ref = ended.ref,
+                        .ref = std::move(ended.ref),
                         .connection = connection_,
-                        .transaction = ended.facts,
-                        .recipients = ended.recipients,
-                        .message = ended.message,
-                        .disposition = ending == Ending::accepted ? ended.effect.disposition : Disposition(),
+                        .transaction = std::move(ended.facts),
+                        .recipients = std::move(ended.recipients),
+                        .message = std::move(ended.message),
+                        .disposition = ending == Ending::accepted ? std::move(ended.effect.disposition) : Disposition(),
                         .ending = ending});
 } catch (...) {
   return;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/base/callback.h"
 #include "policy/decide/gate.h"
 #include "policy/decide/own_connections.h"
 #include "policy/decide/record.h"
@@ -78,7 +79,7 @@ class Mailboxes {
 // for each event that takes one, before the call returns or later. All services outlive the session.
 class Session {
  public:
-  using Done = std::function<void(Answer)>;
+  using Done = Callback<void(Answer)>;
   struct Services {
     Gate& gate;
     RecordSink& sink;
@@ -114,8 +115,12 @@ class Session {
   void header(std::string_view name, std::string_view value, std::int64_t octets);
   void end_of_headers(Instant now, Done done);
   void body(std::string_view octets);
+  // In place of headers and body, for a message of which no more is known.
+  void content(std::int64_t octets, std::string digest);
   void end_of_message(Instant now, Done done);
 
+  // Facts that cannot be known from now on, in place of those of the door.
+  void beyond(FactSet facts) { door_.beyond = facts; }
   // The MTA's id of the message, when it becomes known.
   void queue_id(std::string_view id);
   // The MTA gave the message up; nothing happens where none is open.
@@ -136,6 +141,9 @@ class Session {
 
  private:
   class Due;
+  struct Forget {
+    void operator()(Due* due) const;
+  };
 
   // What is said of the session or the message as a whole. Where a limit refuses, `verdict` is what is said besides.
   struct Said {
@@ -145,7 +153,7 @@ class Session {
         spared;              // for postmaster, where a full limit has ended it for others; null: the same
     ReservationId held = 0;  // of the session
   };
-  using Heard = std::function<void(Said)>;
+  using Heard = Callback<void(Said), 96>;
 
   // What rules that are no refusals make of the rest of a message.
   struct Effect {
@@ -159,6 +167,7 @@ class Session {
   struct Open {
     Transaction facts;
     std::string ref;
+    Instant begun;
     std::vector<JudgedRecipient> recipients;
     Verdict message;                         // of all stages that judge the message as a whole
     std::shared_ptr<const Verdict> limited;  // waits for recipients; null: nothing does
@@ -198,13 +207,13 @@ class Session {
   void replied(const Verdict& verdict, const Question& asked, const Facts& facts, const std::function<void()>& done);
   void accept(Instant now, const Done& done);
   Done once(Done done, Instant now);
-  void record(Ending ending, const Open& ended, Instant now) noexcept;
+  void record(Ending ending, Open&& ended, Instant now) noexcept;
   void note_acceptance(const Verdict& verdict);
   void note_waiting(const Said& said);
   bool spares_postmaster(const Rule& rule) const;
   void dispose();
   void note_headers(Verdict& verdict);
-  Facts facts_now(Instant now) const;
+  Facts facts_now(Instant now);
   ReservationId adopt(const Judgement& judgement);
   Answer answer_for(const Verdict& verdict);
   void finish(Ending ending, Instant now);
@@ -216,10 +225,12 @@ class Session {
   Connection connection_;
   Tally tally_;
   Once counted_;
+  Answers answers_;                         // of live sources, to what is asked of the present message
   std::unique_ptr<const Said> at_connect_;  // null where nothing was said
   std::unique_ptr<const Said> at_helo_;
   std::unique_ptr<Open> open_;
-  Instant last_{};  // event
+  Instant last_{};                    // event
+  std::unique_ptr<Due, Forget> due_;  // of the event that was told last; others may hold it, too
 };
 
 }  // namespace replygate

@@ -55,10 +55,13 @@ Address canonical_sender(const MailEvent& event, const Site& site) {
 // a local mailbox after virtusertable; what the client wrote is then the better name, if it is one.
 Address canonical_recipient(const RcptEvent& event, const Site& site) {
   const AddressContext context = context_of(site);
+  const bool bare = event.rewritten.find('@') == std::string::npos;
+  if (!bare && !event.mta_refused && event.recipient.find('@') != std::string::npos) {
+    return canonical_address(event.rewritten, context);
+  }
   Address offline = canonical_address(event.recipient, context);
   if (is_bare_postmaster(event, offline, site))
     return canonical_address("postmaster@" + site.postmaster_domain, context);
-  const bool bare = event.rewritten.find('@') == std::string::npos;
   if (!bare && !event.mta_refused) return canonical_address(event.rewritten, context);
   const bool useless = offline.form != Address::Form::mailbox && !event.rewritten.empty() && !event.mta_refused;
   return useless ? canonical_address(event.rewritten, context) : offline;

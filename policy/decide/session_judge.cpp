@@ -37,11 +37,12 @@ Question Session::question(Stage stage, bool sparing) const {
   return question;
 }
 
-Facts Session::facts_now(Instant now) const {
+Facts Session::facts_now(Instant now) {
   return {.connection = connection_,
           .transaction = open_ == nullptr ? nullptr : &open_->facts,
           .now = now,
-          .zone = &policy_->site().zone};
+          .zone = &policy_->site().zone,
+          .answers = policy_->live_sources().empty() ? nullptr : &answers_};
 }
 
 // Asked at each stage: the connection may be announced a moment after the MTA has taken it.
@@ -130,7 +131,7 @@ void Session::judge_session(Stage stage, Instant now, Done done) {
     const bool closed = !nothing && closes(place->verdict);
     const auto answer = std::make_shared<Answer>(closed ? close_early(place->verdict, now) : Answer());
     const auto end = [this, held, now, answer, done] {
-      services_.gate.keep({held}, now, [answer, done] { done(std::move(*answer)); });
+      services_.gate.keep({&held, 1}, now, [answer, done] { done(std::move(*answer)); });
     };
     closed ? replied(place->verdict, question(stage), facts_now(now), end) : end();
   });
@@ -246,13 +247,10 @@ void Session::dispose() {
 void Session::accept(Instant now, const Done& done) {
   dispose();
   Answer answer{.refusal = std::nullopt, .disposition = open_->effect.disposition};
-  const Store::Settled safe = [answer = std::make_shared<Answer>(std::move(answer)), done] {
-    done(std::move(*answer));
-  };
   std::vector<ReservationId> reservations;
   if (open_->others > 0) reservations = std::exchange(open_->reservations, {});
   finish(Ending::accepted, now);
-  services_.gate.keep(std::move(reservations), now, safe);
+  services_.gate.keep(reservations, now, [answer = std::move(answer), done]() mutable { done(std::move(answer)); });
 }
 
 // Until the recipients are known the limit of a rule that refuses nothing may have to let postmaster pass.

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <tuple>
 
+#include "policy/load/foreign.h"
 #include "policy/load/keys.h"
+#include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -38,9 +40,13 @@ const std::string* Context::read(const DataSource& source, std::string& why) {
   const std::string name = source.text();
   if (const auto it = sources_.find(name); it != sources_.end()) return &it->second;
   DataSource full = source;
-  if (source.path != path_) full.path = (std::filesystem::path(path_).parent_path() / source.path).string();
+  if (source.path != path_) full.path = full_path(source.path);
   auto text = read_(full, why);
   return text ? &sources_.emplace(name, *std::move(text)).first->second : nullptr;
+}
+
+std::string Context::full_path(const std::string& path) const {
+  return (std::filesystem::path(path_).parent_path() / path).string();
 }
 
 const std::string* Context::read_list(const DataSource& source, std::string& why) {
@@ -48,9 +54,26 @@ const std::string* Context::read_list(const DataSource& source, std::string& why
   return read(source, why);
 }
 
+namespace {
+
+// As `kind` would have it written; "" where that is not plain.
+std::string meant_as(Node::Kind kind, const Node& node) {
+  const bool text = node.kind == Node::Kind::string;
+  const std::string number = node.kind == Node::Kind::integer ? std::to_string(node.integer) : "";
+  if (kind == Node::Kind::boolean) return std::string(boolean_called(text ? node.string : number));
+  if (kind == Node::Kind::integer && text && parse_count(node.string)) return std::to_string(*parse_count(node.string));
+  if (kind == Node::Kind::string && !number.empty()) return fmt::format("\"{}\"", number);
+  if (kind == Node::Kind::array && text) return fmt::format("[\"{}\"]", node.string);
+  return "";
+}
+
+}  // namespace
+
 bool Context::expect(const Node& node, Node::Kind kind, std::string_view what) {
   if (node.kind == kind) return true;
-  error(Rg::wrong_type, node.region, fmt::format("{} is {}, not {}", what, describe(kind), describe(node.kind)));
+  const std::string meant = meant_as(kind, node);
+  error(Rg::wrong_type, node.region, fmt::format("{} is {}, not {}", what, describe(kind), describe(node.kind)),
+        meant.empty() ? "" : fmt::format("write {}", meant));
   return false;
 }
 
@@ -58,8 +81,9 @@ void Context::check_keys(const Node& table, std::string_view section, std::strin
   const auto known = keys_of(section);
   for (const Entry& entry : table.entries) {
     if (std::ranges::find(known, entry.key) != known.end()) continue;
+    const std::string_view help = help_for_key(section.empty() ? "top" : section, entry.key);
     error(Rg::unknown_key, entry.key_region, fmt::format("{} has no key \"{}\"", shown, entry.key),
-          suggestion(entry.key, known, "it has"));
+          help.empty() ? suggestion(entry.key, known, "it has") : std::string(help));
   }
 }
 
@@ -80,10 +104,23 @@ Loaded Context::finish(std::shared_ptr<const Policy> policy) {
           .watched = std::move(watched_)};
 }
 
+Context::Beside::~Beside() {
+  for (std::size_t i = first_; i < context_.diagnostics_.size(); ++i) {
+    Diagnostic& d = context_.diagnostics_[i];
+    if (!d.secondary) d.secondary = label_;
+  }
+}
+
 std::string suggestion(std::string_view word, std::span<const std::string_view> words, std::string_view what) {
   const std::string_view meant = nearest(word, words);
   if (!meant.empty()) return fmt::format("did you mean \"{}\"?", meant);
   return fmt::format("{} {}", what, join_or(words));
+}
+
+std::string choice_help(std::string_view key, std::string_view word, std::span<const std::string_view> words) {
+  const std::string_view called = choice_called(key, word);
+  const bool known = std::ranges::find(words, called) != words.end();
+  return known ? fmt::format("did you mean \"{}\"?", called) : suggestion(word, words, "it is");
 }
 
 }  // namespace replygate

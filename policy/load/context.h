@@ -24,10 +24,16 @@ class Context {
   Diagnostic& warning(Rg code, const Region& at, std::string message, std::string help = "");
   Diagnostic& note(Rg code, const Region& at, std::string message, std::string help = "");
   bool failed() const;
+  std::size_t count() const { return diagnostics_.size(); }
+
+  // What is said from now on until the value is gone gets a second place beside its own, where it has none.
+  class Beside;
 
   // The text of a source, read once and kept, so that views into it stay good; null with a reason where it can't be
   // had. Relative paths are taken from the folder of the policy.
   const std::string* read(const DataSource& source, std::string& why);
+  // Where a source of that path is.
+  std::string full_path(const std::string& path) const;
   // As read(), of what the daemon shall watch for changes.
   const std::string* read_list(const DataSource& source, std::string& why);
 
@@ -54,8 +60,25 @@ class Context {
   std::set<std::string> kept_;
 };
 
+class Context::Beside {
+ public:
+  Beside(Context& context, Label label)
+      : context_(context), label_(std::move(label)), first_(context.diagnostics_.size()) {}
+  Beside(const Beside&) = delete;
+  Beside& operator=(const Beside&) = delete;
+  ~Beside();
+
+ private:
+  Context& context_;
+  Label label_;
+  std::size_t first_;
+};
+
 // "did you mean "x"?" for a word that resembles one of `words`, else a help that names them all.
 std::string suggestion(std::string_view word, std::span<const std::string_view> words, std::string_view what);
+
+// As suggestion(), for the words that a key may have.
+std::string choice_help(std::string_view key, std::string_view word, std::span<const std::string_view> words);
 
 // The enumerator that a word means. Reports what the choices are where it means none.
 template <typename T, std::size_t N>
@@ -68,7 +91,7 @@ std::optional<T> choice(Context& context, const Node& node, std::string_view key
     words.push_back(word);
   }
   context.error(Rg::not_a_choice, node.region, fmt::format("{} = \"{}\" is not a choice", key, node.string),
-                suggestion(node.string, words, "it is"));
+                choice_help(key, node.string, words));
   return std::nullopt;
 }
 

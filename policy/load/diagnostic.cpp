@@ -15,7 +15,7 @@ namespace replygate {
 namespace {
 
 std::string_view line_of(const Sources& sources, const Region& region, unsigned number) {
-  const auto it = sources.find(region.file);
+  const auto it = sources.find(region.file.get());
   if (it == sources.end()) return {};
   std::string_view text = it->second;
   for (unsigned line = 1; line < number && !text.empty(); ++line) {
@@ -61,20 +61,21 @@ std::string render(const Diagnostic& d, const Sources& sources) {
   const Region& at = d.primary.region;
   std::string text = fmt::format("{}[RG{}]: {}\n", to_string(d.level), static_cast<int>(d.code), d.message);
   if (at.line == 0) {
-    if (!at.file.empty()) text += fmt::format("  --> {}\n", at.file);
+    if (!at.file.empty()) text += fmt::format("  --> {}\n", at.file.get());
     if (!d.help.empty()) text += fmt::format("   = help: {}\n", d.help);
     return text + '\n';
   }
   const unsigned widest = std::max(at.line, d.secondary ? d.secondary->region.line : 0U);
   const int width = static_cast<int>(std::max<std::size_t>(2, std::to_string(widest).size()));
   const std::string bar = fmt::format("{:>{}} |\n", "", width);
-  text += fmt::format("  --> {}:{}:{}\n", at.file, at.line, at.column) + bar;
+  text += fmt::format("  --> {}:{}:{}\n", at.file.get(), at.line, at.column) + bar;
   const std::string primary = label_lines(d.primary, '^', sources, width);
   if (d.secondary) {
     const Region& other = d.secondary->region;
     const std::string secondary = label_lines(*d.secondary, '-', sources, width);
     if (other.file != at.file) {
-      text += primary + bar + fmt::format("  ::: {}:{}:{}\n", other.file, other.line, other.column) + bar + secondary;
+      text +=
+          primary + bar + fmt::format("  ::: {}:{}:{}\n", other.file.get(), other.line, other.column) + bar + secondary;
     } else {
       text += other.line < at.line ? secondary + primary : primary + secondary;
     }
@@ -93,7 +94,7 @@ std::string render_json(std::span<const Diagnostic> diagnostics) {
     boost::json::object object{{"level", to_string(d.level)},
                                {"code", fmt::format("RG{}", static_cast<int>(d.code))},
                                {"message", d.message},
-                               {"file", at.file},
+                               {"file", at.file.get()},
                                {"line", at.line},
                                {"column", at.column},
                                {"end_line", at.end_line},
@@ -103,7 +104,7 @@ std::string render_json(std::span<const Diagnostic> diagnostics) {
     if (d.secondary) {
       const Region& other = d.secondary->region;
       object["secondary"] = boost::json::object{
-          {"file", other.file}, {"line", other.line}, {"column", other.column}, {"label", d.secondary->text}};
+          {"file", other.file.get()}, {"line", other.line}, {"column", other.column}, {"label", d.secondary->text}};
     }
     all.push_back(std::move(object));
   }

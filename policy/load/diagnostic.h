@@ -8,12 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/base/shared_text.h"
+
 // What is wrong with a policy, where, and what to do. Values and their rendering; nothing is decided here.
 namespace replygate {
 
 // A stretch of a source file; lines and columns from 1, columns in octets, end column exclusive.
 struct Region {
-  std::string file;
+  SharedText file;
   unsigned line = 0;
   unsigned column = 0;
   unsigned end_line = 0;
@@ -79,6 +81,8 @@ enum class Rg : std::uint16_t {
   list_source = 1503,
   mailbox_source = 1504,
   empty_list = 1505,
+  live_source = 1506,
+  live_list = 1507,
   engine = 1602,
   store = 1603,
   service = 1604,

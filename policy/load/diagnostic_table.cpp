@@ -9,7 +9,7 @@ namespace {
 // clang-format off: a table, one row an entry
 constexpr std::array kTable = {
     RgInfo{Rg::unreadable_file, "the policy cannot be read",
-           "The file is missing, is no regular file, or may not be read by this user."},
+           "The file is missing, is not a regular file, or may not be read by this user."},
     RgInfo{Rg::syntax, "not TOML", "The file breaks the syntax of TOML 1.0; nothing behind that place was read."},
     RgInfo{Rg::unknown_key, "unknown key", "No section of a policy has this key; it would have had no effect."},
     RgInfo{Rg::wrong_type, "wrong type", "The key takes another type of value."},
@@ -19,15 +19,15 @@ constexpr std::array kTable = {
     RgInfo{Rg::defined_twice, "defined twice", "Names are unique, so that logs and counters mean one thing."},
     RgInfo{
         Rg::include, "included file not usable",
-        "include names files that add lists, replies, rules and tests; everything else stands in the policy itself."},
+        "include names files that add lists, replies, rules, tests and [notify]; everything else stands in the policy itself."},
     RgInfo{Rg::quantity, "quantity not understood", "Durations read \"1h30m\", sizes \"25 MiB\", numbers \"20k\"."},
     RgInfo{Rg::unit_missing, "unit missing", "A bare number says nothing where a unit matters."},
-    RgInfo{Rg::network, "network not understood", "An address, or a network as address/prefix length, is wanted."},
+    RgInfo{Rg::network, "network not understood", "The value must be an address, or a network as address/prefix length."},
     RgInfo{Rg::host_bits, "host bits in a network",
            "The address has bits set behind the prefix length; either the address or the length is wrong."},
     RgInfo{Rg::socket_address, "socket address not understood",
            "Sockets are written unix:/path, inet:port@host, inet6:port@[host] or fd:number."},
-    RgInfo{Rg::domain, "domain not understood", "The name is no domain."},
+    RgInfo{Rg::domain, "domain not understood", "The name is not a domain."},
     RgInfo{Rg::out_of_range, "number out of range", "The number is too small or too big for this key."},
     RgInfo{Rg::timezone, "time zone not known", "Time zones are named as in the IANA database, \"Europe/Berlin\"."},
     RgInfo{Rg::not_a_refusal, "no refusal", "A rule refuses with a 4xx or 5xx code."},
@@ -41,10 +41,10 @@ constexpr std::array kTable = {
            "which the rule is judged. Clients will cope, since only the first digit matters to them; people may be puzzled."},
     RgInfo{Rg::reply_text, "reply text not usable", "A text is printable ASCII and names known facts in braces."},
     RgInfo{Rg::reply_too_long, "reply line too long",
-           "A reply line has 512 octets at the most with code and line end (RFC 5321), also at the longest "
+           "A reply line has at most 512 octets with code and line end (RFC 5321), also at the longest "
            "substitution."},
     RgInfo{Rg::unknown_reply, "unknown reply", "A reply is a code, a classification or a name of [replies]."},
-    RgInfo{Rg::reply_lines, "too many reply lines", "A reply has 16 lines at the most."},
+    RgInfo{Rg::reply_lines, "too many reply lines", "A reply has 16 lines at most."},
     RgInfo{Rg::unknown_fact, "unknown fact", "Conditions and keys name facts; POLICY.md lists them."},
     RgInfo{Rg::pattern_type, "pattern does not fit the fact", "Each fact has its own way to be compared."},
     RgInfo{Rg::outcome, "a rule says one thing",
@@ -104,11 +104,17 @@ constexpr std::array kTable = {
            "session). The others of the rule stay in force for its key."},
     RgInfo{Rg::unknown_list, "unknown list", "The name after $ must be in [lists], or be a list of [site]."},
     RgInfo{Rg::list_unreadable, "list cannot be read",
-           "The file of a list is missing, may not be read, or is no UTF-8."},
+           "The file of a list is missing, may not be read, or is not UTF-8."},
     RgInfo{Rg::list_source, "no list", "A list is an array, a file, a query to SQLite, or a map of Postfix."},
     RgInfo{Rg::mailbox_source, "mailbox source not usable",
            "[mailbox] has one of file, sqlite with query, and quota_status; mailbox_used needs it."},
     RgInfo{Rg::empty_list, "list without entries", "A condition on an empty list, or on an empty array, never holds."},
+    RgInfo{Rg::live_source, "source that is asked not usable",
+           "A socketmap names a server and a map; mysql, pgsql and ldap name a file as Postfix's tables have it. What "
+           "replygate cannot do as Postfix does it is an error: the answer would be another one."},
+    RgInfo{Rg::live_list, "a list that is asked stands where one must be read",
+           "A list in socketmap, mysql, pgsql or ldap is asked for one value at a time, while mail comes. Lists of [site], "
+           "of numbers, of header fields, of pools and in the keys of override must be known as a whole."},
     RgInfo{Rg::engine, "the engine cannot do this",
            "Some keys of [milter] are for the engine \"asio\" alone; with libmilter they would have no effect."},
     RgInfo{Rg::open_relay, "the policy lets strangers relay",
@@ -116,7 +122,7 @@ constexpr std::array kTable = {
            "relayed. "
            "Where the MTA itself denies relaying, [site] relay = \"mta\" says so."},
     RgInfo{Rg::relay_undecided, "relaying not decided",
-           "The proof found neither a way through the rules nor that there is none."},
+           "The proof found no way through the rules, and could not show that there is none."},
     RgInfo{Rg::test_failed, "test failed", "The policy does not answer as its own test expects."},
     RgInfo{Rg::test_wrong, "test not understood", "A test says who sends what to whom, and what is expected."},
     RgInfo{Rg::store, "store settings that do not fit together",

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <array>
 
-#include "policy/mail/text.h"
+#include "policy/load/syntax_help.h"
 
 namespace replygate {
 namespace {
 
-Region region_of(const toml::source_region& source, const std::string& file) {
+Region region_of(const toml::source_region& source, const SharedText& file) {
   return {.file = file,
           .line = source.begin.line,
           .column = source.begin.column,
@@ -17,10 +17,11 @@ Region region_of(const toml::source_region& source, const std::string& file) {
           .end_column = source.end.column};
 }
 
-Node convert(const toml::node& value, const std::string& file);
+Node convert(const toml::node& value, const SharedText& file);
 
-Node convert_table(const toml::table& table, const std::string& file) {
+Node convert_table(const toml::table& table, const SharedText& file) {
   Node node{.kind = Node::Kind::table, .region = region_of(table.source(), file)};
+  node.entries.reserve(table.size());
   for (const auto& [key, value] : table) {
     node.entries.push_back({std::string(key.str()), region_of(key.source(), file), convert(value, file)});
   }
@@ -28,11 +29,12 @@ Node convert_table(const toml::table& table, const std::string& file) {
   return node;
 }
 
-Node convert(const toml::node& value, const std::string& file) {
+Node convert(const toml::node& value, const SharedText& file) {
   if (const auto* table = value.as_table()) return convert_table(*table, file);
   Node node{.kind = Node::Kind::other, .region = region_of(value.source(), file)};
   if (const auto* array = value.as_array()) {
     node.kind = Node::Kind::array;
+    node.items.reserve(array->size());
     for (const auto& item : *array) node.items.push_back(convert(item, file));
   } else if (const auto* text = value.as_string()) {
     node.kind = Node::Kind::string;
@@ -48,26 +50,6 @@ Node convert(const toml::node& value, const std::string& file) {
     node.real = real->get();
   }
   return node;
-}
-
-// What a value that TOML cannot read was probably meant to be.
-std::string help_for(std::string_view text, unsigned line_number) {
-  for (unsigned line = 1; line < line_number && !text.empty(); ++line) {
-    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-  }
-  const std::string_view line = text.substr(0, text.find('\n'));
-  for (std::size_t at = line.find('='); at != std::string_view::npos; at = line.find('=', at + 1)) {
-    const std::string_view rest = trim(line.substr(at + 1));
-    std::size_t end = rest.find_first_of(",}#");
-    if (rest.starts_with('>') || rest.starts_with('<') || (!rest.empty() && (is_digit(rest[0]) || is_alpha(rest[0])))) {
-      if (rest.starts_with(">=") || rest.starts_with("<=")) end = rest.find_first_of(",}#", 2);
-      const std::string_view value = trim(rest.substr(0, end));
-      const bool number = std::ranges::all_of(value, is_digit);
-      if (number || value == "true" || value == "false") continue;
-      return fmt::format("quantities, comparisons and words stand in quotes: write \"{}\"", value);
-    }
-  }
-  return "the file is TOML; see conf/POLICY.md for examples";
 }
 
 }  // namespace
@@ -94,7 +76,7 @@ std::variant<Node, Diagnostic> parse_document(std::string_view text, const std::
                     .message = std::string(error.description()),
                     .primary = {at, ""},
                     .secondary = {},
-                    .help = help_for(text, at.line)};
+                    .help = syntax_help(text, at.line, at.column, error.description())};
 }
 
 Region part_of(const Node& string, std::size_t offset, std::size_t length) {

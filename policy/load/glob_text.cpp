@@ -14,7 +14,6 @@ namespace {
 constexpr std::string_view kWild = "*?";
 
 bool is_wild(std::string_view text) { return text.find_first_of(kWild) != std::string_view::npos; }
-bool is_plain_ascii(std::string_view text) { return std::ranges::all_of(text, is_ascii); }
 
 bool is_domain_octet(char c) {
   return is_alpha(c) || is_digit(c) || !is_ascii(c) || std::string_view("-_.*?[]:").find(c) != std::string_view::npos;
@@ -26,11 +25,11 @@ std::optional<std::string> a_labels_in(std::string_view domain) {
   for (;;) {
     const std::size_t end = std::min(domain.find('.'), domain.size());
     const std::string_view label = domain.substr(0, end);
-    if (is_plain_ascii(label)) {
+    if (is_ascii_text(label)) {
       result += to_lower(label);
     } else {
       const auto name = is_wild(label) ? std::nullopt : canonical_domain(label);
-      if (!name || !is_plain_ascii(*name)) return std::nullopt;
+      if (!name || !is_ascii_text(*name)) return std::nullopt;
       result += *name;
     }
     if (end == domain.size()) return result;
@@ -65,7 +64,7 @@ class GlobReader {
       }
       begin = glob_.find_last_of(kWild);
       const std::string_view rest = glob_.substr(begin + 1);
-      if (!is_plain_ascii(rest.substr(0, rest.find('.')))) return part_of_label();
+      if (!is_ascii_text(rest.substr(0, rest.find('.')))) return part_of_label();
     }
     const std::string_view head = glob_.substr(0, begin + 1);
     const auto tail = host(glob_.substr(begin + 1));
@@ -73,14 +72,14 @@ class GlobReader {
   }
 
   std::optional<std::string> host() {
-    if (glob_.find('@') != std::string_view::npos) return never("the name of a host has no '@'", "leave it away");
+    if (glob_.find('@') != std::string_view::npos) return never("the name of a host has no '@'", "omit it");
     return host(glob_);
   }
 
  private:
   std::optional<std::string> host(std::string_view text) {
     if (!std::ranges::all_of(text, is_domain_octet)) {
-      return never("a domain has letters, digits, '-' and '_'", "leave the other characters away");
+      return never("a domain has letters, digits, '-' and '_'", "omit the other characters");
     }
     if (text.size() > 1 && text.ends_with('.')) text.remove_suffix(1);
     if (text.find("..") != std::string_view::npos) return never("no label of a domain is empty", "write one dot");
@@ -106,10 +105,10 @@ class GlobReader {
 
 // "@*.example.org" is any address of these domains, "news-*@" such a name anywhere.
 std::string with_open_ends(std::string_view glob, const Subject& subject) {
-  std::string whole(glob);
-  if (subject.kind != FactKind::address && subject.kind != FactKind::login) return whole;
-  if (whole.starts_with('@')) whole.insert(0, "*");
-  if (whole.ends_with('@')) whole += '*';
+  if (subject.kind != FactKind::address && subject.kind != FactKind::login) return std::string(glob);
+  std::string whole(glob.starts_with('@') ? "*" : "");
+  whole += glob;
+  if (glob.ends_with('@')) whole += '*';
   return whole;
 }
 
@@ -126,7 +125,7 @@ std::optional<std::string> canonical_glob(std::string_view glob, const Subject& 
     case FactKind::login: return glob.find('@') == std::string_view::npos ? folded(glob) : reader.address();
     default: break;
   }
-  const bool host = subject.fact == Fact::client_name || (subject.fact == Fact::helo && !is_plain_ascii(glob));
+  const bool host = subject.fact == Fact::client_name || (subject.fact == Fact::helo && !is_ascii_text(glob));
   if (host) return reader.host();
   const bool dot = subject.fact == Fact::helo && glob.size() > 1 && glob.ends_with('.');
   return folded(dot ? glob.substr(0, glob.size() - 1) : glob);

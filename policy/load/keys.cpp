@@ -7,9 +7,9 @@ namespace replygate {
 namespace {
 
 constexpr std::string_view kTop[] = {"version", "include", "milter",  "policy_service", "site",    "store",
-                                     "log",     "keys",    "mailbox", "lists",          "replies", "rule",
-                                     "test",    "control", "metrics", "history",        "notify"};
-constexpr std::string_view kIncluded[] = {"lists", "replies", "rule", "test"};
+                                     "log",     "keys",    "mailbox", "lists",          "maps",    "replies",
+                                     "rule",    "test",    "control", "metrics",        "history", "notify"};
+constexpr std::string_view kIncluded[] = {"lists", "maps", "replies", "rule", "test", "notify", "version"};
 constexpr std::string_view kMilter[] = {"listen",        "engine",          "on_error",   "mode",
                                         "idle_timeout",  "packet_timeout",  "max_packet", "max_session_memory",
                                         "drain_timeout", "max_connections", "threads"};
@@ -25,7 +25,10 @@ constexpr std::string_view kMailbox[] = {"file", "sqlite", "query", "quota_statu
 constexpr std::string_view kControl[] = {"listen"};
 constexpr std::string_view kMetrics[] = {"listen"};
 constexpr std::string_view kHistory[] = {"path", "keep", "max_records", "max_size"};
-constexpr std::string_view kNotify[] = {"to", "from", "smtp", "webhook", "on", "pause", "most_per_hour"};
+constexpr std::string_view kNotify[] = {"to",           "from",         "smtp",         "webhook",
+                                        "on",           "pause",        "user_on",      "user_pause",
+                                        "user_warning", "user_refusal", "most_per_hour"};
+constexpr std::string_view kUserText[] = {"subject", "text"};
 constexpr std::string_view kReply[] = {"class", "code", "enhanced", "text"};
 constexpr std::string_view kRule[] = {"name",       "when",     "unless",  "per",           "limit",    "count",
                                       "burst",      "override", "warn_at", "reply",         "escalate", "greylist",
@@ -33,12 +36,16 @@ constexpr std::string_view kRule[] = {"name",       "when",     "unless",  "per"
                                       "on_unknown", "at",       "was",     "on_store_error"};
 constexpr std::string_view kGreylist[] = {"delay", "retry_within", "remember", "known_after", "pools"};
 constexpr std::string_view kEscalate[] = {"after", "reply"};
-constexpr std::string_view kList[] = {"file", "sqlite", "query"};
+constexpr std::string_view kList[] = {"file",  "sqlite", "query", "only",  "socketmap",
+                                      "mysql", "pgsql",  "ldap",  "cache", "timeout"};
+constexpr std::string_view kMap[] = {"file",  "sqlite", "query", "socketmap", "mysql",
+                                     "pgsql", "ldap",   "cache", "timeout",   "default"};
 constexpr std::string_view kTest[] = {"name", "at", "given", "rcpt", "repeat", "every", "expect"};
 constexpr std::string_view kGiven[] = {
     "client",     "client_name", "port",       "listener",     "helo",        "user",        "mechanism",
     "from",       "tls",         "tls_cipher", "tls_bits",     "tls_subject", "tls_issuer",  "size",
-    "parameters", "header",      "body",       "mailbox_used", "route",       "mta_refused", "local_submission"};
+    "parameters", "header",      "body",       "mailbox_used", "route",       "mta_refused", "local_submission",
+    "lookup"};
 constexpr std::string_view kExpect[] = {"accepted", "refused",  "first", "last", "discarded", "held", "header",
                                         "code",     "enhanced", "class", "rule", "bounce",    "text"};
 constexpr std::string_view kState[] = {"counter"};
@@ -59,11 +66,13 @@ constexpr std::array kSections = {
     Section{"metrics", kMetrics},
     Section{"history", kHistory},
     Section{"notify", kNotify},
+    Section{"user_text", kUserText},
     Section{"reply", kReply},
     Section{"rule", kRule},
     Section{"greylist", kGreylist},
     Section{"escalate", kEscalate},
     Section{"list", kList},
+    Section{"map", kMap},
     Section{"test", kTest},
     Section{"given", kGiven},
     Section{"expect", kExpect},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <optional>
 
 #include "policy/load/lints.h"
 #include "policy/proof/solver.h"
@@ -59,8 +60,7 @@ class ReachLint {
     for (const Rule& rule : policy_.rules()) {
       const auto conditions = conditions_of(rule);
       if (const Rule* earlier = hiding(rule, conditions)) report(rule, *earlier);
-      if (answers_for_certain(rule))
-        by_first_[conditions.empty() ? "" : conditions.front()].push_back({&rule, conditions});
+      if (answers_for_certain(rule)) remember(rule, conditions);
     }
   }
 
@@ -68,20 +68,41 @@ class ReachLint {
   struct Earlier {
     const Rule* rule;
     std::vector<std::string> conditions;
+
+    // Which of several is reported: by the first condition, then in the order of the file.
+    auto place() const {
+      return std::pair(conditions.empty() ? "" : std::string_view(conditions.front()), rule->index);
+    }
   };
+
+  // Under that condition which the fewest have so far.
+  void remember(const Rule& rule, const std::vector<std::string>& conditions) {
+    std::string rarest;
+    std::optional<std::size_t> fewest;
+    for (const std::string& condition : conditions) {
+      const auto it = by_condition_.find(condition);
+      const std::size_t count = it == by_condition_.end() ? 0 : it->second.size();
+      if (fewest && *fewest <= count) continue;
+      fewest = count;
+      rarest = condition;
+    }
+    by_condition_[rarest].push_back({&rule, conditions});
+  }
 
   // An earlier rule all of whose conditions are among those of `rule`.
   const Rule* hiding(const Rule& rule, const std::vector<std::string>& conditions) const {
-    std::vector<std::string> firsts = {""};
-    firsts.insert(firsts.end(), conditions.begin(), conditions.end());
-    for (const std::string& first : firsts) {
-      const auto it = by_first_.find(first);
-      if (it == by_first_.end()) continue;
+    const Earlier* found = nullptr;
+    const auto look = [&](const std::string& condition) {
+      const auto it = by_condition_.find(condition);
+      if (it == by_condition_.end()) return;
       for (const Earlier& earlier : it->second) {
-        if (hides(*earlier.rule, rule) && std::ranges::includes(conditions, earlier.conditions)) return earlier.rule;
+        if (found != nullptr && found->place() <= earlier.place()) continue;
+        if (hides(*earlier.rule, rule) && std::ranges::includes(conditions, earlier.conditions)) found = &earlier;
       }
-    }
-    return nullptr;
+    };
+    look("");
+    std::ranges::for_each(conditions, look);
+    return found == nullptr ? nullptr : found->rule;
   }
 
   void report(const Rule& rule, const Rule& earlier) {
@@ -93,7 +114,7 @@ class ReachLint {
 
   Context& context_;
   const Policy& policy_;
-  boost::unordered_flat_map<std::string, std::vector<Earlier>> by_first_;
+  boost::unordered_flat_map<std::string, std::vector<Earlier>> by_condition_;  // "": those without any
 };
 
 bool answers_unknown(const Rule& rule) {

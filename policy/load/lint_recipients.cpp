@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "policy/load/lints.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -49,7 +50,8 @@ void note_few_recipients(Context& context, const Policy& policy) {
     const auto most = most_recipients(rule);
     if (!rule.refuses() || rule.mode != Mode::enforce || !most || *most < 1 || *most >= kLeastRecipients) continue;
     context.note(
-        Rg::few_recipients, head_of(rule), fmt::format("\"{}\" lets {} recipients into a message", rule.name, *most),
+        Rg::few_recipients, head_of(rule),
+        fmt::format("\"{}\" lets {} into a message", rule.name, counted(*most, "recipient")),
         fmt::format("RFC 5321 asks servers to take {}: senders may send to so many at once", kLeastRecipients));
   }
 }

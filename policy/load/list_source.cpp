@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/load/meant.h"
+#include "policy/mail/ip.h"
 #include "policy/mail/list_text.h"
 #include "policy/mail/text.h"
 #include "policy/mail/unicode.h"
@@ -23,10 +25,11 @@ std::optional<NamedSource> parse_map(Context& context, const Node& node) {
     if (kind == Kind::lmdb) path += ".lmdb";
     return NamedSource{{kind, std::move(path), ""}, true, &node};
   }
-  context.error(Rg::list_source, node.region, fmt::format("\"{}\" is no list", node.string),
-                node.string.find(':') != std::string::npos
-                    ? "maps of Postfix can be \"texthash:/path\", \"cdb:/path\" or \"lmdb:/path\""
-                    : fmt::format("a list of one is [\"{}\"]", node.string));
+  context.error(
+      Rg::list_source, node.region, fmt::format("\"{}\" is not a list", node.string),
+      node.string.find(':') != std::string::npos
+          ? "tables of Postfix can be texthash, cdb, lmdb, socketmap, mysql, pgsql and ldap: \"texthash:/path\""
+          : "write " + array_of(parts_meant(node.string)));
   return std::nullopt;
 }
 
@@ -40,10 +43,16 @@ std::string_view key_of_map(std::string_view line, bool text) {
   return end == std::string_view::npos ? line.substr(0, line.find_first_of(" \t")) : line.substr(1, end - 1);
 }
 
+constexpr std::pair<std::string_view, Only> kOnly[] = {{"networks", Only::networks}, {"names", Only::names}};
+
+bool belongs(std::string_view entry, Only only) {
+  return only == Only::all || IpNetwork::parse(entry).has_value() == (only == Only::networks);
+}
+
 // True, with an error, for what another program has written in another way.
 bool is_misread(Context& context, const ListItem& item) {
   if (!is_utf8(item.text)) {
-    context.error(Rg::list_unreadable, item.region(), "the line is no UTF-8", "save the list as UTF-8");
+    context.error(Rg::list_unreadable, item.region(), "the line is not UTF-8", "save the list as UTF-8");
   } else if (item.text.find("\xef\xbb\xbf") != std::string_view::npos) {
     context.error(Rg::list_unreadable, item.region(), "the line has a byte-order mark in it",
                   "it comes of files that were joined; remove it");
@@ -51,6 +60,14 @@ bool is_misread(Context& context, const ListItem& item) {
     return false;
   }
   return true;
+}
+
+// One error is enough: the list ends there.
+void end_at_misread(Context& context, ListText& list) {
+  ListText ahead = list;
+  while (const auto item = ahead.next()) {
+    if (is_misread(context, *item)) return list.end_where(ahead);
+  }
 }
 
 }  // namespace
@@ -67,7 +84,7 @@ std::optional<NamedSource> parse_source(Context& context, const Node& node, std:
   const Entry* sqlite = node.find("sqlite");
   const Entry* query = node.find("query");
   if ((file != nullptr) == (sqlite != nullptr)) {
-    context.error(Rg::missing_key, node.region, fmt::format("{} says not where it is", shown),
+    context.error(Rg::missing_key, node.region, fmt::format("{} does not say where it is", shown),
                   "write { file = \"path\" } or { sqlite = \"path\", query = \"select …\" }");
     return std::nullopt;
   }
@@ -78,39 +95,46 @@ std::optional<NamedSource> parse_source(Context& context, const Node& node, std:
   }
   const Entry& where = file != nullptr ? *file : *sqlite;
   if (!context.expect(where.value, Node::Kind::string, where.key)) return std::nullopt;
-  if (query == nullptr) return NamedSource{{Kind::file, where.value.string, ""}, false, &where.value};
+  const Entry* kind = node.find("only");
+  const auto only = kind == nullptr ? std::optional(Only::all) : choice(context, kind->value, "only", kOnly);
+  if (!only) return std::nullopt;
+  if (query == nullptr) return NamedSource{{Kind::file, where.value.string, ""}, false, &where.value, *only};
   if (!context.expect(query->value, Node::Kind::string, "query")) return std::nullopt;
-  return NamedSource{{Kind::sqlite, where.value.string, query->value.string}, false, &where.value};
+  return NamedSource{{Kind::sqlite, where.value.string, query->value.string}, false, &where.value, *only};
 }
 
-std::vector<ListItem> read_items(Context& context, const NamedSource& named) {
-  std::vector<ListItem> items;
+std::optional<ListItem> ListText::next() {
+  while (!rest_.empty()) {
+    const std::size_t end = std::min(rest_.find('\n'), rest_.size());
+    std::string_view line = rest_.substr(0, end);
+    rest_.remove_prefix(std::min(end + 1, rest_.size()));
+    ++line_;
+    line = map_ ? key_of_map(line, file_) : file_ ? without_comment(line) : trim(line);
+    if (!line.empty() && belongs(line, only_)) return ListItem{.text = line, .file = name_, .line = line_};
+  }
+  return std::nullopt;
+}
+
+ListText read_list(Context& context, const NamedSource& named) {
   std::string why;
   const std::string* text = context.read_list(named.source, why);
   if (text == nullptr) {
     context.error(Rg::list_unreadable, named.node->region, fmt::format("{}: {}", named.source.path, why),
-                  named.source.kind == Kind::file ? "relative paths are taken from the folder of the policy" : "");
-    return items;
+                  named.source.kind == DataSource::Kind::file && !named.source.path.starts_with('/')
+                      ? "relative paths are taken from the folder of the policy"
+                      : "");
+    return {};
   }
   if (is_utf16(*text)) {
     context.error(Rg::list_unreadable, named.node->region, fmt::format("{} is UTF-16", named.source.path),
                   "save it as UTF-8");
-    return items;
+    return {};
   }
-  const std::string* name = context.keep(named.source.text());
-  items.reserve(static_cast<std::size_t>(std::ranges::count(*text, '\n')) + 1);
-  const bool file = named.source.kind == Kind::file;
-  std::string_view rest = file ? without_byte_order_mark(*text) : std::string_view(*text);
-  for (unsigned number = 1; !rest.empty(); ++number) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    line = named.map ? key_of_map(line, file) : file ? without_comment(line) : trim(line);
-    if (line.empty()) continue;
-    items.push_back({.text = line, .file = name, .line = number});
-    if (is_misread(context, items.back())) break;  // once is enough
-  }
-  return items;
+  const bool file = named.source.kind == DataSource::Kind::file;
+  ListText list(file ? without_byte_order_mark(*text) : std::string_view(*text), named,
+                context.keep(named.source.text()));
+  if (!is_ascii_text(*text)) end_at_misread(context, list);
+  return list;
 }
 
 std::pair<std::string_view, std::string_view> split_item(std::string_view text) {

@@ -31,9 +31,11 @@ std::string id_of(const Sources& sources) {
   return fmt::format("{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]);
 }
 
-void check_version(Context& context, const Node& root) {
+// An included file may leave it away.
+void check_version(Context& context, const Node& root, bool required) {
   const Entry* version = root.find("version");
   if (version == nullptr) {
+    if (!required) return;
     Region top = root.region;
     top.line = top.end_line = top.column = 1;
     top.end_column = 2;
@@ -63,6 +65,18 @@ std::optional<Node> parse(Context& context, const std::string& text, const std::
   return std::nullopt;
 }
 
+// Who is told may stand in one of the files.
+void take_notify(Context& context, Documents& documents, const Node& node) {
+  const Entry* notify = node.find("notify");
+  if (notify == nullptr) return;
+  if (const Entry* first = documents.main.find("notify")) {
+    Diagnostic& d = context.error(Rg::defined_twice, notify->key_region, "[notify] is there twice", "keep one of them");
+    d.secondary = Label{first->key_region, "first defined here"};
+    return;
+  }
+  documents.main.entries.push_back(*notify);
+}
+
 void include_file(Context& context, Documents& documents, const std::string& file, const Region& at) {
   std::string why;
   const std::string* text = context.read({DataSource::Kind::file, file, ""}, why);
@@ -74,6 +88,8 @@ void include_file(Context& context, Documents& documents, const std::string& fil
   auto node = parse(context, *text, file);
   if (!node) return;
   context.check_keys(*node, "included", "an included file");
+  check_version(context, *node, false);
+  take_notify(context, documents, *node);
   documents.included.push_back(*std::move(node));
 }
 
@@ -164,9 +180,17 @@ void check_local_counting(Context& context, const Settings& settings, const std:
                 "add for instance hosts = 3 to [store]");
 }
 
+std::vector<LiveSourcePtr> sources_of(const std::vector<Rule>& rules) {
+  std::vector<LiveSourcePtr> all;
+  for (const Rule& rule : rules) {
+    for (LiveSourcePtr& source : rule.live_sources()) all.push_back(std::move(source));
+  }
+  return all;
+}
+
 std::shared_ptr<const Policy> compile(Context& context, const Documents& documents, std::vector<Scenario>& tests) {
   const Node& root = documents.main;
-  check_version(context, root);
+  check_version(context, root, true);
   context.check_keys(root, "", "a policy");
   Patterns patterns(context);
   Replies replies(context);
@@ -180,7 +204,7 @@ std::shared_ptr<const Policy> compile(Context& context, const Documents& documen
       load_rules(context, patterns, replies, settings.rule_defaults(values), tables_of(context, documents, "rule"));
   check_mailbox(context, values, rules);
   check_local_counting(context, values, rules);
-  tests = load_tests(context, tables_of(context, documents, "test"));
+  tests = load_tests(context, tables_of(context, documents, "test"), sources_of(rules));
   if (context.failed()) return nullptr;
   return std::make_shared<const Policy>(std::move(site), std::move(values), std::move(rules), id_of(context.sources()));
 }
@@ -192,7 +216,8 @@ Loaded load_policy(const std::string& path, const ReadSource& read) {
   std::string why;
   const std::string* text = context.read({DataSource::Kind::file, path, ""}, why);
   if (text == nullptr) {
-    context.error(Rg::unreadable_file, {.file = path}, fmt::format("{}: {}", path, why));
+    context.error(Rg::unreadable_file, {.file = path}, fmt::format("{}: {}", path, why),
+                  why == "Permission denied" ? "let the user of this command read it: chmod 0644 " + path : "");
     return context.finish(nullptr);
   }
   auto main = parse(context, *text, path);

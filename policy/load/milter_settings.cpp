@@ -18,12 +18,18 @@ constexpr std::string_view kAsioAlone[] = {"packet_timeout", "max_connections", 
 }  // namespace
 
 std::string parse_socket(Context& context, const Node& node) {
-  if (!context.expect(node, Node::Kind::string, "listen")) return "";
-  const auto address = SocketAddress::parse(node.string);
+  const bool port = node.kind == Node::Kind::integer;
+  if (!port && !context.expect(node, Node::Kind::string, "listen")) return "";
+  const std::string text = port ? std::to_string(node.integer) : node.string;
+  const auto address = port ? std::nullopt : SocketAddress::parse(text);
   if (!address) {
+    const std::string meant = meant_socket(text);
     context.error(
-        Rg::socket_address, node.region, fmt::format("\"{}\" is no socket address", node.string),
-        "write \"inet:8891@127.0.0.1\", \"inet6:8891@[::1]\", \"unix:/run/replygate/milter.sock\" or \"fd:3\"");
+        Rg::socket_address, node.region,
+        port ? fmt::format("{} is not a socket address", text) : fmt::format("\"{}\" is not a socket address", text),
+        meant.empty() ? "write \"inet:8891@127.0.0.1\", \"inet6:8891@[::1]\", "
+                        "\"unix:/run/replygate/milter.sock\" or \"fd:3\""
+                      : fmt::format("write \"{}\"", meant));
     return "";
   }
   return address->text();

@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "policy/load/foreign.h"
+#include "policy/load/meant.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 
@@ -117,7 +119,28 @@ std::string help_against(FactKind kind, std::string_view text) {
     const std::string_view last = trim(text.substr(dots + 2));
     if (number(kind, first) && number(kind, last)) return fmt::format("write \"{}..{}\"", last, first);
   }
-  return std::string(range_help(kind));
+  const std::string meant = meant_range(kind, text);
+  return meant.empty() ? std::string(range_help(kind)) : fmt::format("write \"{}\"", meant);
+}
+
+// "500 recipients/day/user": the key is no part of a limit.
+std::string limit_with_key_help(std::string_view text) {
+  const std::size_t slash = text.rfind('/');
+  if (slash == text.find('/')) return "";
+  const std::string_view name = trim(text.substr(slash + 1));
+  const std::string_view called = fact_called(name);
+  const std::string_view fact = called.empty() ? name : called;
+  const std::string meant = meant_limit(text.substr(0, slash));
+  const bool known = find_fact(fact) != nullptr && !meant.empty();
+  return known ? fmt::format("write \"{}\", and per = \"{}\"", meant, fact) : "";
+}
+
+// What to write for a limit that is none.
+std::string limit_help(std::string_view text, std::string_view otherwise) {
+  if (std::string help = limit_with_key_help(text); !help.empty()) return help;
+  if (const std::string meant = meant_limit(text); !meant.empty()) return fmt::format("write \"{}\"", meant);
+  const std::string time = meant_duration(text);
+  return time.empty() ? std::string(otherwise) : fmt::format("write for instance \"100 messages / {}\"", time);
 }
 
 // "> 25" where sizes, shares and times have a unit.
@@ -129,20 +152,23 @@ bool lacks_unit(FactKind kind, std::string_view text) {
 void report_range(Context& context, FactKind kind, std::string_view fact, const Node& node) {
   const std::string_view text = node.string;
   if (lacks_unit(kind, text)) {
+    const std::string meant = meant_range(kind, text);
     const std::string_view unit = kind == FactKind::size ? " B" : kind == FactKind::percent ? "%" : "s";
     context.error(Rg::unit_missing, node.region, fmt::format("\"{}\" has no unit, and {} has one", text, fact),
-                  fmt::format("write \"{}{}\"", trim(text), unit));
+                  meant.empty() ? fmt::format("write \"{}{}\"", trim(text), unit) : fmt::format("write \"{}\"", meant));
     return;
   }
-  context.error(Rg::quantity, node.region, fmt::format("\"{}\" compares {} with nothing", text, fact),
+  context.error(Rg::quantity, node.region,
+                fmt::format("\"{}\" is not something that {} can be compared with", text, fact),
                 help_against(kind, text));
 }
 
 void report_unit(Context& context, FactKind kind, std::string_view fact, const Node& node) {
   const std::int64_t n = node.integer;
   if (kind == FactKind::size) {
-    context.error(Rg::unit_missing, node.region, fmt::format("{} is a size; {} of what?", fact, n),
-                  fmt::format("write \"{} MB\", \"> {} MiB\" or \"{} B\"", n, n, n));
+    context.error(
+        Rg::unit_missing, node.region, fmt::format("{} is a size; {} of what?", fact, n),
+        n < 1000 ? fmt::format("write for instance \"> {} MB\"", n) : fmt::format("write \"> {}\"", format_size(n)));
   } else if (kind == FactKind::percent) {
     context.error(Rg::unit_missing, node.region, fmt::format("{} is a share; {} of what?", fact, n),
                   fmt::format("write \">= {}%\"", n));
@@ -152,6 +178,11 @@ void report_unit(Context& context, FactKind kind, std::string_view fact, const N
   } else {
     context.expect(node, Node::Kind::string, fact);
   }
+}
+
+std::string unlimited_help(std::string_view text) {
+  return fmt::format("{}it belongs in override; a rule without a limit has none",
+                     text == "unlimited" ? "" : "did you mean \"unlimited\"? ");
 }
 
 // "500 recipients", "25 MiB". False after an error.
@@ -166,22 +197,27 @@ bool parse_amount(Context& context, const Node& node, std::string_view amount, L
     const auto unit = unit_from(unit_word);
     if (!unit) {
       context.error(Rg::unknown_unit, part(unit_word), fmt::format("a limit cannot count \"{}\"", unit_word),
-                    suggestion(unit_word, unit_names(), "it counts"));
+                    limit_help(node.string, suggestion(unit_word, unit_names(), "it counts")));
       return false;
     }
     limit.most = *count;
     limit.unit = *unit;
     if (*unit == Unit::distinct_recipients && limit.most > kMostMembers && limit.most <= kMostQuantity) {
-      context.error(Rg::out_of_range, part(amount), "so many different recipients are not told apart",
+      context.error(Rg::out_of_range, part(amount), "that many different recipients cannot be told apart",
                     fmt::format("write at most {} distinct_recipients", kMostMembers));
       return false;
     }
   } else {
-    context.error(Rg::limit_syntax, part(amount), fmt::format("\"{}\" is no number with unit", amount),
-                  "write for instance \"500 recipients / 1h\" or \"25 MiB / 1d\"");
+    context.error(Rg::limit_syntax, part(amount), fmt::format("\"{}\" is not a number with a unit", amount),
+                  limit_help(node.string, "write for instance \"500 recipients / 1h\" or \"25 MiB / 1d\""));
     return false;
   }
   return !is_beyond(context, limit.most, amount, part(amount));
+}
+
+std::string period_help(std::string_view period) {
+  if (!nearest(period, kPeriods).empty()) return suggestion(period, kPeriods, "");
+  return "write for instance \"30s\", \"1h\", \"1d\", \"day\", \"month\", \"message\" or \"session\"";
 }
 
 // "1h", "day", "message". False after an error.
@@ -197,10 +233,7 @@ bool parse_period(Context& context, const Node& node, std::string_view period, L
     return true;
   }
   context.error(Rg::quantity, part_of(node, node.string.rfind(period), period.size()),
-                fmt::format("\"{}\" is no period", period),
-                nearest(period, kPeriods).empty()
-                    ? "write for instance \"30s\", \"1h\", \"1d\", \"day\", \"month\", \"message\" or \"session\""
-                    : suggestion(period, kPeriods, ""));
+                fmt::format("\"{}\" is not a period", period), limit_help(node.string, period_help(period)));
   return false;
 }
 
@@ -263,12 +296,19 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
                   fmt::format("write for instance \"{} messages / 1h\"", node.integer));
     return std::nullopt;
   }
-  if (!context.expect(node, Node::Kind::string, "a limit")) return std::nullopt;
+  if (node.kind != Node::Kind::string) {
+    context.error(Rg::wrong_type, node.region, fmt::format("a limit is a string, not {}", describe(node.kind)),
+                  "write for instance \"500 recipients / 1h\"");
+    return std::nullopt;
+  }
   const std::string_view text = node.string;
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) {
+    constexpr std::string_view kUnlimited[] = {"unlimited"};
+    const bool none = !nearest(text, kUnlimited).empty() || text == kUnlimited[0];
     context.error(Rg::limit_syntax, node.region, fmt::format("\"{}\" names no period", text),
-                  fmt::format("write for instance \"{} / 1h\"", trim(text)));
+                  none ? unlimited_help(text)
+                       : limit_help(text, "write for instance \"500 recipients / 1h\" or \"25 MiB / 1d\""));
     return std::nullopt;
   }
   Limit limit;

@@ -10,6 +10,7 @@
 #include "policy/mail/subaddress.h"
 #include "policy/mail/text.h"
 #include "policy/mail/tls_version.h"
+#include "policy/rules/key_map.h"
 #include "policy/rules/key_part.h"
 
 namespace replygate {
@@ -91,11 +92,12 @@ class KeyReader {
       return of_pattern(text, per_.size() == 1 ? subject_of(per_.front().fact) : Subject());
     const auto parts = parts_of_key(text);
     if (parts.size() != per_.size()) return wrong_number(text, parts.size());
-    const bool network =
-        per_.size() == 1 && per_.front().fact == Fact::client_ip && text.find('/') != std::string_view::npos;
+    const bool network = per_.size() == 1 && per_.front().maps.empty() && per_.front().fact == Fact::client_ip &&
+                         text.find('/') != std::string_view::npos;
     if (network && IpNetwork::parse(text)) return of_networks(text);
     if (std::ranges::none_of(parts, is_pattern)) return of_exact_parts(parts);
     const Fact fact = per_.front().fact;
+    if (parts.size() == 1 && !per_.front().maps.empty()) return of_pattern(text, Subject());
     if (parts.size() == 1 && fact == Fact::client_ip && text.starts_with('$')) return of_networks(text);
     if (parts.size() > 1) return of_pattern_parts(parts);
     return is_textual(info(fact).kind) ? of_pattern(text, subject_of(fact)) : of_exact_parts(parts);
@@ -104,7 +106,7 @@ class KeyReader {
  private:
   // A pattern for keys as they are shown.
   std::optional<OverrideKey> of_pattern(std::string_view text, const Subject& subject) {
-    if (per_.size() == 1 && is_left_out(text, per_.front().fact)) return std::nullopt;
+    if (per_.size() == 1 && per_.front().maps.empty() && is_left_out(text, per_.front().fact)) return std::nullopt;
     auto set = patterns_.text_pattern(std::string(text), at_, subject);
     if (set == nullptr) return std::nullopt;
     return OverrideKey{.exact = {}, .pattern = std::move(set), .networks = {}, .list = text.starts_with('$')};
@@ -124,7 +126,8 @@ class KeyReader {
   std::optional<OverrideKey> of_pattern_parts(const std::vector<std::string>& parts) {
     std::string expression = "^";
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      const auto part = expression_of(parts[i], per_[i].fact);
+      const auto part =
+          per_[i].maps.empty() ? expression_of(parts[i], per_[i].fact) : expression_of_name(parts[i], per_[i].fact);
       if (!part) return std::nullopt;
       expression += (i > 0 ? R"(\|)" : "") + *part;
     }
@@ -136,7 +139,7 @@ class KeyReader {
   std::optional<OverrideKey> of_exact_parts(const std::vector<std::string>& parts) {
     OverrideKey key;
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      const auto part = exact(parts[i], per_[i].fact);
+      const auto part = per_[i].maps.empty() ? exact(parts[i], per_[i].fact) : exact_name(parts[i]);
       if (!part) return std::nullopt;
       if (i > 0) key.exact += kPartSeparator;
       key.exact += shown_part(*part);
@@ -154,6 +157,21 @@ class KeyReader {
     return std::nullopt;
   }
 
+  // What a map says is counted as it stands.
+  std::optional<std::string> exact_name(std::string_view text) {
+    std::string name = counted_name(text);
+    if (!name.empty()) return name;
+    context_.error(Rg::override_key, at_, "a map never says \"\"", "write one of the names that it says");
+    return std::nullopt;
+  }
+
+  std::optional<std::string> expression_of_name(const std::string& text, Fact fact) {
+    if (text == "*") return std::string(kAnyInPart);
+    if (is_pattern(text)) return not_in_parts(text, fact);
+    const auto name = exact_name(text);
+    return name ? std::optional(literal(*name)) : std::nullopt;
+  }
+
   std::optional<std::string> exact(std::string_view text, Fact fact) {
     const Site& site = patterns_.site();
     auto part = canonical_key_part(text, fact, site);
@@ -166,7 +184,7 @@ class KeyReader {
       context_.error(Rg::override_key, at_,
                      text.empty()
                          ? fmt::format("{} is never \"\" in a key: the rule then does not apply", info(fact).name)
-                         : fmt::format("no key is \"{}\": that is no value of {}", text, info(fact).name),
+                         : fmt::format("no key is \"{}\": that is not a value of {}", text, info(fact).name),
                      help_for(text, fact));
     }
     return part;
@@ -186,7 +204,7 @@ class KeyReader {
     std::string help;
     if (has_tag(text, fact, site)) {
       const bool expression = text.starts_with('/');
-      help = expression ? "leave the tag away" : fmt::format("write \"{}\"", without_tag(text, site.subaddress));
+      help = expression ? "omit the tag" : fmt::format("write \"{}\"", without_tag(text, site.subaddress));
     } else if (has_changing_form(text, fact, site)) {
       help = "[keys] normalize has the sender itself in keys: write \"user@example.org\"";
     } else {
@@ -210,9 +228,9 @@ class KeyReader {
     const auto set = patterns_.text_pattern(text, at_, subject_of(fact));
     if (set == nullptr) return std::nullopt;
     const std::string any(kAnyInPart);
-    for (const std::string& domain : set->at_domains()) return any + literal('@' + domain);
-    for (const std::string& domain : set->trees()) return "(?:" + any + "[@.])?" + literal(domain);
-    for (const std::string& local : set->locals()) return literal(local + '@') + any;
+    for (const std::string_view domain : set->at_domains()) return any + literal(fmt::format("@{}", domain));
+    for (const std::string_view domain : set->trees()) return "(?:" + any + "[@.])?" + literal(domain);
+    for (const std::string_view local : set->locals()) return literal(fmt::format("{}@", local)) + any;
     return std::nullopt;
   }
 

@@ -12,6 +12,14 @@ bool is_pattern(std::string_view text) {
          text.starts_with('.') || text.starts_with('/') || text.starts_with('$');
 }
 
+bool is_everyday(std::string_view text) {
+  static constexpr OctetSet kEveryday("abcdefghijklmnopqrstuvwxyz0123456789.-_@+=");
+  const bool marked = text.starts_with('@') || text.starts_with('.');
+  if (marked) text.remove_prefix(1);
+  return !text.empty() && (is_alpha(text.front()) || is_digit(text.front())) &&
+         std::ranges::all_of(text, [](char c) { return kEveryday.has(c); });
+}
+
 bool is_closed_expression(std::string_view text) {
   return text.size() >= 2 && text.starts_with('/') && text.ends_with('/');
 }

@@ -25,4 +25,8 @@ std::string_view fact_in_braces(std::string_view text);
 // The text with a '.' for each full stop of East Asian scripts, which people take for the dot of a domain.
 std::string with_plain_dots(std::string_view text);
 
+// Letters, digits and marks of ASCII in lower case alone, as most addresses and names are made of them, perhaps behind
+// an '@' or a dot: it has no sign by which is_meant_otherwise() or a glob is known.
+bool is_everyday(std::string_view text);
+
 }  // namespace replygate

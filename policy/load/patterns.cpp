@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/load/live_source.h"
+#include "policy/load/meant.h"
 #include "policy/load/number_pattern.h"
 #include "policy/load/pattern_signs.h"
 #include "policy/mail/domain.h"
@@ -23,14 +25,53 @@ std::vector<const Node*> strings_of(Context& context, const Node& node, std::str
   return result;
 }
 
+// What to write for a network that is none.
+std::string network_help(std::string_view text) {
+  if (const std::string meant = meant_network(text); !meant.empty()) return fmt::format("write \"{}\"", meant);
+  if (text.starts_with('!') && IpNetwork::parse(trim(text.substr(1)))) {
+    return fmt::format("write unless = {{ client_ip = \"{}\" }}", trim(text.substr(1)));
+  }
+  if (text == "localhost") return "write \"127.0.0.1\" and \"::1\"";
+  if (const bool name = text.find('.') != std::string_view::npos && canonical_domain(text);
+      name && !is_digit(text.back())) {
+    return fmt::format("names are compared with client_name: client_name = \"{}\"", text);
+  }
+  const auto parts = parts_meant(text);
+  if (parts.empty() ||
+      !std::ranges::all_of(parts, [](std::string_view part) { return IpNetwork::parse(part).has_value(); })) {
+    return "write for instance \"192.0.2.7\", \"192.0.2.0/24\" or \"2001:db8::/32\"";
+  }
+  return "write " + array_of(parts);
+}
+
+// A lengthy list grows in one go: pages that it leaves empty cost nothing.
+std::size_t room_for(const ListText& list) {
+  constexpr std::size_t kLengthy = std::size_t{1} << 20U;
+  return list.octets() >= kLengthy ? list.octets() : 0;
+}
+
+bool is_of_site(std::string_view list) {
+  return list == "local_domains" || list == "relay_domains" || list == "trusted_networks";
+}
+
 }  // namespace
 
 void Patterns::define(const Entry& entry) {
-  List list{.region = entry.key_region, .items = {}};
+  List list{.region = entry.key_region, .items = {}, .text = {}, .unread = false};
   if (entry.value.kind == Node::Kind::table || entry.value.kind == Node::Kind::string) {
     const std::string shown = fmt::format("the list \"{}\"", entry.key);
     if (entry.value.kind == Node::Kind::table) context_.check_keys(entry.value, "list", shown);
-    if (const auto source = parse_source(context_, entry.value, shown)) list.items = read_items(context_, *source);
+    if (names_live_source(entry.value)) {
+      list.live = parse_live_source(context_, entry.value, shown, entry.key);
+      list.unread = list.live == nullptr;
+      lists_.insert_or_assign(entry.key, std::move(list));
+      return;
+    }
+    for (const std::string_view key : {"cache", "timeout"}) report_without_live(context_, entry.value, key);
+    const auto source = parse_source(context_, entry.value, shown);
+    const std::size_t before = context_.count();
+    if (source) list.text = read_list(context_, *source);
+    list.unread = !source || context_.count() != before;
   } else {
     for (const Node* node : strings_of(context_, entry.value, "an entry of a list")) {
       if (node->string.starts_with('$')) {
@@ -47,7 +88,9 @@ void Patterns::define(const Entry& entry) {
 const Patterns::List* Patterns::find(std::string_view name, const Region& at) {
   const auto it = lists_.find(name);
   if (it != lists_.end()) {
-    if (it->second.items.empty() && it->second.region.line > 0) {
+    // What [site] leaves empty is a fact of the site.
+    const bool read = it->second.region.line > 0 && !it->second.unread && it->second.live == nullptr;
+    if (read && it->second.empty() && !is_of_site(name)) {
       context_.warning(Rg::empty_list, at, fmt::format("the list \"{}\" has no entries, so this never holds", name));
     }
     return &it->second;
@@ -59,12 +102,27 @@ const Patterns::List* Patterns::find(std::string_view name, const Region& at) {
   return nullptr;
 }
 
+// True where the list is asked while mail comes, and need not be read here.
+bool Patterns::takes_live(const List& list, const Node& named, std::vector<LiveSourcePtr>* live) {
+  if (list.live == nullptr) return false;
+  if (live == nullptr) {
+    context_.error(
+        Rg::live_list, named.region,
+        fmt::format("\"{}\" is asked while mail comes, and here a list must be known as a whole", named.string),
+        "name a list in the policy, in a file or in SQLite");
+  } else if (std::ranges::find(*live, list.live) == live->end()) {
+    live->push_back(list.live);
+  }
+  return true;
+}
+
 std::shared_ptr<const TextSet> Patterns::texts(std::string_view name, const Subject& subject) {
   auto& compiled = texts_[{std::string(name), subject}];
   if (compiled == nullptr) {
     auto set = std::make_shared<TextSet>();
     if (const auto it = lists_.find(name); it != lists_.end()) {
-      for (const ListItem& item : it->second.items) text_.add(*set, subject, item);
+      set->reserve(room_for(it->second.text));
+      it->second.each([&](const ListItem& item) { text_.add(*set, subject, item); });
     }
     compiled = std::move(set);
   }
@@ -76,7 +134,7 @@ std::shared_ptr<const NetworkSet> Patterns::networks(std::string_view name) {
   if (compiled == nullptr) {
     auto set = std::make_shared<NetworkSet>();
     if (const auto it = lists_.find(name); it != lists_.end()) {
-      for (const ListItem& item : it->second.items) add_network(*set, item);
+      it->second.each([&](const ListItem& item) { add_network(*set, item); });
     }
     set->seal();
     compiled = std::move(set);
@@ -91,10 +149,10 @@ Node Patterns::with_lists(const Node& pattern) {
     const bool list = item.kind == Node::Kind::string && item.string.starts_with('$');
     if (!list) return all.items.push_back(item);
     const List* found = find(std::string_view(item.string).substr(1), item.region);
-    if (found == nullptr) return;
-    for (const ListItem& entry : found->items) {
+    if (found == nullptr || takes_live(*found, item, nullptr)) return;
+    found->each([&](const ListItem& entry) {
       all.items.push_back({.kind = Node::Kind::string, .region = entry.region(), .string = std::string(entry.text)});
-    }
+    });
   };
   if (pattern.kind == Node::Kind::array) {
     std::ranges::for_each(pattern.items, add);
@@ -104,7 +162,28 @@ Node Patterns::with_lists(const Node& pattern) {
   return all;
 }
 
-std::optional<Matcher> Patterns::compile(const Subject& subject, std::string_view fact, const Node& pattern) {
+// A list that stands alone is shared by all that name it.
+std::shared_ptr<const NetworkSet> Patterns::networks_of(std::string_view fact, const std::vector<const Node*>& patterns,
+                                                        std::vector<LiveSourcePtr>* live) {
+  auto set = std::make_shared<NetworkSet>();
+  for (const Node* node : patterns) {
+    const bool list = node->string.starts_with('$');
+    if (!list) {
+      add_network(*set, {.text = node->string, .node = node});
+    } else if (const List* found = find(node->string.substr(1), node->region); found != nullptr) {
+      if (takes_live(*found, *node, live)) continue;
+      const Context::Beside beside(context_, {node->region, fmt::format("{} is compared with it", fact)});
+      auto named = networks(node->string.substr(1));
+      if (patterns.size() == 1) return named;
+      set->add_all(*named);
+    }
+  }
+  set->seal();
+  return set;
+}
+
+std::optional<Matcher> Patterns::compile(const Subject& subject, std::string_view fact, const Node& pattern,
+                                         std::vector<LiveSourcePtr>* live) {
   if (pattern.kind == Node::Kind::array && pattern.items.empty()) {
     context_.warning(Rg::empty_list, pattern.region,
                      fmt::format("{} is compared with nothing, so this never holds", fact),
@@ -120,25 +199,16 @@ std::optional<Matcher> Patterns::compile(const Subject& subject, std::string_vie
     case FactKind::duration:
     case FactKind::clock:
     case FactKind::weekday: return Matcher(number_pattern(context_, subject.kind, fact, with_lists(pattern)));
-    case FactKind::ip: {
-      auto set = std::make_shared<NetworkSet>();
-      for (const Node* node : strings_of(context_, pattern, fact)) {
-        if (!node->string.starts_with('$')) {
-          add_network(*set, {.text = node->string, .node = node});
-        } else if (find(node->string.substr(1), node->region) != nullptr) {
-          set->add_all(*networks(node->string.substr(1)));
-        }
-      }
-      set->seal();
-      return Matcher(std::shared_ptr<const NetworkSet>(std::move(set)));
-    }
+    case FactKind::ip: return Matcher(networks_of(fact, strings_of(context_, pattern, fact), live));
     default: break;
   }
   auto set = std::make_shared<TextSet>();
   for (const Node* node : strings_of(context_, pattern, fact)) {
     if (!node->string.starts_with('$')) {
       text_.add(*set, subject, {.text = node->string, .node = node});
-    } else if (find(node->string.substr(1), node->region) != nullptr) {
+    } else if (const List* found = find(node->string.substr(1), node->region); found != nullptr) {
+      if (takes_live(*found, *node, live)) continue;
+      const Context::Beside beside(context_, {node->region, fmt::format("{} is compared with it", fact)});
       set->add_set(texts(node->string.substr(1), subject));
     }
   }
@@ -148,7 +218,9 @@ std::optional<Matcher> Patterns::compile(const Subject& subject, std::string_vie
 std::shared_ptr<const TextSet> Patterns::text_pattern(const std::string& text, const Region& at,
                                                       const Subject& subject) {
   if (text.starts_with('$')) {
-    return find(text.substr(1), at) == nullptr ? nullptr : texts(text.substr(1), subject);
+    const List* found = find(text.substr(1), at);
+    const Node named{.kind = Node::Kind::string, .region = at, .string = text};
+    return found == nullptr || takes_live(*found, named, nullptr) ? nullptr : texts(text.substr(1), subject);
   }
   auto set = std::make_shared<TextSet>();
   const Node node{.kind = Node::Kind::string, .region = at, .string = text};
@@ -164,21 +236,22 @@ std::optional<std::string> Patterns::glob(const std::string& text, const Region&
 std::string Patterns::first_domain(std::string_view list) const {
   const auto it = lists_.find(list);
   if (it == lists_.end()) return "";
-  for (const ListItem& item : it->second.items) {
-    if (is_pattern(item.text)) continue;
-    if (auto domain = canonical_domain(item.text)) return *std::move(domain);
-  }
-  return "";
+  std::optional<std::string> first;
+  it->second.any_of([&](const ListItem& item) {
+    if (!is_pattern(item.text)) first = canonical_domain(item.text);
+    return first.has_value();
+  });
+  return first.value_or("");
 }
 
 void Patterns::add_network(NetworkSet& set, const ListItem& item) {
   const auto network = IpNetwork::parse(item.text);
   if (!network) {
     context_.error(Rg::network, item.region(), fmt::format("\"{}\" is neither an address nor a network", item.text),
-                   "write for instance \"192.0.2.7\", \"192.0.2.0/24\" or \"2001:db8::/32\"");
+                   network_help(item.text));
   } else if (network->has_host_bits()) {
     context_.error(Rg::host_bits, item.region(), fmt::format("\"{}\" has bits set behind its prefix length", item.text),
-                   fmt::format("the network is \"{}\"; for the one address leave the / away", network->text()));
+                   fmt::format("the network is \"{}\"; for the one address omit the prefix", network->text()));
   } else {
     set.add(*network);
   }

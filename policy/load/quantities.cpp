@@ -1,5 +1,6 @@
 #include "policy/load/quantities.h"
 
+#include "policy/load/meant.h"
 #include "policy/mail/quantity.h"
 
 namespace replygate {
@@ -10,6 +11,10 @@ bool in_range(Context& context, const Node& node, std::string_view key, std::int
   context.error(Rg::out_of_range, node.region, fmt::format("{} is out of range", key),
                 fmt::format("write something from {} to {}", range.least_text, range.most_text));
   return false;
+}
+
+std::string help_for(const std::string& meant, const Range& range) {
+  return meant.empty() ? fmt::format("write for instance {}", range.most_text) : fmt::format("write \"{}\"", meant);
 }
 
 // The text of a quantity with a unit; nothing where it is absent or of another type.
@@ -39,8 +44,8 @@ void read_size(Context& context, const Node& table, std::string_view key, const 
   if (node == nullptr) return;
   const auto octets = parse_size(node->string);
   if (!octets) {
-    context.error(Rg::quantity, node->region, fmt::format("\"{}\" is no size", node->string),
-                  fmt::format("write for instance {}", range.most_text));
+    context.error(Rg::quantity, node->region, fmt::format("\"{}\" is not a size", node->string),
+                  help_for(meant_size(node->string), range));
   } else if (in_range(context, *node, key, *octets, range)) {
     value = *octets;
   }
@@ -53,8 +58,8 @@ void read_duration(Context& context, const Node& table, std::string_view key, co
   if (node == nullptr) return;
   const auto time = parse_duration(node->string);
   if (!time) {
-    context.error(Rg::quantity, node->region, fmt::format("\"{}\" is no duration", node->string),
-                  fmt::format("write for instance {}", range.most_text));
+    context.error(Rg::quantity, node->region, fmt::format("\"{}\" is not a duration", node->string),
+                  help_for(meant_duration(node->string), range));
   } else if (in_range(context, *node, key, *time / std::chrono::milliseconds(1), range)) {
     value = *time;
   }

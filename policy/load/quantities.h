@@ -20,6 +20,8 @@ struct Range {
 
 void read_number(Context& context, const Node& table, std::string_view key, const Range& range, std::int64_t& value);
 void read_size(Context& context, const Node& table, std::string_view key, const Range& range, std::int64_t& value);
+// The most that a time in settings is, in milliseconds: a leap year.
+inline constexpr std::int64_t kLongestKept = std::int64_t{366} * 86'400'000;
 void read_duration(Context& context, const Node& table, std::string_view key, const Range& range, Duration& value);
 
 }  // namespace replygate

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "policy/catalogue/reply.h"
+#include "policy/load/foreign.h"
+#include "policy/load/meant_reply.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -30,7 +32,13 @@ std::optional<std::string> joined(Context& context, const Node& node) {
 }  // namespace
 
 void Replies::define(const Entry& entry) {
-  if (!context_.expect(entry.value, Node::Kind::table, "a reply")) return;
+  if (entry.value.kind != Node::Kind::table) {
+    const std::string written = entry.value.kind == Node::Kind::string ? reply_as_table(entry.value.string) : "";
+    context_.error(Rg::wrong_type, entry.value.region,
+                   fmt::format("a reply is a table, not {}", describe(entry.value.kind)),
+                   fmt::format("write {}", written.empty() ? "{ class = \"access-denied\" }" : written));
+    return;
+  }
   if (find_classification(entry.key) != nullptr) {
     context_.error(Rg::defined_twice, entry.key_region, fmt::format("\"{}\" is a classification already", entry.key),
                    "choose another name for the reply");
@@ -59,6 +67,11 @@ std::optional<ReplySpec> Replies::compile_step(const Node& node, const ReplySpec
 std::optional<ReplySpec> Replies::compile(const Node& node, const Standard& standard) {
   if (node.kind == Node::Kind::table) return from_table(node, standard);
   if (node.kind == Node::Kind::integer) return complete({.code = &node}, standard, node.region);
+  if (node.kind == Node::Kind::boolean) {
+    context_.error(Rg::wrong_type, node.region, "reply is a code, a classification or a table, not true or false",
+                   "write for instance reply = 550");
+    return std::nullopt;
+  }
   if (!context_.expect(node, Node::Kind::string, "reply")) return std::nullopt;
   if (const auto it = named_.find(node.string); it != named_.end()) {
     // Its mistakes were reported at its definition.
@@ -82,14 +95,18 @@ void Replies::unknown_name(const Node& node, bool replies_too) {
   if (replies_too) {
     for (const auto& [name, named] : named_) names.push_back(name);
   }
+  const std::string_view foreign = help_for_reply(node.string);
+  const std::string written = reply_as_table(node.string);
   const bool digits = !node.string.empty() && std::ranges::all_of(node.string, is_digit);
   const std::string_view meant = nearest(node.string, names);
   context_.error(
       Rg::unknown_reply, node.region,
-      fmt::format("\"{}\" is no classification{}", node.string, replies_too ? " and no name of [replies]" : ""),
-      digits          ? fmt::format("write the code without quotes: {}", node.string)
-      : meant.empty() ? "`replygate codes` lists the classifications"
-                      : fmt::format("did you mean \"{}\"?", meant));
+      fmt::format("\"{}\" is not a classification{}", node.string, replies_too ? " and not a name in [replies]" : ""),
+      digits             ? fmt::format("write the code without quotes: {}", node.string)
+      : !written.empty() ? fmt::format("write {}", written)
+      : !foreign.empty() ? std::string(foreign)
+      : meant.empty()    ? "`replygate codes` lists the classifications"
+                         : fmt::format("did you mean \"{}\"?", meant));
 }
 
 const Classification* Replies::class_of(const Node& node) {
@@ -135,7 +152,7 @@ std::optional<EnhancedCode> Replies::enhanced_of(const Fields& fields, int code)
   const auto enhanced = EnhancedCode::parse(node.string);
   if (!enhanced || enhanced->severity == 2) {
     context_.error(Rg::enhanced_syntax, node.region,
-                   fmt::format("\"{}\" is no enhanced code of a refusal", node.string),
+                   fmt::format("\"{}\" is not an enhanced code of a refusal", node.string),
                    fmt::format("write for instance \"{}.7.1\"", code / 100));
     return std::nullopt;
   }
@@ -166,7 +183,7 @@ std::optional<ReplyTemplate> Replies::text_of(const Node& node, EnhancedCode enh
   auto& result = std::get<ReplyTemplate>(parsed);
   if (result.lines() > Reply::kMostLines) {
     context_.error(Rg::reply_lines, node.region, fmt::format("{} lines are too many", result.lines()),
-                   fmt::format("a reply has {} lines at the most", Reply::kMostLines));
+                   fmt::format("a reply has {} lines at most", Reply::kMostLines));
     return std::nullopt;
   }
   const std::size_t longest = result.longest_line() + prefix_size(enhanced) + 2;
@@ -205,7 +222,8 @@ void Replies::check_stage(const ReplySpec& reply, Stage stage, const Region& at)
   const auto classes = classifications_with(reply.code);
   if (std::ranges::any_of(classes, [&](const Classification* c) { return has(c->stages, stage); })) return;
   const auto commands = code == nullptr ? std::vector<std::string_view>() : names(code->commands | code->rfc5321);
-  context_.warning(Rg::foreign_code, at, fmt::format("{} is no usual answer to {}", reply.code, join_or(names(here))),
+  context_.warning(Rg::foreign_code, at,
+                   fmt::format("{} is not a usual answer to {}", reply.code, join_or(names(here))),
                    commands.empty() ? fmt::format("the catalogue does not know {}", reply.code)
                                     : fmt::format("it is listed for {}", join_or(commands)));
 }

@@ -3,6 +3,10 @@
 #include <algorithm>
 
 #include "policy/load/list_source.h"
+#include "policy/load/live_limits.h"
+#include "policy/load/live_source.h"
+#include "policy/load/meant.h"
+#include "policy/load/meant_counting.h"
 #include "policy/load/named_fact.h"
 #include "policy/load/numbers.h"
 #include "policy/load/override_key.h"
@@ -14,14 +18,6 @@ namespace replygate {
 namespace {
 
 constexpr std::int64_t kMostWarning = 100;
-constexpr std::int64_t kMillisecondsADay = 86'400'000;  // milliseconds
-
-// A string, or each string of an array.
-template <typename Each>
-void each_item(const Node& node, Each each) {
-  if (node.kind != Node::Kind::array) return each(node);
-  std::ranges::for_each(node.items, each);
-}
 
 // The stage at which a unit is counted.
 Stage counting_stage(Unit unit) {
@@ -81,7 +77,7 @@ void RuleCounting::report_keys_without_meaning() {
 void RuleCounting::per(const Node& node) {
   each_item(node, [&](const Node& item) {
     if (!context_.expect(item, Node::Kind::string, "a fact of per")) return;
-    if (auto ref = named_fact(context_, item.string, item.region)) rule_.per.push_back(*std::move(ref));
+    if (auto ref = patterns_.maps().key(item.string, item.region)) rule_.per.push_back(*std::move(ref));
   });
 }
 
@@ -125,7 +121,7 @@ void RuleCounting::report_idle(const Node& node, const Limit& limit) {
 }
 
 // A limit over another kind of period goes on beside what the key has of its own.
-void RuleCounting::note_what_stays(const Override& own, const Region& at) {
+void RuleCounting::note_what_stays(const OwnLimits& own, const Region& at) {
   for (const Limit& limit : rule_.limits) {
     const auto replaces = [&](const Limit& l) { return l.unit == limit.unit && l.scope == limit.scope; };
     const auto looser = [&](const Limit& l) { return l.unit == limit.unit && l.most > limit.most; };
@@ -145,8 +141,7 @@ void RuleCounting::burst(const Node& node) {
   if (node.kind == Node::Kind::integer && !bytes) depth = node.integer;
   if (node.kind == Node::Kind::string) depth = bytes ? parse_size(node.string) : parse_count(node.string);
   if (!depth || *depth < 1) {
-    context_.error(Rg::burst, node.region, "burst is how much may come at once",
-                   bytes ? "write for instance burst = \"10 MB\"" : "write for instance burst = 50");
+    context_.error(Rg::burst, node.region, "burst is how much may come at once", burst_help(node, bytes));
     return;
   }
   if (is_beyond(context_, *depth, "the burst", node.region)) return;
@@ -158,6 +153,13 @@ void RuleCounting::burst(const Node& node) {
       limit.burst = *depth;
     }
   });
+  if (rule_.overrides.live.source != nullptr && well) {
+    rule_.overrides.live.read = [depth = *depth](std::string_view text) {
+      auto own = read_live_limits(text);
+      if (own) std::ranges::for_each(own->limits, [&](Limit& limit) { limit.burst = depth; });
+      return own;
+    };
+  }
   if (!well) {
     context_.error(Rg::burst, node.region,
                    "a burst is for limits over a time, in one unit that is not distinct_recipients",
@@ -166,43 +168,74 @@ void RuleCounting::burst(const Node& node) {
 }
 
 void RuleCounting::warn_at(const Node& node) {
-  if (!context_.expect(node, Node::Kind::string, "warn_at")) return;
-  const auto share = parse_share(node.string);
-  if (!share || *share < 100 || *share > kMostWarning * 100) {
-    context_.error(Rg::quantity, node.region, fmt::format("\"{}\" is no share of a limit", node.string),
+  const auto share = read_share(node, "warn_at", "a limit");
+  if (!share) return;
+  if (*share < 100 || *share > kMostWarning * 100) {
+    context_.error(Rg::quantity, node.region, fmt::format("\"{}\" is not a share of a limit", node.string),
                    "write something from \"1%\" to \"100%\"");
     return;
   }
   rule_.warn_at = *share / 100;
 }
 
+// "80%"; a number alone, or a fraction of one, is reported with the percentage that it probably means.
+std::optional<std::int64_t> RuleCounting::read_share(const Node& node, std::string_view key, std::string_view of) {
+  const std::string meant = meant_share(node);
+  if (node.kind != Node::Kind::string && meant.empty()) {
+    context_.expect(node, Node::Kind::string, key);
+    return std::nullopt;
+  }
+  const auto share = node.kind == Node::Kind::string ? parse_share(node.string) : std::nullopt;
+  if (share) return share;
+  const std::string written =
+      node.kind == Node::Kind::string ? fmt::format("\"{}\"", node.string) : meant.substr(0, meant.size() - 1);
+  context_.error(Rg::quantity, node.region, fmt::format("{} is not a share of {}", written, of),
+                 fmt::format("write \"{}\"", meant.empty() ? "10%" : meant));
+  return std::nullopt;
+}
+
 void RuleCounting::share(const Node& node) {
-  if (!context_.expect(node, Node::Kind::string, "share")) return;
-  const auto share = parse_share(node.string);
-  if (!share || *share > Rule::kWhole) {
-    context_.error(Rg::quantity, node.region, fmt::format("\"{}\" is no share of the keys", node.string),
+  const auto share = read_share(node, "share", "the keys");
+  if (!share) return;
+  if (*share > Rule::kWhole) {
+    context_.error(Rg::quantity, node.region, fmt::format("\"{}\" is not a share of the keys", node.string),
                    "write for instance \"10%\"");
     return;
   }
   rule_.share = *share;
 }
 
+void RuleCounting::live_override(const Node& node) {
+  if (node.kind == Node::Kind::table) context_.check_keys(node, "list", "override");
+  rule_.overrides.live = {parse_live_source(context_, node, "override", ""), read_live_limits};
+}
+
 void RuleCounting::overrides(const Node& node) {
-  if (!context_.expect(node, Node::Kind::table, "override")) return;
+  if (names_live_source(node)) return live_override(node);
+  if (node.kind != Node::Kind::table) {
+    context_.error(Rg::wrong_type, node.region, fmt::format("override is a table, not {}", describe(node.kind)),
+                   "write { \"user@example.org\" = \"1000 messages / 1h\" }, or { file = \"path\" }");
+    return;
+  }
   const bool source = node.find("file") != nullptr || node.find("sqlite") != nullptr;
   if (source) return override_source(node);
   for (const Entry& e : node.entries) {
-    Override own;
+    OwnLimits own;
     each_item(e.value, [&](const Node& item) { add_to_override(item, own); });
     note_what_stays(own, e.value.region);
-    add_override(e.key, e.key_region, of_key(own));
+    add_override(e.key, e.key_region, own.in_place_of(rule_.limits));
   }
 }
 
 // "unlimited", "unlimited messages", or a limit.
-void RuleCounting::add_to_override(const Node& node, Override& own) {
+void RuleCounting::add_to_override(const Node& node, OwnLimits& own) {
   constexpr std::string_view kWord = "unlimited";
   const std::string_view text = node.kind == Node::Kind::string ? trim(node.string) : "";
+  if (is_meant_unlimited(text)) {
+    context_.error(Rg::limit_syntax, node.region, fmt::format("\"{}\" is not a limit", text),
+                   "did you mean \"unlimited\"?");
+    return;
+  }
   if (!text.starts_with(kWord)) return add_limit(node, own.limits);
   const std::string_view unit = trim(text.substr(kWord.size()));
   if (unit.empty()) {
@@ -219,35 +252,23 @@ void RuleCounting::add_to_override(const Node& node, Override& own) {
   }
 }
 
-// An override takes the place of the rule's limits in the same unit over the same kind of period; the others stay.
-Limits RuleCounting::of_key(const Override& own) const {
-  if (own.all) return {};
-  Limits result;
-  for (const Limit& limit : rule_.limits) {
-    const bool exempt = std::ranges::find(own.exempt, limit.unit) != own.exempt.end();
-    const bool replaced =
-        std::ranges::any_of(own.limits, [&](const Limit& l) { return l.unit == limit.unit && l.scope == limit.scope; });
-    if (!exempt && !replaced) result.push_back(limit);
-  }
-  result.insert(result.end(), own.limits.begin(), own.limits.end());
-  return result;
-}
-
 // "key 100 messages / 1h, 1000 messages / 1d", one a line.
 void RuleCounting::override_source(const Node& node) {
   context_.check_keys(node, "list", "override");
+  for (const std::string_view key : {"cache", "timeout"}) report_without_live(context_, node, key);
   const auto source = parse_source(context_, node, "override");
   if (!source) return;
-  for (const ListItem& item : read_items(context_, *source)) {
-    const auto [key, text] = split_item(item.text);
-    Region at = item.region();
-    at.column += static_cast<unsigned>(text.empty() ? 0 : text.data() - item.text.data());
-    Override own;
+  ListText list = read_list(context_, *source);
+  while (const auto item = list.next()) {
+    const auto [key, text] = split_item(item->text);
+    Region at = item->region();
+    at.column += static_cast<unsigned>(text.empty() ? 0 : text.data() - item->text.data());
+    OwnLimits own;
     for (const std::string_view part : split(text, ',')) {
       add_to_override(Node{.kind = Node::Kind::string, .region = at, .string = std::string(trim(part))}, own);
     }
     note_what_stays(own, at);
-    add_override(key, item.region(), of_key(own));
+    add_override(key, item->region(), own.in_place_of(rule_.limits));
   }
 }
 
@@ -259,8 +280,7 @@ bool RuleCounting::is_known(const OverrideKey& key) const {
   };
   const Overrides& known = rule_.overrides;
   if (key.networks != nullptr) {
-    return any(known.networks, network_lists_,
-               [&](const auto& n) { return n.first->ranges() == key.networks->ranges(); });
+    return any(known.networks, network_lists_, [&](const auto& n) { return *n.first == *key.networks; });
   }
   if (key.pattern == nullptr) return known.exact.contains(key.exact);
   return any(known.patterns, list_overrides_, [&](const auto& p) { return is_same_pattern(*p.first, *key.pattern); });
@@ -291,46 +311,6 @@ void RuleCounting::add_override(std::string_view text, const Region& at, Limits 
   }
 }
 
-void RuleCounting::greylist(const Node& node) {
-  if (!context_.expect(node, Node::Kind::table, "greylist")) return;
-  context_.check_keys(node, "greylist", "greylist");
-  using std::chrono::hours;
-  Greylisting g{.delay = std::chrono::minutes(5), .retry_within = hours(24), .remember = hours(36 * 24)};
-  read_duration(context_, node, "delay", {1000, kMillisecondsADay, "\"1s\"", "\"1d\""}, g.delay);
-  read_duration(context_, node, "retry_within", {60'000, 30 * kMillisecondsADay, "\"1m\"", "\"30d\""}, g.retry_within);
-  read_duration(context_, node, "remember", {3'600'000, 366 * kMillisecondsADay, "\"1h\"", "\"366d\""}, g.remember);
-  read_number(context_, node, "known_after", {1, 1000000, "1", "1000000"}, g.after);
-  if (g.retry_within <= g.delay) {
-    context_.error(Rg::greylist, node.region, "retry_within must be longer than delay",
-                   "else no retry is ever in time: write for instance retry_within = \"1d\"");
-  }
-  if (const Entry* pools = node.find("pools")) each_item(pools->value, [&](const Node& item) { pool(item); });
-  if (const Entry* limit = table_.find("limit")) {
-    context_.error(Rg::greylist, limit->key_region, "a rule cannot have greylist and limit", "make two rules");
-  }
-  if (table_.find("reply") == nullptr) {
-    context_.error(Rg::greylist, node.region, "greylisting answers with a reply", "write reply = \"greylisted\"");
-  }
-  rule_.greylist = g;
-  rule_.limited = true;
-}
-
-// A pattern for the client's name, a network, or a list of networks.
-void RuleCounting::pool(const Node& node) {
-  if (!context_.expect(node, Node::Kind::string, "a pool")) return;
-  const std::string& text = node.string;
-  Pool pool{.name = "pool " + text, .names = {}, .networks = {}};
-  const bool network = text.starts_with('$') || IpNetwork::parse(text);
-  const auto matcher = patterns_.compile(subject_of(network ? FactKind::ip : FactKind::domain), "a pool", node);
-  if (!matcher) return;
-  if (network) {
-    pool.networks = std::get<std::shared_ptr<const NetworkSet>>(*matcher);
-  } else {
-    pool.names = std::get<std::shared_ptr<const TextSet>>(*matcher);
-  }
-  rule_.pools.push_back(std::move(pool));
-}
-
 void RuleCounting::escalate(const Node& node, const ReplySpec& own) {
   each_item(node, [&](const Node& step) { escalation_step(step, own); });
 }
@@ -349,7 +329,7 @@ void RuleCounting::escalation_step(const Node& node, const ReplySpec& own) {
   auto spec = replies_.compile_step(reply->value, own);
   if (!limit || !spec) return;
   if (limit->unit != Unit::refusals || limit->scope != Scope::window || limit->most < 1) {
-    context_.error(Rg::escalation, after->value.region, "a step begins after so many refusals in a time",
+    context_.error(Rg::escalation, after->value.region, "a step begins after a number of refusals in a period",
                    "write for instance after = \"10 refusals / 1h\"");
     return;
   }

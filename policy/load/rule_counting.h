@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,13 @@
 #include "policy/load/rules.h"
 
 namespace replygate {
+
+// A string, or each string of an array.
+template <typename Each>
+void each_item(const Node& node, Each each) {
+  if (node.kind != Node::Kind::array) return each(node);
+  std::ranges::for_each(node.items, each);
+}
 
 // Works out how a rule counts: key, limits, overrides, greylisting, share, escalation. Used once, for one rule.
 class RuleCounting {
@@ -29,25 +37,19 @@ class RuleCounting {
   Limits limits_at(Stage stage, const Limits& limits, const Region& at);
 
  private:
-  // What a key has of its own.
-  struct Override {
-    bool all = false;  // it is exempt from all limits
-    std::vector<Unit> exempt;
-    Limits limits;
-  };
-
   void per(const Node& node);
   Limits limits(const Node& node);
   void add_limit(const Node& node, Limits& result);
   void burst(const Node& node);
   void warn_at(const Node& node);
   void share(const Node& node);
+  std::optional<std::int64_t> read_share(const Node& node, std::string_view key, std::string_view of);
   void overrides(const Node& node);
   void override_source(const Node& node);
-  void add_to_override(const Node& node, Override& own);
-  Limits of_key(const Override& own) const;
+  void live_override(const Node& node);
+  void add_to_override(const Node& node, OwnLimits& own);
   void report_idle(const Node& node, const Limit& limit);
-  void note_what_stays(const Override& own, const Region& at);
+  void note_what_stays(const OwnLimits& own, const Region& at);
   bool is_known(const OverrideKey& key) const;
   void add_override(std::string_view key, const Region& at, Limits own);
   void greylist(const Node& node);

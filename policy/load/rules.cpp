@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "policy/load/meant_condition.h"
 #include "policy/load/named_fact.h"
 #include "policy/load/reason.h"
 #include "policy/load/rule_loader.h"
@@ -17,7 +18,8 @@ constexpr std::pair<std::string_view, OnUnknown> kOnUnknown[] = {{"skip", OnUnkn
                                                                  {"tempfail", OnUnknown::tempfail}};
 constexpr std::pair<std::string_view, OnStoreError> kOnStoreError[] = {
     {"tempfail", OnStoreError::tempfail}, {"accept", OnStoreError::accept}, {"local", OnStoreError::local}};
-constexpr std::pair<std::string_view, Count> kCounts[] = {{"accepted", Count::accepted}, {"attempts", Count::attempts}};
+constexpr std::pair<std::string_view, Count> kCounts[] = {
+    {"accepted", Count::accepted}, {"admitted", Count::admitted}, {"attempts", Count::attempts}};
 constexpr std::pair<std::string_view, Stage> kStageWords[] = {
     {"connect", Stage::connect}, {"helo", Stage::helo},     {"mail", Stage::mail},      {"rcpt", Stage::rcpt},
     {"data", Stage::data},       {"header", Stage::header}, {"message", Stage::message}};
@@ -58,7 +60,7 @@ RuleLoader::RuleLoader(Context& context, Patterns& patterns, Replies& replies, c
 std::vector<Rule> RuleLoader::load() {
   context_.check_keys(table_, "rule", "a rule");
   name();
-  rule_.place = {.file = table_.region.file, .line = table_.region.line, .column = table_.region.column};
+  rule_.place = {.file = table_.region.file.get(), .line = table_.region.line, .column = table_.region.column};
   if (const Entry* e = table_.find("when")) conditions(*e, rule_.when);
   if (const Entry* e = table_.find("unless")) conditions(*e, rule_.unless);
   counting_.read();
@@ -111,7 +113,11 @@ void RuleLoader::note(const FactRef& ref) {
 }
 
 void RuleLoader::conditions(const Entry& entry, std::vector<Condition>& target) {
-  if (!context_.expect(entry.value, Node::Kind::table, entry.key)) return;
+  if (entry.value.kind != Node::Kind::table) {
+    context_.error(Rg::wrong_type, entry.value.region,
+                   fmt::format("{} is a table, not {}", entry.key, describe(entry.value.kind)), conditions_help(entry));
+    return;
+  }
   for (const Entry& e : entry.value.entries) {
     if (e.key == "header" && e.value.kind == Node::Kind::table) {
       header_conditions(e, target);
@@ -121,18 +127,21 @@ void RuleLoader::conditions(const Entry& entry, std::vector<Condition>& target) 
     if (!ref) continue;
     note(*ref);
     const FactInfo& row = info(ref->fact);
-    if (auto matcher = patterns_.compile(subject_of(row.fact), row.name, e.value)) {
+    std::vector<LiveSourcePtr> live;
+    if (auto matcher = patterns_.compile(subject_of(row.fact), row.name, e.value, &live)) {
       const bool tags = may_have_tag(row.kind) && !patterns_.site().subaddress.empty();
-      target.push_back({*ref, *std::move(matcher), source_of(e.value), tags});
+      target.push_back({*ref, *std::move(matcher), source_of(e.value), tags, std::move(live)});
       if (grows_in_session(row.fact)) growing_.emplace_back(e.value.region, target.back());
     }
   }
+  // Nothing is asked for what another condition decides.
+  std::ranges::stable_partition(target, [](const Condition& c) { return c.live.empty(); });
 }
 
 void RuleLoader::header_conditions(const Entry& entry, std::vector<Condition>& target) {
   for (const Entry& e : entry.value.entries) {
     if (!is_field_name(e.key)) {
-      context_.error(Rg::header_field, e.key_region, fmt::format("\"{}\" is no name of a header field", e.key),
+      context_.error(Rg::header_field, e.key_region, fmt::format("\"{}\" is not a header field name", e.key),
                      "write for instance header.Subject");
       continue;
     }
@@ -157,7 +166,7 @@ void RuleLoader::move_stage() {
   const Stage known = std::max(rule_.stage, counting_.stages().empty() ? rule_.stage : *counting_.stages().rbegin());
   if (*wanted < known) {
     context_.error(Rg::too_early, e->value.region, fmt::format("the rule cannot be judged at {}", to_string(*wanted)),
-                   fmt::format("what it names is known at {}; leave `at` away", to_string(known)));
+                   fmt::format("what it names is known at {}; omit `at`", to_string(known)));
   }
   raise(*wanted);
   check_growing(*wanted);
@@ -168,7 +177,7 @@ void RuleLoader::check_growing(Stage stage) {
   for (const auto& [at, condition] : growing_) {
     if (matches(condition.matcher, Value(std::int64_t{0})) == Truth::yes) continue;
     context_.error(Rg::cannot_match, at, fmt::format("{} is always 0 at connect", condition.fact.text()),
-                   "leave `at` away: the rule is then judged for each recipient");
+                   "omit `at`: the rule is then judged for each recipient");
   }
 }
 
@@ -223,6 +232,11 @@ void RuleLoader::accepts(const Entry& entry) {
 }
 
 void RuleLoader::holds(const Entry& entry) {
+  if (entry.value.kind == Node::Kind::boolean) {
+    context_.error(Rg::wrong_type, entry.value.region, "hold is a string, not true or false",
+                   "write hold = \"reason\": the MTA's queue shows it");
+    return;
+  }
   if (!context_.expect(entry.value, Node::Kind::string, "hold")) return;
   const std::string& reason = entry.value.string;
   const bool good = !trim(reason).empty() && reason.size() <= 200 &&
@@ -245,7 +259,8 @@ void RuleLoader::discards(const Entry& entry) {
 
 void RuleLoader::tags(const Entry& entry) {
   if (rule_.has_limits()) {
-    context_.error(Rg::outcome, entry.key_region, "a rule with a limit answers what is over it; a header is no answer",
+    context_.error(Rg::outcome, entry.key_region,
+                   "a rule with a limit answers what is over it; a header is not an answer",
                    "write a reply or hold, or remove the limit");
   }
   finish(Tag{}, entry.key_region);
@@ -268,7 +283,7 @@ void RuleLoader::headers(const Node& node) {
   if (!context_.expect(node, Node::Kind::table, "header")) return;
   for (const Entry& e : node.entries) {
     if (!is_field_name(e.key)) {
-      context_.error(Rg::header_field, e.key_region, fmt::format("\"{}\" is no name of a header field", e.key),
+      context_.error(Rg::header_field, e.key_region, fmt::format("\"{}\" is not a header field name", e.key),
                      "write for instance header = { \"X-Policy\" = \"checked\" }");
       continue;
     }
@@ -322,6 +337,17 @@ void RuleLoader::add_part(Stage stage, const Node& reply) {
 
 void RuleLoader::check_recipient_facts(Stage stage, const Region& at) {
   if (stage <= Stage::rcpt || !names_recipient_facts_) return;
+  const auto of_recipient =
+      std::ranges::find_if(rule_.per, [](const FactRef& f) { return info(f.fact).stage == Stage::rcpt; });
+  const auto of_message =
+      std::ranges::find_if(rule_.per, [](const FactRef& f) { return info(f.fact).stage > Stage::rcpt; });
+  if (of_recipient != rule_.per.end() && of_message != rule_.per.end()) {
+    context_.error(
+        Rg::recipient_too_late, table_.find("per")->value.region,
+        fmt::format("{} is one for all recipients of a message, {} is not", of_message->text(), of_recipient->text()),
+        fmt::format("remove {} or {} from per", of_recipient->text(), of_message->text()));
+    return;
+  }
   context_.error(Rg::recipient_too_late, at,
                  fmt::format("at {} there is one reply for all recipients", to_string(stage)),
                  "the rule names a fact of one recipient: let it be judged at rcpt");
@@ -346,6 +372,7 @@ void check_former_name(Context& context, const Node& table, const std::map<std::
 std::vector<Rule> load_rules(Context& context, Patterns& patterns, Replies& replies, const RuleDefaults& defaults,
                              const std::vector<const Node*>& tables) {
   std::vector<Rule> result;
+  result.reserve(tables.size());
   std::map<std::string, Region> names;
   for (const Node* table : tables) {
     if (!context.expect(*table, Node::Kind::table, "a rule")) continue;

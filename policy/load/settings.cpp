@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "policy/load/list_source.h"
+#include "policy/load/live_source.h"
 #include "policy/load/milter_settings.h"
+#include "policy/load/notify_settings.h"
 #include "policy/load/quantities.h"
 #include "policy/load/service_settings.h"
 #include "policy/load/store_settings.h"
@@ -35,11 +37,21 @@ void SettingsLoader::define_lists(const std::vector<const Node*>& documents) {
     for (const std::string_view name : kSiteLists) {
       const Entry* list = table->find(name);
       if (list == nullptr) continue;
+      if (names_live_source(list->value)) {
+        context_.error(Rg::live_list, list->value.region,
+                       fmt::format("{} must be known as a whole, and this is asked while mail comes", list->key),
+                       "write a list, a file or a query in SQLite");
+        continue;
+      }
       patterns_.define(*list);
       lists_.emplace(list->key, list->key_region);
     }
   }
   for (const Node* document : documents) {
+    const Entry* maps = document->find("maps");
+    if (maps != nullptr && context_.expect(maps->value, Node::Kind::table, "[maps]")) {
+      for (const Entry& entry : maps->value.entries) patterns_.maps().define(entry);
+    }
     const Entry* lists = document->find("lists");
     if (lists != nullptr && context_.expect(lists->value, Node::Kind::table, "[lists]"))
       define_named_lists(lists->value);
@@ -77,7 +89,7 @@ Settings SettingsLoader::load() {
   if (const Node* table = section("control")) services.control(*table, settings);
   if (const Node* table = section("metrics")) services.metrics(*table, settings);
   if (const Node* table = section("history")) services.history(*table, settings.history);
-  if (const Node* table = section("notify")) services.notify(*table, settings.notify);
+  if (const Node* table = section("notify")) NotifyLoader(context_, settings.notify).load(*table);
   return settings;
 }
 
@@ -103,8 +115,9 @@ void SettingsLoader::add_sink(const Node& node, Settings& settings) {
   if (std::ranges::find(words, text) != std::end(words) || (text.starts_with("file:/") && text.size() > 6)) {
     settings.log_sinks.push_back(text);
   } else {
-    context_.error(Rg::not_a_choice, node.region, fmt::format("\"{}\" is no place for a log", text),
-                   "write \"journal\", \"syslog\", \"stdout\" or \"file:/path\"");
+    context_.error(Rg::not_a_choice, node.region, fmt::format("\"{}\" is not a place for a log", text),
+                   text.starts_with('/') ? fmt::format("write \"file:{}\"", text)
+                                         : "write \"journal\", \"syslog\", \"stdout\" or \"file:/path\"");
   }
 }
 
@@ -141,13 +154,13 @@ Site SettingsLoader::site() {
       if (auto domain = canonical_domain(e->value.string)) {
         site.default_domain = *std::move(domain);
       } else {
-        context_.error(Rg::domain, e->value.region, fmt::format("\"{}\" is no domain", e->value.string));
+        context_.error(Rg::domain, e->value.region, fmt::format("\"{}\" is not a domain", e->value.string));
       }
     }
   }
   site.postmaster_domain = site.default_domain;
   if (!site.local_domains->contains(site.default_domain)) {
-    const TextTable& trees = site.local_domains->trees();
+    const PackedTexts& trees = site.local_domains->trees();
     if (!first.empty()) {
       site.postmaster_domain = first;
     } else if (!trees.empty()) {
@@ -200,7 +213,7 @@ void SettingsLoader::load_login_domain(const Node& table, Site& site) {
   if (auto domain = canonical_domain(e->value.string)) {
     site.login_domain = *std::move(domain);
   } else {
-    context_.error(Rg::domain, e->value.region, fmt::format("\"{}\" is no domain", e->value.string),
+    context_.error(Rg::domain, e->value.region, fmt::format("\"{}\" is not a domain", e->value.string),
                    "write for instance login_domain = \"example.org\"");
   }
 }
@@ -220,7 +233,8 @@ unsigned SettingsLoader::prefix(const Node& table, std::string_view key, unsigne
   const Entry* e = table.find(key);
   if (e == nullptr || !context_.expect(e->value, Node::Kind::integer, key)) return standard;
   if (e->value.integer < 1 || e->value.integer > most) {
-    context_.error(Rg::out_of_range, e->value.region, fmt::format("{} = {} is no prefix length", key, e->value.integer),
+    context_.error(Rg::out_of_range, e->value.region,
+                   fmt::format("{} = {} is not a prefix length", key, e->value.integer),
                    fmt::format("write a number from 1 to {}", most));
     return standard;
   }

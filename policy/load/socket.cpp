@@ -72,4 +72,19 @@ std::string SocketAddress::text() const {
   return "";
 }
 
+std::string meant_socket(std::string_view text) {
+  for (const std::string_view scheme :
+       {"tcp://", "redis://", "unix://", "inet:", "inet6:", "tcp:", "unix:", "local:"}) {
+    if (text.starts_with(scheme)) text.remove_prefix(scheme.size());
+  }
+  if (text.starts_with('/')) return fmt::format("unix:{}", text);
+  const std::size_t colon = text.rfind(':');
+  const std::string_view port = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  std::string_view host = colon == std::string_view::npos ? "127.0.0.1" : text.substr(0, colon);
+  if (host == "*" || host.empty()) host = "0.0.0.0";
+  const std::string_view family = host.find(':') == std::string_view::npos ? "inet" : "inet6";
+  const std::string meant = fmt::format("{}:{}@{}", family, port, host);
+  return SocketAddress::parse_server(meant) ? meant : "";
+}
+
 }  // namespace replygate

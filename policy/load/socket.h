@@ -28,4 +28,8 @@ struct SocketAddress {
   bool operator==(const SocketAddress&) const = default;
 };
 
+// "inet:8891@127.0.0.1" for "127.0.0.1:8891", "8891", "inet:127.0.0.1:8891"; "unix:/path" for "/path". "" where nothing
+// is plain.
+std::string meant_socket(std::string_view text);
+
 }  // namespace replygate

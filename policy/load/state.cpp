@@ -61,8 +61,9 @@ class StateLoader {
     if (entry == nullptr || !context_.expect(entry->value, Node::Kind::string, "key")) return {};
     if (auto key = key_from_text(rule, entry->value.string, policy_.site())) return *std::move(key);
     context_.error(Rg::override_key, entry->value.region,
-                   fmt::format("\"{}\" is no key of the rule \"{}\"", entry->value.string, rule.name),
-                   fmt::format("its keys have {} parts, joined by '|'", rule.per.size()));
+                   fmt::format("\"{}\" is not a key of the rule \"{}\"", entry->value.string, rule.name),
+                   rule.per.size() == 1 ? "its keys have one part"
+                                        : fmt::format("its keys have {} parts, joined by '|'", rule.per.size()));
     return {};
   }
 

@@ -81,7 +81,8 @@ class StoreLoader {
     if (e->value.string.starts_with('/') && !e->value.string.ends_with('/')) {
       target = e->value.string;
     } else {
-      context_.error(Rg::store, e->value.region, fmt::format("\"{}\" is no absolute path of a file", e->value.string),
+      context_.error(Rg::store, e->value.region,
+                     fmt::format("\"{}\" is not an absolute path of a file", e->value.string),
                      fmt::format("write for instance \"{}\"", example));
     }
   }
@@ -107,8 +108,11 @@ class StoreLoader {
     if (const auto address = SocketAddress::parse_server(node.string)) {
       store_.servers.push_back(address->text());
     } else {
-      context_.error(Rg::socket_address, node.region, fmt::format("\"{}\" is no address of a server", node.string),
-                     "write \"inet:6379@redis.example.org\", \"inet6:6379@[2001:db8::1]\" or \"unix:/path\"");
+      const std::string meant = meant_socket(node.string);
+      context_.error(Rg::socket_address, node.region, fmt::format("\"{}\" is not an address of a server", node.string),
+                     meant.empty()
+                         ? "write \"inet:6379@redis.example.org\", \"inet6:6379@[2001:db8::1]\" or \"unix:/path\""
+                         : fmt::format("write \"{}\"", meant));
     }
   }
 

@@ -6,6 +6,7 @@
 #include "policy/load/numbers.h"
 #include "policy/load/quantities.h"
 #include "policy/mail/quantity.h"
+#include "policy/mail/unicode.h"
 
 namespace replygate {
 namespace {
@@ -17,11 +18,12 @@ constexpr std::pair<std::string_view, Bounce> kBounces[] = {
 
 class TestLoader {
  public:
-  TestLoader(Context& context, const Node& table) : context_(context), table_(table) {}
+  TestLoader(Context& context, const Node& table, const std::vector<LiveSourcePtr>& live)
+      : context_(context), table_(table), live_(live) {}
 
   Scenario load() {
     context_.check_keys(table_, "test", "a test");
-    scenario_.file = table_.region.file;
+    scenario_.file = table_.region.file.get();
     scenario_.line = table_.region.line;
     if (table_.find("name") == nullptr) {
       context_.error(Rg::missing_key, table_.region, "a test needs a name", "its report names it");
@@ -56,7 +58,7 @@ class TestLoader {
     if (const auto at = parse_time(node.string)) {
       scenario_.at = *at;
     } else {
-      wrong(node, fmt::format("\"{}\" is no time", node.string), "write for instance \"2026-11-22T09:00:00Z\"");
+      wrong(node, fmt::format("\"{}\" is not a time", node.string), "write for instance \"2026-11-22T09:00:00Z\"");
     }
   }
 
@@ -65,8 +67,8 @@ class TestLoader {
       if (!context_.expect(item, Node::Kind::string, "rcpt")) return;
       const auto addresses = expand_ranges(item.string);
       if (!addresses) {
-        wrong(item, fmt::format("\"{}\" is no range of addresses", item.string),
-              "write for instance \"r{1..101}@example.org\", 100000 at the most");
+        wrong(item, fmt::format("\"{}\" is not a range of addresses", item.string),
+              "write for instance \"r{1..101}@example.org\", 100000 at most");
         return;
       }
       scenario_.recipients.insert(scenario_.recipients.end(), addresses->begin(), addresses->end());
@@ -100,19 +102,62 @@ class TestLoader {
     read_size(context_, node, "size", {0, std::int64_t{1} << 30, "\"0 B\"", "\"1 GiB\""}, g.size);
     flag(node, "mta_refused", g.mta_refused);
     flag(node, "local_submission", g.local_submission);
-    if (const Entry* e = node.find("client")) client(e->value);
+    if (const Entry* e = node.find("client")) {
+      client(e->value);
+    } else if (g.local_submission) {
+      g.client = IpAddress::parse("127.0.0.1");  // as MTAs say it
+      if (node.find("client_name") == nullptr) g.client_name = "localhost";
+    }
     if (const Entry* e = node.find("tls")) tls(e->value);
     if (const Entry* e = node.find("header")) headers(e->value, g.headers);
     if (const Entry* e = node.find("parameters")) parameters(e->value);
     if (const Entry* e = node.find("mailbox_used")) mailbox(e->value);
+    if (const Entry* e = node.find("lookup")) lookups(e->value);
     if (node.find("route") != nullptr) text(node, "route", g.route.emplace());
+  }
+
+  void lookups(const Node& node) {
+    if (!context_.expect(node, Node::Kind::table, "lookup")) return;
+    for (const Entry& e : node.entries) {
+      const bool known = std::ranges::any_of(live_, [&](const LiveSourcePtr& source) { return source->name == e.key; });
+      if (known) {
+        lookup(e.value, scenario_.given.lookups[e.key]);
+        continue;
+      }
+      wrong_key(e);
+    }
+  }
+
+  void wrong_key(const Entry& e) {
+    std::vector<std::string_view> names;
+    for (const LiveSourcePtr& source : live_) names.push_back(source->name);
+    context_.error(Rg::test_wrong, e.key_region, fmt::format("no source that rules ask is called \"{}\"", e.key),
+                   names.empty() ? "" : suggestion(e.key, names, "they ask"));
+  }
+
+  // ["key"] of a list, { key = "value" } of others, "unknown" of one that does not answer.
+  void lookup(const Node& node, std::optional<std::map<std::string, std::string>>& told) {
+    if (node.kind == Node::Kind::string && node.string == "unknown") return;
+    told.emplace();
+    if (node.kind == Node::Kind::array) {
+      for (const Node& item : node.items) {
+        if (context_.expect(item, Node::Kind::string, "a key")) told->emplace(folded(item.string), "listed");
+      }
+    } else if (node.kind == Node::Kind::table) {
+      for (const Entry& e : node.entries) {
+        if (context_.expect(e.value, Node::Kind::string, e.key)) told->emplace(folded(e.key), e.value.string);
+      }
+    } else {
+      wrong(node, "what a source knows is an array, a table, or \"unknown\"",
+            "write for instance { \"key\" = \"value\" }");
+    }
   }
 
   void client(const Node& node) {
     if (!context_.expect(node, Node::Kind::string, "client")) return;
     scenario_.given.client = IpAddress::parse(node.string);
     if (!scenario_.given.client && !node.string.empty()) {
-      context_.error(Rg::network, node.region, fmt::format("\"{}\" is no address", node.string),
+      context_.error(Rg::network, node.region, fmt::format("\"{}\" is not an address", node.string),
                      "write for instance \"192.0.2.10\"; \"\" is a client without address");
     }
   }
@@ -152,7 +197,7 @@ class TestLoader {
     if (share) {
       scenario_.given.mailbox_used = *share / 100;
     } else {
-      wrong(node, fmt::format("\"{}\" is no share", node.string), "write for instance \"100%\"");
+      wrong(node, fmt::format("\"{}\" is not a share", node.string), "write for instance \"100%\"");
     }
   }
 
@@ -203,15 +248,17 @@ class TestLoader {
 
   Context& context_;
   const Node& table_;
+  const std::vector<LiveSourcePtr>& live_;
   Scenario scenario_;
 };
 
 }  // namespace
 
-std::vector<Scenario> load_tests(Context& context, const std::vector<const Node*>& tables) {
+std::vector<Scenario> load_tests(Context& context, const std::vector<const Node*>& tables,
+                                 const std::vector<LiveSourcePtr>& live) {
   std::vector<Scenario> tests;
   for (const Node* table : tables) {
-    if (context.expect(*table, Node::Kind::table, "a test")) tests.push_back(TestLoader(context, *table).load());
+    if (context.expect(*table, Node::Kind::table, "a test")) tests.push_back(TestLoader(context, *table, live).load());
   }
   return tests;
 }

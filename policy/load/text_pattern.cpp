@@ -38,6 +38,15 @@ bool has_blank(std::string_view text) { return std::ranges::any_of(text, is_blan
 bool is_word(std::string_view text) { return !has_blank(text); }
 bool is_something(std::string_view text) { return !text.empty(); }
 
+// "/foo/" of "/foo/i"; "" where there are no flags.
+std::string_view without_flags(std::string_view text) {
+  const std::size_t end = text.find_last_of('/');
+  if (!text.starts_with('/') || end == 0 || end == std::string_view::npos) return "";
+  const std::string_view flags = text.substr(end + 1);
+  const bool known = flags.find_first_not_of("gimsuxIMSUX") == std::string_view::npos;
+  return flags.empty() || flags.size() > 3 || !known ? "" : text.substr(0, end + 1);
+}
+
 // What the values of a text are made of.
 struct Alphabet {
   Fact fact;
@@ -62,7 +71,7 @@ void TextPatterns::never(const ListItem& item, std::string_view what, std::strin
 
 std::optional<std::string> TextPatterns::domain(std::string_view text, const ListItem& item) {
   auto result = canonical_domain(text);
-  if (!result) context_.error(Rg::domain, item.region(), fmt::format("\"{}\" is no domain", text));
+  if (!result) context_.error(Rg::domain, item.region(), fmt::format("\"{}\" is not a domain", text));
   return result;
 }
 
@@ -84,6 +93,14 @@ bool TextPatterns::is_meant_otherwise(const Subject& subject, const ListItem& it
     return misread(Rg::pattern_type, subject, item, fmt::format("\"{}\" stands for itself in a pattern", fact),
                    "two facts are not compared with each other; only texts of replies name facts in braces");
   }
+  if (text.starts_with('!') && text.size() > 1) {
+    return misread(Rg::pattern_type, subject, item, fmt::format("\"{}\" stands for itself: ! negates nothing", text),
+                   fmt::format("write \"{}\" under unless", trim(text.substr(1))));
+  }
+  if (const std::string_view expression = without_flags(text); !expression.empty()) {
+    return misread(Rg::regex, subject, item, fmt::format("\"{}\" has flags, which are not supported", text),
+                   fmt::format("write {}: case never matters", in_quotes(expression)));
+  }
   if (text.starts_with('/') && text.size() > 1 && !is_attribute_path(text)) {
     return misread(Rg::regex, subject, item, fmt::format("\"{}\" has no closing slash", text),
                    fmt::format("a regular expression stands between two: {}", in_quotes(fmt::format("{}/", text))));
@@ -101,22 +118,35 @@ bool TextPatterns::is_meant_otherwise(const Subject& subject, const ListItem& it
                  fmt::format("for a regular expression write {}", in_quotes(fmt::format("/{}/", text))));
 }
 
+// True, with a diagnostic, for what is no value.
+bool TextPatterns::is_no_value(const Subject& subject, const ListItem& item) {
+  if (is_meant_otherwise(subject, item)) return true;
+  if (std::ranges::none_of(item.text, [](char c) { return is_control(c) && c != '\t'; })) return false;
+  never(item, "a value", "values have no line ends and no control characters");
+  return true;
+}
+
 void TextPatterns::add(TextSet& set, const Subject& subject, const ListItem& item) {
   const std::string_view text = item.text;
-  if (is_closed_expression(text)) return add_regex(set, subject, item);
-  if (is_meant_otherwise(subject, item)) return;
-  if (std::ranges::any_of(text, [](char c) { return is_control(c) && c != '\t'; })) {
-    return never(item, "a value", "values have no line ends and no control characters");
-  }
+  const bool everyday = is_everyday(text);
+  if (!everyday && is_closed_expression(text)) return add_regex(set, subject, item);
+  if (!everyday && is_no_value(subject, item)) return;
   if (subject.kind == FactKind::version) return add_version(set, item);
+  if (!everyday && text.find_first_of("*?") != std::string_view::npos) {
+    if (auto pattern = glob(subject, item)) set.add_glob(*pattern);
+  } else {
+    add_plain(set, subject, item);
+  }
+}
+
+void TextPatterns::add_plain(TextSet& set, const Subject& subject, const ListItem& item) {
+  const std::string_view text = item.text;
   const bool has_domain = subject.kind != FactKind::local_part;
   const bool has_local = subject.kind == FactKind::address || subject.kind == FactKind::login || is_free_text(subject);
-  if (text.find_first_of("*?") != std::string_view::npos) {
-    if (auto pattern = glob(subject, item)) set.add_glob(*pattern);
-  } else if (text.size() > 1 && text.starts_with('.') && has_domain) {
-    if (auto name = domain(text.substr(1), item)) set.add_domain_tree(*std::move(name));
+  if (text.size() > 1 && text.starts_with('.') && has_domain) {
+    if (const auto name = domain(text.substr(1), item)) set.add_domain_tree(*name);
   } else if (text.size() > 1 && text.starts_with('@') && has_local) {
-    if (auto name = domain(text.substr(1), item)) set.add_at_domain(*std::move(name));
+    if (const auto name = domain(text.substr(1), item)) set.add_at_domain(*name);
   } else if (text.size() > 1 && text.ends_with('@') && has_local) {
     const std::string_view local = text.substr(0, text.size() - 1);
     set.add_local(canonical_key_part(local, Fact::sender_local, Site()).value_or(folded(local)));
@@ -140,7 +170,7 @@ void TextPatterns::add_regex(TextSet& set, const Subject& subject, const ListIte
   std::string_view part;
   const std::string_view expression = item.text.substr(1, item.text.size() - 2);
   const bool names = is_host(subject) || subject.kind == FactKind::domain;
-  if (names && !std::ranges::all_of(expression, is_ascii)) {
+  if (names && !is_ascii_text(expression)) {
     const auto name = canonical_domain(expression);
     context_.error(Rg::cannot_match, item.region(),
                    fmt::format("nothing matches {}: IDNs are compared as A-labels", item.text),
@@ -201,24 +231,27 @@ void TextPatterns::add_domain(TextSet& set, const ListItem& item) {
   const std::string_view text = item.text;
   if (text.find('@') != std::string_view::npos) {
     never(item, "a domain", fmt::format("write \"{}\"", text.substr(text.rfind('@') + 1)));
-  } else if (auto name = domain(text, item)) {
-    set.add_exact(*std::move(name));
+  } else if (const auto name = domain(text, item)) {
+    set.add_exact(*name);
   }
 }
 
 void TextPatterns::add_address(TextSet& set, const ListItem& item) {
   const std::string_view text = item.text;
-  Address address = canonical_address(text, {.default_domain = "", .is_local = [](auto) { return false; }});
-  if (address.form == Address::Form::mailbox) return set.add_exact(std::move(address.full));
+  if (is_canonical_address(text)) return set.add_exact(text);
+  const Address address = canonical_address(text, {.default_domain = "", .is_local = [](auto) { return false; }});
+  if (address.form == Address::Form::mailbox) return set.add_exact(address.full);
   if (address.form == Address::Form::null) return never(item, "an address", "the null sender is \"\"");
+  const bool name = text.find('.') == std::string_view::npos && is_canonical_address(fmt::format("{}@a", text));
   never(item, "an address",
-        canonical_domain(text) ? fmt::format("for every address of the domain write \"@{}\"", text)
-                               : "write \"user@example.org\", \"@example.org\", \".example.org\" or \"user@\"");
+        name                     ? fmt::format("for that mailbox of every domain write \"{}@\"", text)
+        : canonical_domain(text) ? fmt::format("for every address of the domain write \"@{}\"", text)
+                                 : "write \"user@example.org\", \"@example.org\", \".example.org\" or \"user@\"");
 }
 
 void TextPatterns::add_local(TextSet& set, const ListItem& item) {
   const std::string_view text = item.text;
-  if (auto local = canonical_key_part(text, Fact::sender_local, Site())) return set.add_exact(*std::move(local));
+  if (const auto local = canonical_key_part(text, Fact::sender_local, Site())) return set.add_exact(*local);
   never(item, "a local part",
         text.find('@') != std::string_view::npos ? fmt::format("write \"{}\"", text.substr(0, text.find('@')))
                                                  : "one with blanks or quotes has quotes around it: '\"a b\"'");
@@ -227,12 +260,12 @@ void TextPatterns::add_local(TextSet& set, const ListItem& item) {
 // What a client calls itself is text; as far as it is a name, IDNs are compared as A-labels.
 void TextPatterns::add_host(TextSet& set, const Subject& subject, const ListItem& item) {
   const std::string_view text = item.text;
-  auto name = canonical_domain(text);
+  const auto name = canonical_domain(text);
   if (subject.fact == Fact::helo) {
     if (has_blank(text)) return never(item, "helo", "a greeting has no blanks");
-    return set.add_exact(name ? *std::move(name) : folded(text));
+    return set.add_exact(name ? *name : folded(text));
   }
-  if (name && !name->starts_with('[')) return set.add_exact(*std::move(name));
+  if (name && !name->starts_with('[')) return set.add_exact(*name);
   const bool address = IpAddress::parse(text) || text.starts_with('[');
   never(item, "client_name",
         address ? "addresses are compared with client_ip; a client without a verified name is \"unknown\""
@@ -241,7 +274,7 @@ void TextPatterns::add_host(TextSet& set, const Subject& subject, const ListItem
 
 void TextPatterns::add_net(TextSet& set, const ListItem& item) {
   const Site& site = site_ != nullptr ? *site_ : Site();
-  if (auto net = canonical_key_part(item.text, Fact::client_net, site)) return set.add_exact(*std::move(net));
+  if (const auto net = canonical_key_part(item.text, Fact::client_net, site)) return set.add_exact(*net);
   never(item, "client_net",
         fmt::format("[keys] cuts networks so: \"{}\"; client_ip is compared with any network",
                     net_like(item.text, site)));

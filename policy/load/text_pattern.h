@@ -30,6 +30,8 @@ class TextPatterns {
  private:
   bool is_meant_otherwise(const Subject& subject, const ListItem& item);
   bool misread(Rg code, const Subject& subject, const ListItem& item, std::string message, std::string help);
+  bool is_no_value(const Subject& subject, const ListItem& item);
+  void add_plain(TextSet& set, const Subject& subject, const ListItem& item);
   void add_regex(TextSet& set, const Subject& subject, const ListItem& item);
   void add_version(TextSet& set, const ListItem& item);
   void add_exact(TextSet& set, const Subject& subject, const ListItem& item);

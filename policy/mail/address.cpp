@@ -157,11 +157,38 @@ bool follow_route(std::string& local, std::string& domain) {
   return false;
 }
 
+// Octets that mean themselves in a local part, on every route: neither specials nor routes of old ('!', '%'), nor
+// capital letters.
+constexpr OctetSet kPlain("abcdefghijklmnopqrstuvwxyz0123456789-_+=~*^{}|#$&?/'`");
+
+bool is_plain_local(std::string_view local) {
+  bool joint = true;  // no dot may come
+  for (const char c : local) {
+    if (c == '.' ? joint : !kPlain.has(c)) return false;
+    joint = c == '.';
+  }
+  return !joint;
+}
+
+// Most addresses: canonical as they stand, apart from brackets. "" for all others.
+std::string_view plain_address(std::string_view raw) {
+  if (raw.size() > 2 && raw.front() == '<' && raw.back() == '>') raw = raw.substr(1, raw.size() - 2);
+  return is_canonical_address(raw) ? raw : std::string_view();
+}
+
 Address malformed() { return {.form = Address::Form::malformed, .full = {}, .at = 0, .bare = {}}; }
 
 }  // namespace
 
+bool is_canonical_address(std::string_view text) {
+  const std::size_t at = text.find('@');
+  return at != std::string_view::npos && is_plain_local(text.substr(0, at)) && is_canonical_name(text.substr(at + 1));
+}
+
 Address canonical_address(std::string_view raw, const AddressContext& context) {
+  if (const std::string_view plain = plain_address(raw); !plain.empty()) {
+    return mailbox_of(std::string(plain), context.subaddress);
+  }
   const std::string_view path = unbracket(raw);
   if (path.empty()) return {};
   auto parts = Reader(without_source_route(path)).read();
@@ -182,7 +209,8 @@ Address canonical_address(std::string_view raw, const AddressContext& context) {
 Address mailbox_of(std::string full, std::string_view subaddress) {
   Address address{.form = Address::Form::mailbox, .full = std::move(full), .at = 0, .bare = {}};
   address.at = address.full.rfind('@');
-  if (subaddress.empty()) return address;
+  const std::string_view local = address.local();
+  if (subaddress.empty() || local.find_first_of(subaddress, 1) == std::string_view::npos) return address;
   std::string bare = without_tag(address.full, subaddress);
   if (bare != address.full) address.bare = std::move(bare);
   return address;

@@ -41,6 +41,9 @@ struct AddressContext {
 // everything else that an MTA must refuse is malformed.
 Address canonical_address(std::string_view raw, const AddressContext& context);
 
+// Most addresses: "local@domain" in ASCII, without quotes, brackets and routes of old, that is its own canonical form.
+bool is_canonical_address(std::string_view text);
+
 // "local@domain", canonical already, as an address.
 Address mailbox_of(std::string full, std::string_view subaddress = {});
 

@@ -53,14 +53,17 @@ std::optional<std::string> a_labels_of(const std::string& folded) {
 
 }  // namespace
 
+bool is_canonical_name(std::string_view domain) { return ascii_name_ok(domain) && is_lower_ascii(domain); }
+
 std::optional<std::string> canonical_domain(std::string_view domain) {
+  if (is_canonical_name(domain)) return std::string(domain);
   if (domain.size() > 2 && domain.front() == '[' && domain.back() == ']') return literal(domain);
   if (domain.ends_with('.')) domain.remove_suffix(1);
   if (domain.empty() || std::ranges::any_of(domain, [](char c) { return is_control(c) || c == ' ' || c == '@'; })) {
     return std::nullopt;
   }
   const std::string lowered = to_lower(domain);
-  if (std::ranges::all_of(lowered, is_ascii)) {
+  if (is_ascii_text(lowered)) {
     return ascii_name_ok(lowered) ? std::optional(lowered) : std::nullopt;
   }
   const bool names_nothing = std::ranges::any_of(split(lowered, '.'), &std::string_view::empty);

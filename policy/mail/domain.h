@@ -15,4 +15,7 @@ namespace replygate {
 // byte for byte in lower case: it is a domain of its own, equal to nothing else.
 std::optional<std::string> canonical_domain(std::string_view domain);
 
+// A name in ASCII that is its own canonical form.
+bool is_canonical_name(std::string_view domain);
+
 }  // namespace replygate

@@ -18,13 +18,53 @@ constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 // Bytes with the bits from `length` on set to `ones`.
 IpAddress fill(IpAddress address, unsigned length, bool ones) {
   IpAddress::Bytes bytes = address.bytes();
-  for (unsigned i = 0; i < bytes.size(); ++i) {
-    const unsigned kept = length > i * 8 ? std::min(length - i * 8, 8U) : 0;
-    const auto mask = static_cast<std::uint8_t>(0xff00U >> kept);
-    bytes[i] = static_cast<std::uint8_t>(bytes[i] & mask);
-    if (ones) bytes[i] = static_cast<std::uint8_t>(bytes[i] | static_cast<std::uint8_t>(~mask));
-  }
+  if (length >= bytes.size() * 8) return address;
+  const auto whole = length / 8;
+  const auto mask = static_cast<std::uint8_t>(0xffU >> length % 8);
+  bytes[whole] = static_cast<std::uint8_t>(ones ? bytes[whole] | mask : bytes[whole] & ~mask);
+  std::fill(bytes.begin() + whole + 1, bytes.end(), static_cast<std::uint8_t>(ones ? 0xff : 0));
   return IpAddress(bytes);
+}
+
+// Most addresses of IPv4: four numbers without leading zeros, and nothing beside them. Nothing for all other texts.
+std::optional<std::uint32_t> plain_quad(std::string_view text) {
+  std::uint32_t address = 0;
+  for (unsigned part = 0; part < 4; ++part) {
+    unsigned number = 0;
+    std::size_t digits = 0;
+    while (digits < std::min<std::size_t>(text.size(), 3) && is_digit(text[digits])) {
+      number = number * 10 + static_cast<unsigned>(text[digits++] - '0');
+    }
+    if (digits == 0 || number > 255 || (digits > 1 && text.front() == '0')) return std::nullopt;
+    text.remove_prefix(digits);
+    address = address << 8U | number;
+    if (part == 3) break;
+    if (!text.starts_with('.')) return std::nullopt;
+    text.remove_prefix(1);
+  }
+  return text.empty() ? std::optional(address) : std::nullopt;
+}
+
+// Those that overlap become one. In memory of the size that they need.
+template <typename Range>
+void merge(std::vector<Range>& ranges) {
+  if (!std::ranges::is_sorted(ranges)) std::ranges::sort(ranges);
+  std::size_t count = 0;
+  for (const Range& range : ranges) {
+    if (count > 0 && range.first <= ranges[count - 1].second) {
+      ranges[count - 1].second = std::max(ranges[count - 1].second, range.second);
+    } else {
+      ranges[count++] = range;
+    }
+  }
+  ranges.resize(count);
+  ranges.shrink_to_fit();
+}
+
+template <typename Range, typename Address>
+bool is_among(const std::vector<Range>& ranges, const Address& address) {
+  const auto after = std::ranges::upper_bound(ranges, address, {}, &Range::first);
+  return after != ranges.begin() && address <= std::prev(after)->second;
 }
 
 }  // namespace
@@ -37,6 +77,7 @@ IpAddress IpAddress::v4(std::uint32_t host_order) {
 }
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+  if (const auto four = plain_quad(text)) return v4(*four);
   if (text.size() > 5 && equal_ignoring_case(text.substr(0, 5), "IPv6:")) text.remove_prefix(5);
   std::array<char, INET6_ADDRSTRLEN> buffer{};
   if (text.empty() || text.size() >= buffer.size() || text.find('\0') != std::string_view::npos) return std::nullopt;
@@ -50,13 +91,24 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
 
 bool IpAddress::is_v4() const { return std::equal(kMapped.begin(), kMapped.end(), bytes_.begin()); }
 
+std::uint32_t IpAddress::four() const {
+  std::uint32_t address = 0;
+  for (std::size_t i = kMapped.size(); i < bytes_.size(); ++i) address = address << 8U | bytes_[i];
+  return address;
+}
+
 std::string IpAddress::text() const {
-  std::array<char, INET6_ADDRSTRLEN> buffer{};
   if (is_v4()) {
-    inet_ntop(AF_INET, bytes_.data() + kMapped.size(), buffer.data(), buffer.size());
-  } else {
-    inet_ntop(AF_INET6, bytes_.data(), buffer.data(), buffer.size());
+    std::string dotted;
+    for (std::size_t i = kMapped.size(); i < bytes_.size(); ++i) {
+      if (!dotted.empty()) dotted += '.';
+      const fmt::format_int octet(bytes_[i]);
+      dotted.append(octet.data(), octet.size());
+    }
+    return dotted;
   }
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  inet_ntop(AF_INET6, bytes_.data(), buffer.data(), buffer.size());
   return buffer.data();
 }
 
@@ -103,9 +155,10 @@ bool IpNetwork::contains(IpAddress address) const {
 std::array<std::optional<IpNetwork::Range>, 2> IpNetwork::ranges() const {
   const IpAddress begin = first();
   const IpAddress end = last();
+  if (is_v4()) return {Range{begin, end}, std::nullopt};
   const IpAddress four_begin = IpAddress::v4(0);
   const IpAddress four_end = IpAddress::v4(~std::uint32_t{0});
-  if (is_v4() || end < four_begin || begin > four_end) return {Range{begin, end}, std::nullopt};
+  if (end < four_begin || begin > four_end) return {Range{begin, end}, std::nullopt};
   std::array<std::optional<Range>, 2> around;
   if (begin < four_begin) around[0] = Range{begin, *previous_address(four_begin)};
   if (end > four_end) around[1] = Range{*next_address(four_end), end};
@@ -117,35 +170,35 @@ IpAddress IpNetwork::first() const { return fill(address_, length_, false); }
 IpAddress IpNetwork::last() const { return fill(address_, length_, true); }
 
 std::string IpNetwork::text() const {
-  return fmt::format("{}/{}", first().text(), is_v4() ? length_ - kMappedBits : length_);
+  std::string text = first().text();
+  const fmt::format_int length(is_v4() ? length_ - kMappedBits : length_);
+  text += '/';
+  return text.append(length.data(), length.size());
 }
 
 void NetworkSet::add(const IpNetwork& network) {
   for (const auto& range : network.ranges()) {
-    if (range) ranges_.push_back(*range);
+    if (!range) continue;
+    if (range->first.is_v4()) {
+      four_.emplace_back(range->first.four(), range->second.four());
+    } else {
+      six_.push_back(*range);
+    }
   }
 }
 
 void NetworkSet::add_all(const NetworkSet& other) {
-  ranges_.insert(ranges_.end(), other.ranges_.begin(), other.ranges_.end());
+  four_.insert(four_.end(), other.four_.begin(), other.four_.end());
+  six_.insert(six_.end(), other.six_.begin(), other.six_.end());
 }
 
 void NetworkSet::seal() {
-  std::ranges::sort(ranges_);
-  std::vector<std::pair<IpAddress, IpAddress>> merged;
-  for (const auto& range : ranges_) {
-    if (!merged.empty() && range.first <= merged.back().second) {
-      merged.back().second = std::max(merged.back().second, range.second);
-    } else {
-      merged.push_back(range);
-    }
-  }
-  ranges_ = std::move(merged);
+  merge(four_);
+  merge(six_);
 }
 
 bool NetworkSet::contains(IpAddress address) const {
-  const auto after = std::ranges::upper_bound(ranges_, address, {}, &std::pair<IpAddress, IpAddress>::first);
-  return after != ranges_.begin() && address <= std::prev(after)->second;
+  return address.is_v4() ? is_among(four_, address.four()) : is_among(six_, address);
 }
 
 }  // namespace replygate

@@ -25,7 +25,8 @@ class IpAddress {
   static std::optional<IpAddress> parse(std::string_view text);
 
   bool is_v4() const;
-  std::string text() const;  // dotted quad, or RFC 5952
+  std::uint32_t four() const;  // of IPv4, in host order
+  std::string text() const;    // dotted quad, or RFC 5952
   const Bytes& bytes() const { return bytes_; }
 
   auto operator<=>(const IpAddress&) const = default;
@@ -65,19 +66,30 @@ class IpNetwork {
   unsigned length_ = 128;  // of the 128 bits
 };
 
-// A set of networks: containment in O(log n). Immutable after seal(); then any thread may ask.
+// A set of networks: containment in O(log n). Immutable after seal(); then any thread may ask. A network of IPv4 takes
+// eight octets, another one 32.
 class NetworkSet {
  public:
   void add(const IpNetwork& network);
   void add_all(const NetworkSet& other);
   void seal();
   bool contains(IpAddress address) const;
-  bool empty() const { return ranges_.empty(); }
-  // First and last addresses; disjoint and ascending once sealed.
-  const std::vector<std::pair<IpAddress, IpAddress>>& ranges() const { return ranges_; }
+  bool empty() const { return size() == 0; }
+  // How many ranges of addresses it is made of.
+  std::size_t size() const { return four_.size() + six_.size(); }
+  bool operator==(const NetworkSet&) const = default;
+
+  // Calls `visit` with the first and the last address of each range: those of IPv4, then the others. Once sealed, they
+  // are disjoint, and each kind ascends.
+  template <typename Visit>
+  void each_range(Visit visit) const {
+    for (const auto& [first, last] : four_) visit(IpAddress::v4(first), IpAddress::v4(last));
+    for (const auto& [first, last] : six_) visit(first, last);
+  }
 
  private:
-  std::vector<std::pair<IpAddress, IpAddress>> ranges_;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> four_;  // in host order
+  std::vector<IpNetwork::Range> six_;
 };
 
 }  // namespace replygate

@@ -35,6 +35,7 @@ bool is_utf16(std::string_view text) { return text.starts_with("\xff\xfe") || te
 
 std::string_view without_comment(std::string_view line) {
   line = trim(line);
+  if (line.find('#') == std::string_view::npos) return line;
   if (!line.starts_with('/')) return trim(cut_at_comment(line, true));
   // The comment begins behind the slash that closes the expression.
   for (std::size_t at = 0; at < line.size();) {

@@ -1,5 +1,7 @@
 #include "policy/mail/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -70,6 +72,20 @@ std::string join_or(std::span<const std::string_view> words) {
     result += words[i];
   }
   return result;
+}
+
+std::string without_controls(std::string text) {
+  std::ranges::replace_if(text, is_control, '?');
+  return text;
+}
+
+bool is_one_of(std::string_view word, std::string_view words) {
+  const auto all = split(words, ' ');
+  return std::ranges::find(all, word) != all.end();
+}
+
+std::string counted(std::uint64_t number, std::string_view one) {
+  return fmt::format("{} {}{}", number, one, number == 1 ? "" : "s");
 }
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> words) {

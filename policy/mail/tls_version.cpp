@@ -36,6 +36,14 @@ std::optional<std::vector<std::string>> versions_between(std::string_view first,
   return versions_where([&](std::size_t i) { return i >= *from && i <= *to; });
 }
 
+// "1.2", "TLS 1.2" and "TLS1.2" are TLSv1.2; "" for others.
+std::string full_name(std::string_view name) {
+  if (name.size() > 3 && equal_ignoring_case(name.substr(0, 3), "tls")) name.remove_prefix(3);
+  name = trim(name);
+  const std::string full = "TLSv" + std::string(name == "1.0" ? "1" : name);
+  return is_digit(name.empty() ? ' ' : name.front()) && index_of(full) ? full : "";
+}
+
 }  // namespace
 
 std::span<const std::string_view> tls_versions() { return kVersions; }
@@ -67,6 +75,9 @@ std::string version_help(std::string_view pattern) {
     if (versions_between(last, first)) return fmt::format("write \"{}..{}\"", last, first);
   }
   const std::string_view name = pattern.substr(std::min(pattern.find_first_not_of("<>=! "), pattern.size()));
+  if (const std::string meant = full_name(name); !meant.empty()) {
+    return fmt::format("write \"{}{}\"", pattern.substr(0, pattern.size() - name.size()), meant);
+  }
   // "TLSv1.0" is how people call TLSv1.
   const bool zero = name.ends_with(".0") && index_of(name.substr(0, name.size() - 2));
   const std::string_view meant = zero ? name.substr(0, name.size() - 2) : nearest(name, kVersions);

@@ -119,13 +119,13 @@ std::optional<std::u16string> formed(std::u16string_view text, Form stretch_of) 
 }  // namespace
 
 std::optional<std::string> folded_utf8(std::string_view text) {
-  if (std::ranges::all_of(text, is_ascii)) return to_lower(text);
+  if (is_ascii_text(text)) return to_lower(text);
   const auto wide = to_utf16(text);
   const auto folded = wide ? formed(*wide, folded_stretch) : std::nullopt;
   return folded ? to_utf8(*folded) : std::nullopt;
 }
 
-bool is_utf8(std::string_view text) { return std::ranges::all_of(text, is_ascii) || to_utf16(text).has_value(); }
+bool is_utf8(std::string_view text) { return is_ascii_text(text) || to_utf16(text).has_value(); }
 
 std::string folded(std::string_view text) {
   auto result = folded_utf8(text);
@@ -133,10 +133,35 @@ std::string folded(std::string_view text) {
 }
 
 std::string composed(std::string_view text) {
-  const auto wide = std::ranges::all_of(text, is_ascii) ? std::nullopt : to_utf16(text);
+  const auto wide = is_ascii_text(text) ? std::nullopt : to_utf16(text);
   const auto form = wide ? formed(*wide, to_nfc) : std::nullopt;
   auto result = form ? to_utf8(*form) : std::nullopt;
   return result ? *std::move(result) : std::string(text);
+}
+
+std::string_view whole_characters(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text;
+  std::size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
+  return text.substr(0, end);
+}
+
+// All letters that have two cases and matter here have two octets: Latin, Greek, Cyrillic, Armenian.
+std::string lower_in_place(std::string_view text) {
+  constexpr unsigned kContinuation = 0x80;
+  constexpr unsigned kBits = 0x3f;
+  std::string result = to_lower(text);
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(text[i + 1]);
+    if (lead < 0xc2 || lead > 0xdf || (next & ~kBits) != kContinuation) continue;
+    const auto point = static_cast<UChar32>(((lead & 0x1fU) << 6U) | (next & kBits));
+    const auto lower = static_cast<unsigned>(u_tolower(point));
+    if (lower < kContinuation || lower > 0x7ff) continue;
+    result[i] = static_cast<char>(0xc0U | (lower >> 6U));
+    result[++i] = static_cast<char>(kContinuation | (lower & kBits));
+  }
+  return result;
 }
 
 }  // namespace replygate

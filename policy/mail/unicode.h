@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,5 +19,11 @@ std::string folded(std::string_view text);
 std::string composed(std::string_view text);
 
 bool is_utf8(std::string_view text);
+
+// The beginning of a text, at most so many octets; of UTF-8 no part of a character.
+std::string_view whole_characters(std::string_view text, std::size_t most);
+
+// The same length, and each letter at its place: lower case where that has two octets as well; the rest is kept.
+std::string lower_in_place(std::string_view text);
 
 }  // namespace replygate

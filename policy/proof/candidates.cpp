@@ -92,12 +92,12 @@ std::set<IpAddress> edges(Conditions conditions) {
   };
   for (const Condition* condition : conditions) {
     if (const auto* set = std::get_if<std::shared_ptr<const NetworkSet>>(&condition->matcher)) {
-      for (const auto& [first, last] : (*set)->ranges()) add(first, last);
+      (*set)->each_range(add);
     }
     if (const auto* set = std::get_if<std::shared_ptr<const TextSet>>(&condition->matcher)) {
       TextParts parts;
       (*set)->collect(parts);
-      for (const std::string& text : parts.exact) {
+      for (const std::string_view text : parts.exact) {
         if (const auto network = IpNetwork::parse(text)) add(network->first(), network->last());
       }
     }

@@ -21,6 +21,14 @@ constexpr std::int64_t kMostFilling = 1000;
 constexpr std::int64_t kMostCommands = 200000;
 constexpr std::int64_t kMostOctets = std::int64_t{256} << 20;
 
+// Live sources that have no entries.
+class NothingListed final : public Lookups {
+ public:
+  std::optional<LiveAnswer> known(const LiveSource&, std::string_view) override { return LiveAnswer::none(); }
+  void ask(const LiveSource&, std::string_view, Told told) override { told(LiveAnswer::none()); }
+  void misread(const LiveSource&, std::string_view) override {}
+};
+
 }  // namespace
 
 // One session of the stranger.
@@ -243,7 +251,8 @@ bool Rehearsal::plays(const Timeline& timeline) {
   const std::int64_t sessions = std::ranges::any_of(policy_.rules(), fills) ? kMostSessions : 1;
   for (const std::string& filler : fillers_of(timeline)) {
     MemoryStore store;
-    Gate gate(store);
+    NothingListed nothing;
+    Gate gate(store, nullptr, &nothing);
     References references(1);
     std::vector<std::unique_ptr<Dialogue>> open;  // and keep what they have reserved
     for (sessions_ = 1; sessions_ <= sessions && commands_ <= kMostCommands; ++sessions_) {
@@ -266,7 +275,8 @@ bool Rehearsal::plays_again(const Timeline& timeline) {
   again.earlier_at += delay;
   for (const std::string& filler : fillers_of(timeline)) {
     MemoryStore store;
-    Gate gate(store);
+    NothingListed nothing;
+    Gate gate(store, nullptr, &nothing);
     References references(1);
     Dialogue(policy_, gate, references, timeline, filler).relays();
     Dialogue dialogue(policy_, gate, references, again, filler);
@@ -301,7 +311,8 @@ bool Rehearsal::plays_behind(std::int64_t messages, const std::string& other, co
   filling.model.set(Slot::recipient, "", {.text = other, .ip = {}}, policy_.site());
   filling.model.set(Slot::route, "", {.text = "local", .ip = {}}, policy_.site());
   MemoryStore store;
-  Gate gate(store);
+  NothingListed nothing;
+  Gate gate(store, nullptr, &nothing);
   References references(1);
   for (std::int64_t i = 0; i < messages; ++i) {
     Dialogue dialogue(policy_, gate, references, filling, other);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/mail/text.h"
 #include "policy/proof/rehearsal.h"
 
 namespace replygate {
@@ -84,7 +85,7 @@ std::string Rehearsal::refusals_text() const {
     sum += refusals_[i];
     if (refusals_[i] > 0) places += fmt::format("{}{} {}", places.empty() ? "" : ", ", refusals_[i], kWhere[i]);
   }
-  return sum == 0 ? "" : fmt::format(", after {} refusals ({})", sum, places);
+  return sum == 0 ? "" : fmt::format(", after {} ({})", counted(sum, "refusal"), places);
 }
 
 std::string Rehearsal::message_text(const Timeline& timeline) const {
@@ -99,12 +100,13 @@ std::string Rehearsal::message_text(const Timeline& timeline) const {
   if (!tls.version.empty()) text += ')';
   for (const Header& header : t.headers) text += fmt::format(", {}: {}", header.name, header.value);
   if (named(Fact::header_count)) text += fmt::format(", {} header fields", t.header_count);
-  if (named(Fact::size)) text += fmt::format(", {} octets", t.size);
+  if (named(Fact::size)) text += fmt::format(", {}", counted(t.size, "octet"));
   if (named(Fact::queue_id)) text += fmt::format(", queue id {}", t.queue_id);
   if (again_after_ != Duration{}) {
     text += fmt::format(", again after {} s", seconds_between({}, Instant(again_after_)));
   }
-  if (filled_ > 0) text += fmt::format(", after {} messages to <{}>, each in a session", filled_, filled_to_);
+  if (filled_ > 0)
+    text += fmt::format(", after {} to <{}>, each in a session", counted(filled_, "message"), filled_to_);
   if (sessions_ > 1) text += fmt::format(", while {} such sessions more are open", sessions_ - 1);
   return text;
 }

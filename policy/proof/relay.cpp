@@ -62,6 +62,8 @@ class Prover {
       solving = solve_with(kUnknown);
       if (solving.solved == Solved::undecided && solving.cause == Cause::unproven) solving.cause = Cause::untold;
     }
+    const bool hangs = solving.cause == Cause::unproven || solving.cause == Cause::untold;
+    if (solving.solved == Solved::undecided && hangs && !policy_.live_sources().empty()) solving.cause = Cause::live;
     proof_.cause = solving.cause;
     if (solving.solved == Solved::none) proof_.kind = RelayProof::Kind::closed;
     if (solving.solved == Solved::undecided) proof_.kind = RelayProof::Kind::undecided;
@@ -72,9 +74,9 @@ class Prover {
   const Condition* condition(Fact fact, Matcher matcher) {
     return &own_.emplace_back(Condition{{fact, ""}, std::move(matcher), ""});
   }
-  static Matcher text(std::string value) {
+  static Matcher text(std::string_view value) {
     TextSet set;
-    set.add_exact(std::move(value));
+    set.add_exact(value);
     return std::make_shared<const TextSet>(std::move(set));
   }
   static Matcher number(std::int64_t value) { return std::vector<NumberRange>{{value, value}}; }

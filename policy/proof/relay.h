@@ -20,7 +20,8 @@ namespace replygate {
 // one stage, recipient, message or greeting to the next (recipients, messages, refusals, age, time of day, rules that
 // have accepted) may have any value that it could have by itself.
 //
-// `open` has a transaction that was played through the policy and relays. Everything else is `undecided`.
+// `open` has a transaction that was played through the policy and relays, where no live source knows what it is asked
+// for. Everything else is `undecided`.
 //
 // Assumed: the client has an address; the MTA tells login and TLS truly, asks for every MAIL, recipient and message
 // (not for EHLO); local_domains and relay_domains are the whole truth, or without them the mailers `local`, `virtual`

@@ -112,7 +112,10 @@ class Search {
     }
   }
 
+  // What a live source says of a value nobody knows.
   bool allows(const Bound& b, std::size_t pick) const {
+    const Variable& variable = variables_[b.variable];
+    if (variable.open(b.condition) && variable.truth(pick, b.condition) != Truth::yes) return true;
     return (truths(variables_[b.variable].truth(pick, b.condition)) & b.allowed) != 0;
   }
   static bool wants_field(const Variable& variable, const Bound& b) { return variable.many() && b.allowed == kYes; }

@@ -53,14 +53,16 @@ struct Solution {
 
 // `none` is a proof. The facts are taken apart into slots, each slot into values that stand for all values, as far as
 // lists, networks, numbers and flags of the conditions can tell them apart, with values made anew that are in no list;
-// and every combination is looked at. TLS facts without TLS, and login facts without login, are empty. Facts that an
-// MTA may withhold (recipient_route, mailbox_used, and `external` where the site knows no domains) may be unknown.
+// and every combination is looked at. What a live source says may be anything, for each condition by itself. TLS facts
+// without TLS, and login facts without login, are empty. Facts that an MTA may withhold (recipient_route, mailbox_used,
+// and `external` where the site knows no domains) may be unknown.
 //
 // `undecided` has a cause. `patterns`: nothing was found, and a glob or a regular expression, of whose values there are
 // samples alone, or a very long list had a part in it. `combinations`: there are too many. `unproven`: solutions were
 // found, and whoever was offered them took none. `untold`: it hangs on what the MTA does not tell.
 enum class Solved : std::uint8_t { found, none, undecided };
-enum class Cause : std::uint8_t { none, patterns, combinations, unproven, untold };
+// `live`: it hangs on what live sources say.
+enum class Cause : std::uint8_t { none, patterns, combinations, unproven, untold, live };
 
 struct Solving {
   Solved solved = Solved::none;

@@ -46,7 +46,8 @@ Variable::Traits Variable::traits_of(const Condition& condition) const {
   };
   const bool patterned = parts.expressions || !std::ranges::all_of(parts.globs, is_plain);
   const bool exact = parts.trees.empty() && parts.at_domains.empty() && parts.locals.empty() && parts.globs.empty();
-  return {.patterned = patterned, .listed = !patterned && exact && is_whole(condition.fact.fact)};
+  return {.patterned = patterned,
+          .listed = !patterned && exact && condition.live.empty() && is_whole(condition.fact.fact)};
 }
 
 bool Variable::is(Slot slot, Point point, const std::string& header) const {

@@ -38,6 +38,8 @@ class Variable {
   bool patterned(std::size_t condition) const { return traits_[condition].patterned; }
   // Every value that fulfils the condition is among the picks.
   bool listed(std::size_t condition) const { return traits_[condition].listed; }
+  // Live sources may make the condition hold, not hold or be unknown, whatever the value.
+  bool open(std::size_t condition) const { return !conditions_[condition]->live.empty(); }
 
  private:
   struct Traits {

@@ -54,9 +54,8 @@ void Vocabulary::take(const Condition& condition) {
   if (set == nullptr) return;
   TextParts parts;
   (*set)->collect(parts);
-  for (const std::string& text : parts.exact) take_exact(condition.fact.fact, text);
-  domains_.insert(parts.trees.begin(), parts.trees.end());
-  domains_.insert(parts.at_domains.begin(), parts.at_domains.end());
+  for (const std::string_view text : parts.exact) take_exact(condition.fact.fact, text);
+  for (const auto* names : {&parts.trees, &parts.at_domains}) domains_.insert(names->begin(), names->end());
   locals_.insert(parts.locals.begin(), parts.locals.end());
   addresses_ |= !parts.at_domains.empty() || !parts.locals.empty();
   patterned_ |= parts.expressions;
@@ -72,20 +71,20 @@ void Vocabulary::take(const Condition& condition) {
   samples_.insert(parts.samples.begin(), parts.samples.end());
 }
 
-void Vocabulary::take_exact(Fact fact, const std::string& text) {
+void Vocabulary::take_exact(Fact fact, std::string_view text) {
   const std::size_t at = text.rfind('@');
   if (of_local_part(fact)) {
-    locals_.insert(text);
+    locals_.emplace(text);
     addresses_ = true;
   } else if (of_domain(fact)) {
-    domains_.insert(text);
+    domains_.emplace(text);
     addresses_ = true;
   } else if (at == std::string::npos) {
-    plain_.insert(text);
+    plain_.emplace(text);
   } else {
-    named_.push_back(text);
-    locals_.insert(text.substr(0, at));
-    domains_.insert(text.substr(at + 1));
+    named_.emplace_back(text);
+    locals_.emplace(text.substr(0, at));
+    domains_.emplace(text.substr(at + 1));
     addresses_ = true;
   }
 }

@@ -5,6 +5,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/proof/candidates.h"
@@ -33,7 +34,7 @@ class Vocabulary {
   static constexpr std::size_t kMostWords = 100000;
 
   void take(const Condition& condition);
-  void take_exact(Fact fact, const std::string& text);
+  void take_exact(Fact fact, std::string_view text);
   bool has(const std::string& word) const;
 
   std::set<std::string> plain_;  // whole texts without '@'

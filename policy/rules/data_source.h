@@ -13,6 +13,7 @@ struct DataSource {
     sqlite,  // the rows of `query`, one a line, columns parted by a tab
     cdb,     // the keys, one a line; so is lmdb
     lmdb,
+    lookup_table,  // Postfix's description of a table, without its passwords
   };
 
   Kind kind = Kind::file;

@@ -8,6 +8,7 @@
 #include "policy/mail/quantity.h"
 #include "policy/mail/subaddress.h"
 #include "policy/mail/text.h"
+#include "policy/rules/key_map.h"
 
 namespace replygate {
 namespace {
@@ -190,6 +191,11 @@ bool is_field_name(std::string_view name) {
 }
 
 std::string FactRef::text() const {
+  if (!maps.empty()) {
+    FactRef inner = *this;
+    inner.maps.pop_back();
+    return fmt::format("{}({})", maps.back()->name, inner.text());
+  }
   if (fact != Fact::header) return std::string(info(fact).name);
   const bool bare =
       std::ranges::all_of(header, [](char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '_'; });

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,9 @@
 // What is known of a session. Plain values with three lifetimes; a door fills them, rules only read them.
 // Text is as the MTA gave it unless a comment says that it is canonical.
 namespace replygate {
+
+class Answers;
+struct KeyMap;
 
 struct Tls {
   std::string version;  // "" without TLS
@@ -92,6 +96,7 @@ struct Facts {
   const Recipient* recipient = nullptr;      // at RCPT
   Instant now{};
   const Zone* zone = nullptr;  // null is UTC
+  Answers* answers = nullptr;  // of live sources; null: there are none, or they cannot be asked
 
   Zone local_zone() const { return zone == nullptr ? Zone() : *zone; }
 };
@@ -187,10 +192,12 @@ std::span<const FactInfo> fact_table();  // in the order of the enumeration
 const FactInfo& info(Fact fact);
 const FactInfo* find_fact(std::string_view name);
 
-// A fact as a rule names it: a row of the table, and for `header` the name of the field in lower case.
+// A fact as a rule names it: a row of the table, and for `header` the name of the field in lower case. In a key its
+// value may go through maps, one after the other.
 struct FactRef {
   Fact fact = Fact::client_ip;
   std::string header;
+  std::vector<std::shared_ptr<const KeyMap>> maps = {};
   bool operator==(const FactRef&) const = default;
   std::string text() const;  // as a policy writes it
 };

@@ -97,16 +97,32 @@ std::string key_part(std::string value, Fact fact, const Site& site) {
   return folded(value);
 }
 
-std::string shown_part(std::string_view part) {
+bool is_key_part(std::string_view value, Fact fact, const Site& site) {
+  const bool sender = fact == Fact::sender || fact == Fact::sender_local;
+  if (sender && site.normalize != 0) return false;
+  const bool tags = !site.subaddress.empty() && may_have_tag(info(fact).kind);
+  if (tags && value.find_first_of(site.subaddress) != std::string_view::npos) return false;
+  const bool bare_login = fact == Fact::user && !site.login_domain.empty() && value.find('@') == std::string_view::npos;
+  return !bare_login && is_lower_ascii(value);
+}
+
+void append_shown_part(std::string& key, std::string_view part) {
   const bool plain =
       part.find(kEscape) == std::string_view::npos && part.find(kPartSeparator) == std::string_view::npos;
-  if (plain) return std::string(part);
-  std::string text;
+  if (plain) {
+    key += part;
+    return;
+  }
   for (std::size_t i = 0; i < part.size(); ++i) {
     const bool before_special = i + 1 == part.size() || part[i + 1] == kEscape || part[i + 1] == kPartSeparator;
-    if (part[i] == kPartSeparator || (part[i] == kEscape && before_special)) text += kEscape;
-    text += part[i];
+    if (part[i] == kPartSeparator || (part[i] == kEscape && before_special)) key += kEscape;
+    key += part[i];
   }
+}
+
+std::string shown_part(std::string_view part) {
+  std::string text;
+  append_shown_part(text, part);
   return text;
 }
 

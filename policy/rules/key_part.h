@@ -17,8 +17,12 @@ inline constexpr char kPartSeparator = '|';
 // logins with their domain, in lower case.
 std::string key_part(std::string value, Fact fact, const Site& site);
 
+// Whether key_part() leaves the value as it is.
+bool is_key_part(std::string_view value, Fact fact, const Site& site);
+
 // A part as it stands in a key: '|' within it has a '\' before it, and so has a '\' that would else be taken for one of
 // these, so that no two keys look like one.
+void append_shown_part(std::string& key, std::string_view part);
 std::string shown_part(std::string_view part);
 // The parts of a key so written; one at least.
 std::vector<std::string> parts_of_key(std::string_view text);

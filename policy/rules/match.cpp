@@ -10,6 +10,7 @@
 
 #include "policy/mail/text.h"
 #include "policy/mail/unicode.h"
+#include "policy/rules/answers.h"
 
 namespace replygate {
 namespace {
@@ -71,7 +72,7 @@ struct Asker {
 struct Searched {
   explicit Searched(std::string_view text)
       : octets(text),
-        kept(std::ranges::all_of(text, is_ascii) ? "" : without_disguises(std::string(text))),
+        kept(is_ascii_text(text) ? "" : without_disguises(std::string(text))),
         letters(kept.empty() ? text : kept),
         is_letters(kept.empty() || is_utf8(text)) {}
   Searched(const Searched&) = delete;
@@ -103,15 +104,11 @@ TextSet::~TextSet() = default;
 TextSet::TextSet(TextSet&&) noexcept = default;
 TextSet& TextSet::operator=(TextSet&&) noexcept = default;
 
-void TextSet::add_exact(std::string text) { exact_.insert(std::move(text)); }
-void TextSet::add_domain_tree(std::string domain) { trees_.insert(std::move(domain)); }
-void TextSet::add_at_domain(std::string domain) { at_domains_.insert(std::move(domain)); }
-void TextSet::add_local(std::string local) { locals_.insert(std::move(local)); }
 void TextSet::add_set(std::shared_ptr<const TextSet> other) { sets_.push_back(std::move(other)); }
 
 std::optional<std::string> TextSet::add_regex(std::string_view expression, std::string_view* part) {
   using Options = re2::RE2::Options;
-  const bool ascii = std::ranges::all_of(expression, is_ascii);
+  const bool ascii = is_ascii_text(expression);
   Expression made;
   if (ascii || is_utf8(expression)) {
     made.letters = compiled(without_disguises(composed(expression)), Options::EncodingUTF8);
@@ -147,9 +144,7 @@ void TextSet::add_glob(std::string_view pattern) {
 }
 
 void TextSet::collect(TextParts& parts) const {
-  const auto add = [](const auto& from, std::vector<std::string>& to) {
-    to.insert(to.end(), from.begin(), from.end());
-  };
+  const auto add = [](const auto& from, auto& to) { to.insert(to.end(), from.begin(), from.end()); };
   add(exact_, parts.exact);
   add(trees_, parts.trees);
   add(at_domains_, parts.at_domains);
@@ -207,7 +202,36 @@ Truth matches(const Matcher& matcher, const Value& value) {
   return std::visit(Asker{value}, matcher);
 }
 
-Truth holds(const Condition& condition, const Facts& facts) {
+namespace {
+
+// Whether a live source has the value.
+Truth is_listed(const std::vector<LiveSourcePtr>& sources, std::string_view value, Answers* answers) {
+  if (value.empty()) return Truth::no;
+  if (answers == nullptr) return Truth::unknown;
+  Truth result = Truth::no;
+  for (const LiveSourcePtr& source : sources) {
+    const LiveAnswer* answer = answers->find(*source, value);
+    if (answer != nullptr && answer->state == LiveAnswer::State::found) return Truth::yes;
+    if (answer == nullptr || answer->state == LiveAnswer::State::untold) result = Truth::unknown;
+  }
+  return result;
+}
+
+Truth is_listed(const Condition& condition, const Facts& facts) {
+  const Value value = value_of(condition.fact, facts);
+  if (const auto* ip = std::get_if<IpAddress>(&value)) return is_listed(condition.live, ip->text(), facts.answers);
+  const auto* text = std::get_if<std::string_view>(&value);
+  if (text == nullptr) return Truth::no;  // a client without address
+  std::string kept;
+  const Truth whole = is_listed(condition.live, in_one_case(*text, kept), facts.answers);
+  const std::string_view untagged = condition.tags ? untagged_value(condition.fact.fact, facts) : std::string_view();
+  if (whole == Truth::yes || untagged.empty()) return whole;
+  const Truth bare = is_listed(condition.live, in_one_case(untagged, kept), facts.answers);
+  return bare == Truth::no ? whole : bare;
+}
+
+// Without live sources.
+Truth holds_by_itself(const Condition& condition, const Facts& facts) {
   if (condition.fact.fact == Fact::header && facts.transaction != nullptr) {
     bool present = false;
     for (const Header& header : facts.transaction->headers) {
@@ -221,6 +245,13 @@ Truth holds(const Condition& condition, const Facts& facts) {
   if (truth != Truth::no || !condition.tags) return truth;
   const std::string_view untagged = untagged_value(condition.fact.fact, facts);
   return untagged.empty() ? truth : matches(condition.matcher, untagged);
+}
+
+}  // namespace
+
+Truth holds(const Condition& condition, const Facts& facts) {
+  const Truth truth = holds_by_itself(condition, facts);
+  return truth != Truth::no || condition.live.empty() ? truth : is_listed(condition, facts);
 }
 
 Truth all_hold(const std::vector<Condition>& conditions, const Facts& facts) {

@@ -11,6 +11,8 @@
 
 #include "policy/mail/ip.h"
 #include "policy/rules/facts.h"
+#include "policy/rules/live_source.h"
+#include "policy/rules/packed_texts.h"
 
 namespace re2 {
 class RE2;
@@ -28,12 +30,12 @@ struct TextHash {
 };
 using TextTable = boost::unordered_flat_set<std::string, TextHash, std::equal_to<>>;
 
-// The patterns of a set, apart by kind.
+// The patterns of a set, apart by kind; the views are of the set, or of those that it is made of.
 struct TextParts {
-  std::vector<std::string> exact;
-  std::vector<std::string> trees;
-  std::vector<std::string> at_domains;
-  std::vector<std::string> locals;
+  std::vector<std::string_view> exact;
+  std::vector<std::string_view> trees;
+  std::vector<std::string_view> at_domains;
+  std::vector<std::string_view> locals;
   std::vector<std::string> globs;
   std::vector<std::string> sources;  // of expressions and globs, as RE2 has them
   std::vector<std::string> samples;  // texts that expressions may match
@@ -48,10 +50,15 @@ class TextSet {
   TextSet(TextSet&&) noexcept;
   TextSet& operator=(TextSet&&) noexcept;
 
-  void add_exact(std::string text);
-  void add_domain_tree(std::string domain);  // the domain and all below it; for addresses, of their domain part
-  void add_at_domain(std::string domain);    // every address of the domain
-  void add_local(std::string local);         // this local part at any domain
+  void add_exact(std::string_view text) { exact_.insert(text); }
+  // The domain and all below it; for addresses, of their domain part.
+  void add_domain_tree(std::string_view domain) { trees_.insert(domain); }
+  // Every address of the domain.
+  void add_at_domain(std::string_view domain) { at_domains_.insert(domain); }
+  // This local part at any domain.
+  void add_local(std::string_view local) { locals_.insert(local); }
+  // Room for exact texts of so many octets.
+  void reserve(std::size_t octets) { exact_.reserve(octets); }
   // RE2 syntax, searched in the text, case ignored. Returns RE2's message where it does not compile.
   // Then `part` is, where RE2 names it, the view of `expression` that is wrong.
   std::optional<std::string> add_regex(std::string_view expression, std::string_view* part = nullptr);
@@ -64,10 +71,10 @@ class TextSet {
   // Whether it is made of the four tables alone, without expressions and without other sets.
   bool is_list() const { return expressions_.empty() && sets_.empty(); }
   std::size_t entries() const { return exact_.size() + trees_.size() + at_domains_.size() + locals_.size(); }
-  const TextTable& exact() const { return exact_; }
-  const TextTable& trees() const { return trees_; }
-  const TextTable& at_domains() const { return at_domains_; }
-  const TextTable& locals() const { return locals_; }
+  const PackedTexts& exact() const { return exact_; }
+  const PackedTexts& trees() const { return trees_; }
+  const PackedTexts& at_domains() const { return at_domains_; }
+  const PackedTexts& locals() const { return locals_; }
 
   // Adds what it is made of, other sets included.
   void collect(TextParts& parts) const;
@@ -77,10 +84,10 @@ class TextSet {
 
   bool contains_parts(std::string_view lowered) const;
 
-  TextTable exact_;
-  TextTable trees_;
-  TextTable at_domains_;
-  TextTable locals_;
+  PackedTexts exact_;
+  PackedTexts trees_;
+  PackedTexts at_domains_;
+  PackedTexts locals_;
   std::vector<Expression> expressions_;
   std::vector<std::string> globs_;
   std::vector<std::shared_ptr<const TextSet>> sets_;
@@ -106,8 +113,9 @@ std::string_view in_one_case(std::string_view text, std::string& kept);
 struct Condition {
   FactRef fact;
   Matcher matcher;
-  std::string source;  // the pattern as the policy wrote it, for printing
-  bool tags = false;   // the fact may have a tag, and matches without it too
+  std::string source;                    // the pattern as the policy wrote it, for printing
+  bool tags = false;                     // the fact may have a tag, and matches without it too
+  std::vector<LiveSourcePtr> live = {};  // that may have the value, besides the matcher
 };
 
 // Of repeated header fields, one that matches is enough; of a tagged address, the one without its tag.

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
+#include "policy/mail/quantity.h"
+#include "policy/mail/text.h"
 #include "policy/rules/policy_text.h"
 
 namespace replygate {
@@ -34,6 +37,10 @@ Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::strin
   std::array<std::vector<const Rule*>, kStages.size()> by_stage;
   for (const Rule& rule : rules_) {
     by_stage[static_cast<std::size_t>(rule.stage)].push_back(&rule);
+    for (LiveSourcePtr& source : rule.live_sources()) {
+      const bool known = std::ranges::find(live_sources_, source) != live_sources_.end();
+      if (!known) live_sources_.push_back(std::move(source));
+    }
     if (rule.counts(Unit::refusals)) counting_refusals_.push_back(&rule);
     if (rule.counts(Unit::unknown_recipients)) counting_unknown_.push_back(&rule);
   }
@@ -64,7 +71,12 @@ std::size_t Policy::named_rules() const {
 }
 
 std::string Policy::text() const {
-  std::string text = fmt::format("policy {}: {} rules\n", id_, named_rules()) + settings_text(settings_, site_);
+  std::string text =
+      fmt::format("policy {}: {}\n", id_, counted(named_rules(), "rule")) + settings_text(settings_, site_);
+  for (const LiveSourcePtr& source : live_sources_) {
+    text += fmt::format("asks       {}: {}, cache {}, timeout {}\n", source->name, source->text(),
+                        format_duration(source->cache), format_duration(source->timeout));
+  }
   std::size_t number = 0;
   for (const Rule& rule : rules_) {
     if (rule.index == 0 || rules_[rule.index - 1].name != rule.name) ++number;

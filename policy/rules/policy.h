@@ -32,6 +32,8 @@ class Policy {
   const RuleIndex& index_at(Stage stage) const { return by_stage_[static_cast<std::size_t>(stage)]; }
   const std::string& id() const { return id_; }  // changes with the text of the policy
   const Needs& needs() const { return needs_; }
+  // That its rules ask, each once.
+  const std::vector<LiveSourcePtr>& live_sources() const { return live_sources_; }
   // The rules that count what happens: units of counts_events().
   const std::vector<const Rule*>& rules_counting(Unit unit) const;
 
@@ -51,6 +53,7 @@ class Policy {
   std::string id_;
   Raises raises_;
   Needs needs_;
+  std::vector<LiveSourcePtr> live_sources_;
   std::vector<const Rule*> counting_refusals_;
   std::vector<const Rule*> counting_unknown_;
 };

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/rules/key_map.h"
+
 namespace replygate {
 
 std::string Place::text() const { return fmt::format("{}:{}", file, line); }
@@ -15,7 +17,14 @@ std::string_view to_string(OnStoreError on_store_error) {
   constexpr std::array<std::string_view, 3> words = {"tempfail", "accept", "local"};
   return words[static_cast<std::size_t>(on_store_error)];
 }
-std::string_view to_string(Count count) { return count == Count::accepted ? "accepted" : "attempts"; }
+std::string_view to_string(Count count) {
+  switch (count) {
+    case Count::accepted: return "accepted";
+    case Count::admitted: return "admitted";
+    case Count::attempts: return "attempts";
+  }
+  return "";
+}
 
 const Limits* Overrides::find(std::string_view key) const {
   if (const auto it = exact.find(key); it != exact.end()) return &it->second;
@@ -49,6 +58,21 @@ std::vector<FactRef> Rule::named_facts() const {
   for (const Escalation& step : escalate) add(step.reply.text);
   for (const AddedHeader& header : headers) add(header.value);
   return named;
+}
+
+std::vector<LiveSourcePtr> Rule::live_sources() const {
+  std::vector<LiveSourcePtr> sources;
+  const auto add = [&](const LiveSourcePtr& source) {
+    if (source != nullptr && std::ranges::find(sources, source) == sources.end()) sources.push_back(source);
+  };
+  for (const auto* conditions : {&when, &unless}) {
+    for (const Condition& c : *conditions) std::ranges::for_each(c.live, add);
+  }
+  for (const FactRef& fact : per) {
+    for (const auto& map : fact.maps) add(map->live);
+  }
+  add(overrides.live.source);
+  return sources;
 }
 
 bool Rule::names_recipient_facts() const {

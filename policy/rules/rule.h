@@ -14,6 +14,7 @@
 #include "policy/rules/answer.h"
 #include "policy/rules/facts.h"
 #include "policy/rules/match.h"
+#include "policy/rules/own_limits.h"
 #include "policy/rules/place.h"
 
 namespace replygate {
@@ -28,15 +29,12 @@ struct Pool {
 enum class Mode : std::uint8_t { enforce, observe };
 enum class OnUnknown : std::uint8_t { skip, tempfail };
 enum class OnStoreError : std::uint8_t { tempfail, accept, local };
-enum class Count : std::uint8_t { accepted, attempts };
+enum class Count : std::uint8_t { accepted, admitted, attempts };
 
 std::string_view to_string(Mode mode);
 std::string_view to_string(OnUnknown on_unknown);
 std::string_view to_string(OnStoreError on_store_error);
 std::string_view to_string(Count count);
-
-// The limits of one key; none: the key is exempt.
-using Limits = std::vector<Limit>;
 
 // Keys with limits of their own: the exact key before a pattern, patterns in the order of the file.
 struct Overrides {
@@ -44,6 +42,8 @@ struct Overrides {
   std::vector<std::pair<std::shared_ptr<const TextSet>, Limits>> patterns;
 
   std::vector<std::pair<std::shared_ptr<const NetworkSet>, Limits>> networks;  // of client_ip
+
+  LiveLimits live;  // is asked for keys that none of these have
 
   const Limits* find(std::string_view key) const;  // null: none applies
 };
@@ -86,6 +86,8 @@ struct Rule {
   bool needs(Fact fact) const { return (facts & bit(fact)) != 0; }
   // Of conditions, key and texts, in no order, some perhaps twice.
   std::vector<FactRef> named_facts() const;
+  // Without the same one twice.
+  std::vector<LiveSourcePtr> live_sources() const;
   bool names_recipient_facts() const;  // facts of one recipient; the count `recipients` is none
 };
 

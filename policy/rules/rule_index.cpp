@@ -51,14 +51,14 @@ RuleIndex::RuleIndex(std::vector<const Rule*> rules) : rules_(std::move(rules)) 
 
 bool RuleIndex::add(const Rule& rule, std::uint32_t position) {
   for (const Condition& c : rule.when) {
-    if (!may_index(c.fact)) continue;
+    if (!may_index(c.fact) || !c.live.empty()) continue;
     if (const auto* texts = std::get_if<std::shared_ptr<const TextSet>>(&c.matcher)) {
       if (!(*texts)->is_list() || (*texts)->entries() > kMostEntries) continue;
       add_texts(c.fact, **texts, position);
       return true;
     }
     if (const auto* networks = std::get_if<std::shared_ptr<const NetworkSet>>(&c.matcher)) {
-      if ((*networks)->ranges().size() > kMostEntries) continue;
+      if ((*networks)->size() > kMostEntries) continue;
       networks_.emplace_back(position, networks->get());
       return true;
     }
@@ -69,8 +69,8 @@ bool RuleIndex::add(const Rule& rule, std::uint32_t position) {
 void RuleIndex::add_texts(const FactRef& fact, const TextSet& texts, std::uint32_t position) {
   auto it = std::ranges::find(texts_, fact, &ByText::fact);
   if (it == texts_.end()) it = texts_.insert(texts_.end(), ByText{.fact = fact});
-  const auto note = [&](Lists& lists, const TextTable& table) {
-    for (const std::string& text : table) lists[text].push_back(position);
+  const auto note = [&](Lists& lists, const PackedTexts& table) {
+    for (const std::string_view text : table) lists[std::string(text)].push_back(position);
   };
   note(it->exact, texts.exact());
   note(it->trees, texts.trees());
@@ -87,10 +87,10 @@ void RuleIndex::seal_networks() {
   };
   std::map<IpAddress, Change> changes;
   for (const auto& [position, set] : networks_) {
-    for (const auto& [first, last] : set->ranges()) {
+    set->each_range([&](const IpAddress& first, const IpAddress& last) {
       changes[first].begin.push_back(position);
       if (const auto after = next_address(last)) changes[*after].end.push_back(position);
-    }
+    });
   }
   std::multiset<std::uint32_t> active;
   for (const auto& [address, change] : changes) {

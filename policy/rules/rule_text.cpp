@@ -44,7 +44,9 @@ std::string limit_text(const Rule& rule) {
   }
   text += line("limit", limits_text(rule.limits)) + line("count", to_string(rule.count));
   const auto overrides = rule.overrides.exact.size() + rule.overrides.patterns.size() + rule.overrides.networks.size();
-  if (overrides > 0) text += line("override", fmt::format("{} keys or patterns", overrides));
+  if (overrides > 0)
+    text += line("override", overrides == 1 ? "1 key or pattern" : fmt::format("{} keys or patterns", overrides));
+  if (rule.overrides.live.source != nullptr) text += line("override", rule.overrides.live.source->text());
   if (rule.warn_at > 0) text += line("warn_at", fmt::format("{}%", rule.warn_at));
   return text;
 }

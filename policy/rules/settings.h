@@ -9,6 +9,7 @@
 
 #include "policy/base/time.h"
 #include "policy/rules/data_source.h"
+#include "policy/rules/template.h"
 
 // What the daemon needs to know besides the rules: no decision reads it. Values.
 namespace replygate {
@@ -71,9 +72,27 @@ struct HistorySettings {
   bool operator==(const HistorySettings&) const = default;
 };
 
-// What the daemon tells an admin of, by mail or to a web server; neither: nobody.
+// What is written to a user. Empty: what the daemon has for the event.
+struct UserText {
+  std::optional<ReplyTemplate> subject;
+  std::optional<ReplyTemplate> text;
+
+  bool operator==(const UserText&) const = default;
+};
+
+// What the daemon tells an admin of, by mail or to a web server, and a user by mail; none of them: nobody.
 struct NotifySettings {
   enum class Event : std::uint8_t { warning, first_refusal, eviction, store };
+
+  struct Users {
+    std::vector<std::string> to;  // what becomes an address once {user} is the login
+    std::vector<Event> on = {Event::warning, Event::first_refusal};
+    Duration pause = std::chrono::hours(24);  // for one event of one user
+    UserText warning;
+    UserText refusal;
+
+    bool operator==(const Users&) const = default;
+  };
 
   std::vector<std::string> to;
   std::string from;  // "": replygate@ the default domain
@@ -82,8 +101,9 @@ struct NotifySettings {
   std::vector<Event> on = {Event::warning, Event::first_refusal, Event::eviction, Event::store};
   Duration pause = std::chrono::hours(1);  // for one event of one key
   std::int64_t most_per_hour = 20;
+  Users users;
 
-  bool nobody() const { return to.empty() && webhook.empty(); }
+  bool nobody() const { return to.empty() && webhook.empty() && users.to.empty(); }
   bool operator==(const NotifySettings&) const = default;
 };
 

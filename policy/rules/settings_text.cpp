@@ -52,7 +52,13 @@ std::string services_text(const Settings& settings) {
                       format_duration(notify.pause), notify.most_per_hour);
   if (!notify.to.empty()) text += fmt::format(", to {} by {}", fmt::join(notify.to, ", "), notify.smtp);
   if (!notify.webhook.empty()) text += fmt::format(", webhook {}", notify.webhook);
-  return text + '\n';
+  text += '\n';
+  const NotifySettings::Users& users = notify.users;
+  if (users.to.empty()) return text;
+  events.clear();
+  for (const NotifySettings::Event event : users.on) events.push_back(to_string(event));
+  return text + fmt::format("users      to {} by {}, on {}, pause {}\n", fmt::join(users.to, ", "), notify.smtp,
+                            fmt::join(events, ", "), format_duration(users.pause));
 }
 
 std::string bounds_text(const Settings& settings) {

@@ -47,7 +47,8 @@ void append(std::string& line, std::string_view value, std::size_t most) { line 
 
 }  // namespace
 
-std::optional<ReplyTemplate::Mistake> ReplyTemplate::parse_line(std::string_view text, std::size_t offset, Line& line) {
+std::optional<ReplyTemplate::Mistake> ReplyTemplate::parse_line(std::string_view text, std::size_t offset, TextFor use,
+                                                                Line& line) {
   std::string literal;
   const auto flush = [&] {
     if (!literal.empty()) line.emplace_back(std::exchange(literal, {}));
@@ -74,7 +75,9 @@ std::optional<ReplyTemplate::Mistake> ReplyTemplate::parse_line(std::string_view
       i = close;
     } else if (c == '}') {
       return Mistake{offset + i, 1, "this } closes nothing", "write }} for a brace in the text"};
-    } else if (is_control(c) || !is_ascii(c)) {
+    } else if (is_control(c) && use == TextFor::mail) {
+      return Mistake{offset + i, 1, "a control character has no place in mail", "remove it"};
+    } else if (use == TextFor::reply && (is_control(c) || !is_ascii(c))) {
       return Mistake{offset + i, 1, "a reply is printable ASCII (RFC 5321 §4.2)", "write the text in ASCII"};
     } else {
       literal += c;
@@ -84,16 +87,16 @@ std::optional<ReplyTemplate::Mistake> ReplyTemplate::parse_line(std::string_view
   return std::nullopt;
 }
 
-std::variant<ReplyTemplate, ReplyTemplate::Mistake> ReplyTemplate::parse(std::string_view text) {
+std::variant<ReplyTemplate, ReplyTemplate::Mistake> ReplyTemplate::parse(std::string_view text, TextFor use) {
   ReplyTemplate result;
   result.source_ = text;
   for (std::size_t begin = 0;;) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
-    if (trim(line).empty()) {
+    if (use == TextFor::reply && trim(line).empty()) {
       return Mistake{begin, 1, "a reply has no empty lines", "remove the line, or write a text"};
     }
-    if (auto mistake = parse_line(line, begin, result.lines_.emplace_back())) return *std::move(mistake);
+    if (auto mistake = parse_line(line, begin, use, result.lines_.emplace_back())) return *std::move(mistake);
     if (end == text.size()) break;
     begin = end + 1;
   }
@@ -127,6 +130,15 @@ std::vector<FactRef> ReplyTemplate::facts() const {
     }
   }
   return result;
+}
+
+bool ReplyTemplate::names(Word word) const {
+  return std::ranges::any_of(lines_, [word](const Line& line) {
+    return std::ranges::any_of(line, [word](const Piece& piece) {
+      const auto* named = std::get_if<Word>(&piece);
+      return named != nullptr && *named == word;
+    });
+  });
 }
 
 std::size_t ReplyTemplate::longest_line() const {

@@ -22,6 +22,9 @@ struct Words {
   std::string_view ref;
 };
 
+// What a text is for: a reply is printable ASCII without empty lines (RFC 5321 §4.2); mail may be any text.
+enum class TextFor : std::uint8_t { reply, mail };
+
 // A reply text: literal lines with {fact} and {word} in them; "{{" and "}}" stand for the braces. Immutable.
 class ReplyTemplate {
  public:
@@ -35,22 +38,25 @@ class ReplyTemplate {
   ReplyTemplate() = default;
 
   // Lines are parted by LF. On failure the first mistake.
-  static std::variant<ReplyTemplate, Mistake> parse(std::string_view text);
+  static std::variant<ReplyTemplate, Mistake> parse(std::string_view text, TextFor use = TextFor::reply);
 
   // One string a line. Substituted values are data, cut to the length that the table of facts gives.
   std::vector<std::string> render(const Facts& facts, const Words& words) const;
 
   std::vector<FactRef> facts() const;
+  bool names(Word word) const;
   // Octets of the longest line at the longest substitution, without reply code.
   std::size_t longest_line() const;
   std::size_t lines() const { return lines_.size(); }
   const std::string& source() const { return source_; }
 
+  bool operator==(const ReplyTemplate& other) const { return source_ == other.source_; }
+
  private:
   using Piece = std::variant<std::string, FactRef, Word>;
   using Line = std::vector<Piece>;
 
-  static std::optional<Mistake> parse_line(std::string_view text, std::size_t offset, Line& line);
+  static std::optional<Mistake> parse_line(std::string_view text, std::size_t offset, TextFor use, Line& line);
 
   std::string source_;
   std::vector<Line> lines_;

@@ -37,7 +37,7 @@ class Player::Sink final : public RecordSink {
  public:
   explicit Sink(Played& played) : played_(played) {}
 
-  void write(const Record& record) override {
+  void write(Record record) override {
     played_.disposition = record.disposition;
     note_observed(record.message);
     const bool message_refused = record.message.refusal.has_value();
@@ -59,8 +59,8 @@ class Player::Sink final : public RecordSink {
   Played& played_;
 };
 
-Player::Player(std::shared_ptr<const Policy> policy, Witness* witness, Mailboxes* mailboxes)
-    : policy_(std::move(policy)), gate_(store_, witness), mailboxes_(mailboxes) {}
+Player::Player(std::shared_ptr<const Policy> policy, Witness* witness, Mailboxes* mailboxes, Lookups* lookups)
+    : policy_(std::move(policy)), lookups_(lookups), gate_(store_, witness, &lookups_), mailboxes_(mailboxes) {}
 
 // One session on its way through its events; nothing is said any more once the message as a whole is refused.
 class Player::Dialogue {
@@ -166,6 +166,7 @@ Played Player::play(const Given& given, const std::vector<std::string>& recipien
   for (const std::string& recipient : recipients) played.recipients.push_back({.recipient = recipient});
   if (recipients.empty()) played.recipients.emplace_back();
   Sink sink(played);
+  lookups_.take(given);
   KnownMailbox told(given.mailbox_used);
   Mailboxes* mailboxes = given.mailbox_used || mailboxes_ == nullptr ? &told : mailboxes_;
   Session session(policy_, {gate_, sink, references_, mailboxes}, {});

@@ -7,6 +7,7 @@
 
 #include "policy/count/store_memory.h"
 #include "policy/decide/session.h"
+#include "policy/scenario/given_lookups.h"
 #include "policy/scenario/scenario.h"
 
 namespace replygate {
@@ -31,9 +32,10 @@ struct Played {
 // Used by one thread.
 class Player {
  public:
-  // `witness` and `mailboxes` may be null, and outlive the player. The mailboxes answer at once; they are asked where a
-  // transaction does not say how full they are.
-  explicit Player(std::shared_ptr<const Policy> policy, Witness* witness = nullptr, Mailboxes* mailboxes = nullptr);
+  // `witness`, `mailboxes` and `lookups` may be null, and outlive the player. The latter two answer at once; they are
+  // asked where a transaction does not say how full mailboxes are, and what live sources know.
+  explicit Player(std::shared_ptr<const Policy> policy, Witness* witness = nullptr, Mailboxes* mailboxes = nullptr,
+                  Lookups* lookups = nullptr);
 
   // One session with one transaction. What the given leaves open is as Postfix would say it. Without recipients the
   // answer to MAIL, or what waits for recipients, is that of a recipient "".
@@ -48,6 +50,7 @@ class Player {
 
   std::shared_ptr<const Policy> policy_;
   MemoryStore store_;
+  GivenLookups lookups_;
   Gate gate_;
   Mailboxes* mailboxes_;
   References references_{1};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,6 +31,9 @@ struct Given {
   std::optional<std::string> route;
   bool mta_refused = false;
   bool local_submission = false;
+  // What live sources say, by their names: keys with what is found; nothing at all where they do not answer. Those that
+  // are not here know nothing.
+  std::map<std::string, std::optional<std::map<std::string, std::string>>> lookups;
 };
 
 // What one recipient, or each of them, must get. What is absent may be anything.

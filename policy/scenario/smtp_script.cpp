@@ -80,7 +80,7 @@ class Parser {
       return "";
     }
     const auto known = std::ranges::find_if(kVerbs, [&](const auto& v) { return equal_ignoring_case(v.first, word); });
-    if (known == std::end(kVerbs)) return fmt::format("\"{}\" is no command of a dialogue", word);
+    if (known == std::end(kVerbs)) return fmt::format("\"{}\" is not a dialogue command", word);
     ScriptStep step{.verb = known->second, .text = std::string(line)};
     const std::string_view rest = trim(line.substr(word.size()));
     switch (step.verb) {
@@ -93,7 +93,7 @@ class Parser {
       case Verb::data: content(step); break;
       case Verb::wait: {
         const auto wait = parse_duration(rest);
-        if (!wait) return fmt::format("\"{}\" is no time; write for instance WAIT 5m", rest);
+        if (!wait) return fmt::format("\"{}\" is not a time; write for instance WAIT 5m", rest);
         step.wait = *wait;
         break;
       }

@@ -89,6 +89,15 @@ class Comparison {
   TestResult& result_;
 };
 
+std::string first_answer(const std::vector<Delivered>& all) {
+  const auto it = std::ranges::find_if(all, [](const Delivered& d) { return d.reply || !d.rule.empty(); });
+  if (it == all.end()) return "no rule answered";
+  const std::string who = it->recipient.empty() ? "the message" : it->recipient;
+  return fmt::format("{} got {} by {}", who,
+                     it->reply ? fmt::format("{} {}", it->reply->code(), it->reply->enhanced().text()) : "through",
+                     it->rule.empty() ? "the MTA" : it->rule);
+}
+
 TestResult run(const std::shared_ptr<const Policy>& policy, const Scenario& scenario, Witness& witness) {
   TestResult result{.scenario = &scenario, .differences = {}};
   Player player(policy, &witness);
@@ -105,6 +114,7 @@ TestResult run(const std::shared_ptr<const Policy>& policy, const Scenario& scen
   Comparison comparison(result);
   comparison.replies(scenario.expected, all);
   comparison.disposition(scenario.expected, last);
+  if (!result.differences.empty()) result.answer = first_answer(all);
   return result;
 }
 
@@ -119,7 +129,8 @@ TestReport run_tests(const std::shared_ptr<const Policy>& policy, std::span<cons
   Matches matches;
   for (const Scenario& scenario : tests) report.results.push_back(run(policy, scenario, matches));
   for (const Rule& rule : policy->rules()) {
-    const bool again = std::ranges::find(report.never_matched, rule.name) != report.never_matched.end();
+    // The parts of a rule stand together.
+    const bool again = !report.never_matched.empty() && report.never_matched.back() == rule.name;
     if (!again && !matches.contains(rule.name)) report.never_matched.push_back(rule.name);
   }
   return report;

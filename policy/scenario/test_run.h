@@ -20,6 +20,7 @@ struct Difference {
 struct TestResult {
   const Scenario* scenario = nullptr;
   std::vector<Difference> differences;  // none: passed
+  std::string answer;                   // of one that failed: what the policy said first, and which rule
 };
 
 struct TestReport {

@@ -108,9 +108,11 @@ class Maker {
 
   std::string why_not(const Rule& rule) const {
     const auto key = key_of(rule, facts_, policy_.site());
+    Limits own;
     if (!key) return "no key: a fact of per is empty";
     if (rule.has_limits() && is_for_postmaster()) return "no limit refuses postmaster";
-    if (rule.has_limits() && !rule.greylist && limits_of(rule, *key).empty()) {
+    const Limits* limits = limits_of(rule, *key, facts_.answers, own);
+    if (rule.has_limits() && !rule.greylist && limits != nullptr && limits->empty()) {
       return fmt::format("{} is exempt", key->shown);
     }
     return rule.has_limits() ? "nothing to count here" : "an earlier rule answers";

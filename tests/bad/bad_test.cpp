@@ -1,6 +1,7 @@
 // One broken policy a mistake: each NAME.toml beside NAME.expected, which is what the loader must say of it, to the
 // letter. With REPLYGATE_UPDATE=1 in the environment the expectations are written anew, to be read before a commit.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -63,6 +64,40 @@ TEST(Bad, EachMistakeHasItsDiagnostic) {
     EXPECT_TRUE(seen.contains(static_cast<int>(row.code)))
         << "no policy in tests/bad shows RG" << static_cast<int>(row.code);
   }
+}
+
+// The first specimen that shows a diagnostic; "" where a command says it.
+std::string specimen_of(const RgInfo& row) {
+  const std::string code = fmt::format("[RG{}]", static_cast<int>(row.code));
+  for (const fs::path& path : policies()) {
+    const std::string said = content(fs::path(path).replace_extension(".expected"));
+    const std::size_t begin = said.find(code);
+    if (begin == std::string::npos) continue;
+    const std::size_t from = said.rfind('\n', begin) + 1;  // npos + 1 is 0
+    return said.substr(from, said.find("\n\n", begin) - from);
+  }
+  return "";
+}
+
+std::string page_of_diagnostics() {
+  std::string page =
+      "# Diagnostics\n\nWhat `replygate check` says of a policy, by number. `replygate explain RG1101` prints the "
+      "meaning of "
+      "one.\n";
+  for (const RgInfo& row : rg_table()) {
+    page += fmt::format("\n## RG{}\n\n{}: {}\n", static_cast<int>(row.code), row.title, row.explanation);
+    std::string specimen = specimen_of(row);
+    while (specimen.ends_with('\n')) specimen.pop_back();
+    if (!specimen.empty()) page += fmt::format("\n```\n{}\n```\n", specimen);
+  }
+  return page;
+}
+
+TEST(Bad, EachDiagnosticHasItsSection) {
+  const std::string page = page_of_diagnostics();
+  const fs::path path = fs::path(BAD_DIR) / "../../conf/DIAGNOSTICS.md";
+  if (std::getenv("REPLYGATE_UPDATE") != nullptr) std::ofstream(path) << page;
+  EXPECT_EQ(page, content(path)) << "REPLYGATE_UPDATE=1 writes it";
 }
 
 }  // namespace

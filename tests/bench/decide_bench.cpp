@@ -1,13 +1,15 @@
-// What a decision costs: inquiry_for() and decide(), without the store. Prints the time and the allocations of one
-// decision; `allocations` of a decision that says nothing must be 0.
+// What a decision costs: inquire() and decide() without the store, and whole messages with it. Prints the time and the
+// allocations of one decision; `allocations` of a decision that says nothing must be 0.
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
 
+#include "policy/count/store_memory.h"
 #include "policy/decide/decide.h"
 #include "policy/decide/inquiry.h"
+#include "policy/decide/session.h"
 #include "policy/load/load.h"
 #include "tests/bench/allocations.h"
 
@@ -28,14 +30,15 @@ std::shared_ptr<const Policy> load(const std::string& text) {
 }
 
 // Twenty rules of all kinds that are asked at RCPT.
-std::string twenty_rules() {
+std::string twenty_rules(int many = 100) {
   std::string text(kSite);
   text +=
       "[[rule]]\nname = \"relay\"\nunless = { recipient_domain = \"$local_domains\", client_ip = "
       "\"$trusted_networks\", "
       "authenticated = true }\nreply = \"relay-denied\"\n"
       "[[rule]]\nname = \"blocked\"\nwhen = { sender = \"$blocked\" }\nat = \"rcpt\"\nreply = \"access-denied\"\n"
-      "[[rule]]\nname = \"many\"\nwhen = { recipients = \"> 100\" }\nreply = \"too-many-recipients\"\n";
+      "[[rule]]\nname = \"many\"\nreply = \"too-many-recipients\"\n";
+  text += fmt::format("when = {{ recipients = \"> {}\" }}\n", many);
   for (int i = 0; i < 17; ++i) {
     text += fmt::format(
         "[[rule]]\nname = \"r{}\"\nwhen = {{ recipient_local = \"box{}\", sender_domain = [\"a{}.example\", "
@@ -71,6 +74,20 @@ std::string with_quota() {
          "reply = \"quota-exceeded\"\n";
 }
 
+// Limits that a benchmark does not reach.
+std::string roomy_quota() {
+  return twenty_rules(10'000) +
+         "[[rule]]\nname = \"quota\"\nper = \"sender\"\nlimit = [\"1000M recipients / 1h\", \"2000M recipients / "
+         "1d\"]\n"
+         "reply = \"quota-exceeded\"\n";
+}
+
+// Of one of `parts` of an iteration.
+void count_allocations(benchmark::State& state, std::int64_t before, int parts) {
+  state.counters["allocations"] =
+      benchmark::Counter(static_cast<double>(allocations() - before) / parts, benchmark::Counter::kAvgIterations);
+}
+
 void decide_rcpt(benchmark::State& state, const std::string& text, std::string_view sender) {
   const auto policy = load(text);
   Connection connection;
@@ -91,14 +108,46 @@ void decide_rcpt(benchmark::State& state, const std::string& text, std::string_v
   const Question question{.stage = Stage::rcpt};
   const Reading room{.used = 1, .cost = 1, .fits = true};
   std::vector<std::optional<Reading>> readings(8, room);
+  Inquiry inquiry;
+  inquire(*policy, facts, question, inquiry);
   const std::int64_t before = allocations();
   for (auto _ : state) {
-    const Inquiry inquiry = inquiry_for(*policy, facts, question);
+    inquire(*policy, facts, question, inquiry);
     Verdict verdict = decide(facts, inquiry, readings, {facts.now, "0123456789"});
     benchmark::DoNotOptimize(verdict);
   }
-  state.counters["allocations"] =
-      benchmark::Counter(static_cast<double>(allocations() - before), benchmark::Counter::kAvgIterations);
+  count_allocations(state, before, 1);
+}
+
+// A message to so many, from MAIL to its end: session, gate, store in memory and record; figures are of one recipient.
+void message(benchmark::State& state, const std::string& text) {
+  const auto policy = load(text);
+  const auto recipients = static_cast<int>(state.range(0));
+  MemoryStore store;
+  Gate gate(store);
+  NoRecords sink;
+  References references(1);
+  Session session(policy, {gate, sink, references}, {});
+  const Instant now(std::chrono::hours(490000));
+  const auto ignore = [](const Answer&) {};
+  session.connect({.ip = IpAddress::parse("10.1.2.3"), .name = "client.example"}, now, ignore);
+  session.helo("client.example", now, ignore);
+  std::vector<RcptEvent> events;
+  for (int i = 0; i < recipients; ++i) {
+    events.push_back({.recipient = fmt::format("<recipient{}@example.org>", i), .rewritten = {}, .route = {}});
+  }
+  const auto send = [&] {
+    session.mail({.sender = "<alice@elsewhere.example>"}, now, ignore);
+    for (const RcptEvent& event : events) session.rcpt(event, now, ignore);
+    session.end_of_message(now, ignore);
+  };
+  send();
+  const std::int64_t before = allocations();
+  for (auto _ : state) send();
+  count_allocations(state, before, recipients);
+  state.counters["ns_each"] =
+      benchmark::Counter(static_cast<double>(recipients) * 1e-9,
+                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
 BENCHMARK_CAPTURE(decide_rcpt, 20_rules_pass, twenty_rules(), "alice@elsewhere.example");
@@ -107,6 +156,7 @@ BENCHMARK_CAPTURE(decide_rcpt, 20_rules_and_quota, with_quota(), "alice@elsewher
 BENCHMARK_CAPTURE(decide_rcpt, 1000_senders_pass, with_senders(), "alice@elsewhere.example");
 BENCHMARK_CAPTURE(decide_rcpt, 1000_senders_last, with_senders(), "user999@domain999.example");
 BENCHMARK_CAPTURE(decide_rcpt, 1000_networks_last, with_networks(), "alice@elsewhere.example");
+BENCHMARK_CAPTURE(message, 20_rules_and_quota, roomy_quota())->Arg(1)->Arg(5)->Arg(50)->Arg(1000);
 
 }  // namespace
 }  // namespace replygate

@@ -32,9 +32,9 @@ constexpr std::array kRows = {
         "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n"},
     Row{Fault::slow, "200 ms delay", "no answer in time", "slow"},
     Row{Fault::silent, "half-open", "no answer in time", ""},
-    Row{Fault::garbage, "garbage", "no reply of Redis", "\x01\x02garbage\r\n\r\n"},
+    Row{Fault::garbage, "garbage", "not a Redis reply", "\x01\x02garbage\r\n\r\n"},
     Row{Fault::truncated, "truncated", "no answer in time", "*2\r\n:17"},
-    Row{Fault::wrong_shape, "another reply", "no answer of the script", "+OK\r\n"},
+    Row{Fault::wrong_shape, "another reply", "not an answer of the script", "+OK\r\n"},
 };
 
 const Row* row_of(Fault fault) {

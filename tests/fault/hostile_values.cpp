@@ -101,7 +101,7 @@ struct Faults {
 class Logs final : public RecordSink {
  public:
   explicit Logs(Faults& faults) : faults_(faults) {}
-  void write(const Record& record) override {
+  void write(Record record) override {
     Rendering rendering(record);
     const std::string& json = rendering.json();
     boost::system::error_code error;

@@ -82,7 +82,7 @@ class SlowStore final : public Store {
 
 class NoRecords final : public RecordSink {
  public:
-  void write(const Record&) override {}
+  void write(Record) override {}
 };
 
 // A server whose every decision takes 300 ms, where 24 tasks are allowed. Until it is killed.

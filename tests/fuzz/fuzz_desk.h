@@ -18,7 +18,8 @@ struct FuzzDesk {
     first = *loaded;
     sinks = LogSinks::open(Settings{.log_sinks = {}}).value();
     desk = std::make_unique<Desk>(Desk{first->settings(), keeper, store, health, clock, traffic, times, statistics,
-                                       rankings, tail, *sinks, troubles, nullptr, nullptr, clock.now()});
+                                       rankings, tail, recorder, *sinks, troubles, nullptr, nullptr, nullptr,
+                                       clock.now()});
   }
   void write() const {
     folder.write(
@@ -40,6 +41,7 @@ struct FuzzDesk {
   Statistics statistics;
   Rankings rankings;
   Tail tail;
+  Recorder recorder;
   std::unique_ptr<LogSinks> sinks;
   std::unique_ptr<Desk> desk;
 };

@@ -37,7 +37,7 @@ reply = 550
 
 class Sink final : public RecordSink {
  public:
-  void write(const Record& record) override {
+  void write(Record record) override {
     const std::string line = to_json(record);
     if (line.empty() || line.find('\n') != line.size() - 1) std::abort();
   }

@@ -15,7 +15,7 @@ namespace {
 
 class Nowhere final : public replygate::RecordSink {
  public:
-  void write(const replygate::Record& record) override {
+  void write(replygate::Record record) override {
     if (replygate::to_json(record).empty() || replygate::to_logfmt(record).empty()) std::abort();
   }
 };

@@ -20,7 +20,7 @@ using namespace replygate;
 
 class Check final : public RecordSink {
  public:
-  void write(const Record& record) override {
+  void write(Record record) override {
     Rendering rendering(record);
     const std::string& json = rendering.json();
     boost::json::parse(json.substr(0, json.size() - 1));

@@ -196,7 +196,7 @@ DOORS = [
     State("the second door", [], door(f"{FRIENDS}, DOOR, timeout=2s, default_action=DUNNO }}, {REFUSE}"), policy="door",
           tried=True),
     State("no second door", ["warning: nobody asks"], policy="door"),
-    State("a relay rule that is moot", ["warning: is moot"], policy="guard", mended=False),
+    State("a relay rule that never applies", ["warning: never applies"], policy="guard", mended=False),
     State("the second door behind", ["warning: stands behind"],
           door(f"{FRIENDS}, {REFUSE}, DOOR, default_action=DUNNO }}"), policy="door alone"),
     State("the second door in the other list", ["warning: stands behind"],

@@ -5,7 +5,6 @@ Needs root, apt-get and m4. The daemon runs where alone.py has been, since there
 Sendmail sleeps for a minute) and /etc/hosts knows 127.0.0.1 alone. `sendmail.py --fetch` downloads it and no more.
 """
 
-import fcntl
 import os
 import pathlib
 import shutil
@@ -14,6 +13,7 @@ import sys
 import tempfile
 
 import alone
+import debs
 from daemon import end_group, listens, must_be_free, wait_until
 
 CACHE = pathlib.Path(os.environ.get("REPLYGATE_SENDMAIL_CACHE", "/var/cache/replygate-tests/sendmail"))
@@ -24,41 +24,15 @@ CF = ROOT / "usr/share/sendmail/cf"
 
 def fetch():
     """Downloads and unpacks Sendmail once, and installs the libraries that it is linked with. One process at a time."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with debs.alone_at(CACHE):
         if not is_there():
-            unpack()
-        if "not found" in subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout:
-            install_libraries()
+            debs.unpack(CACHE, ["sendmail-bin", "sendmail-base", "sendmail-cf"])
+            BINARY.chmod(0o755)
+        debs.install_libraries(CACHE, "sendmail-bin", BINARY)
 
 
 def is_there():
     return BINARY.exists() and (CF / "m4/cf.m4").exists()
-
-
-def unpack():
-    debs, unfinished = CACHE / "debs", CACHE / "unfinished"
-    for folder in (debs, unfinished, ROOT):
-        shutil.rmtree(folder, ignore_errors=True)
-    debs.mkdir()
-    download = [
-        "apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "sendmail-bin", "sendmail-base", "sendmail-cf"
-    ]
-    if subprocess.run(download, cwd=debs).returncode != 0:
-        subprocess.run(["apt-get", "-qq", "update"], check=True)
-        subprocess.run(download, cwd=debs, check=True)
-    for deb in debs.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", deb, unfinished], check=True)
-    unfinished.rename(ROOT)
-    BINARY.chmod(0o755)
-
-
-def install_libraries():
-    deb = next((CACHE / "debs").glob("sendmail-bin_*.deb"))
-    depends = subprocess.run(["dpkg-deb", "-f", deb, "Depends"], capture_output=True, text=True, check=True).stdout
-    names = [part.split()[0] for part in depends.replace("|", ",").split(",") if part.strip().startswith("lib")]
-    subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *names], check=True)
 
 
 class Sendmail:

@@ -109,13 +109,19 @@ class Control(unittest.TestCase):
                 self.assertIn("error[RG1201]", broken.stderr)
                 status = daemon.command("status")
                 self.assertEqual(status.returncode, 1)
-                self.assertIn("the last reload was not taken", status.stdout)
+                self.assertIn("the last reload was rejected", status.stdout)
                 daemon.write(RULE.format(551))
                 daemon.signal(signal.SIGHUP)
                 wait_until(lambda: "SIGHUP: reloaded" in (daemon.folder / "errors").read_text(), "the reload")
                 with Client(mta.port) as new:
                     new("EHLO client.test")
                     self.assertEqual(send(new, "s@sender.test", "bad@local.test")[:3], "551")
+
+    def replays_its_history(self, daemon):
+        run = subprocess.run([BINARY, "replay", daemon.policy_file, "--json"], capture_output=True, text=True, check=True)
+        replayed = json.loads(run.stdout)
+        self.assertGreaterEqual(replayed["recipients"], 2)
+        self.assertEqual(replayed["same"], replayed["recipients"])
 
     def test_why_knows_the_queue_id_and_quota_what_is_used(self):
         for name, start in mta_test.both(8893):
@@ -130,6 +136,7 @@ class Control(unittest.TestCase):
                 wait_until(lambda: daemon.command("why", queue_id).returncode == 0, "the history")
                 self.assertIn("let through", daemon.command("why", queue_id).stdout)
                 self.assertEqual(daemon.command("why", "nobody@nowhere.test").returncode, 1)
+                self.replays_its_history(daemon)
                 used = json.loads(daemon.command("quota", "show", "s@sender.test", "--json").stdout)
                 self.assertEqual((used["limits"][0]["used"], used["limits"][0]["left"]), (2, 0))
                 self.assertEqual(daemon.command("quota", "raise", "s@sender.test", "--until", "1h").returncode, 0)

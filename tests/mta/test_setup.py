@@ -103,7 +103,7 @@ class Postfix(Setting):
         self.assertEqual(self.setup("--remove").returncode, 1)
         said = self.setup("--remove", "--apply")
         self.assertEqual(said.returncode, 0, said.stderr)
-        self.assertIn("asks replygate no more", said.stderr)
+        self.assertIn("no longer asks replygate", said.stderr)
         self.assertEqual(self.value("smtpd_milters"), "inet:127.0.0.1:8896")
         self.assertEqual(self.value("non_smtpd_milters"), "")
         self.assertEqual(self.value("smtpd_relay_restrictions"), "permit_mynetworks, reject_unauth_destination")
@@ -225,7 +225,7 @@ class Around(Setting):
                  f"{self.daemon.folder}/control.sock"]
         said = subprocess.run(words, capture_output=True, text=True).stdout
         self.assertIn("you may not open it", said)
-        self.assertIn("mend: run doctor as root", said)
+        self.assertIn("fix: run doctor as root", said)
         self.assertNotIn("systemctl start replygate", said)
 
     def with_user(self):

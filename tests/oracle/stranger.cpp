@@ -209,7 +209,7 @@ std::vector<std::vector<Talk>> parse(const std::string& printed, const Policy& p
   if (const auto size = part(printed, " SIZE=(\\d+)")) said.parameters.push_back("SIZE=" + *size);
   if (printed.find(" SMTPUTF8") != std::string::npos) said.parameters.emplace_back("SMTPUTF8");
   const std::int64_t before = number(printed, ", (\\d+) times RCPT", 0);
-  const std::int64_t refusals = number(printed, " after (\\d+) refusals", 0);
+  const std::int64_t refusals = number(printed, " after (\\d+) refusals?", 0);
   const std::string target = part(printed, ", RCPT TO:<([^>]*)>").value_or("?");
   for (std::int64_t i = 0; i < before; ++i) said.recipients.push_back(*part(printed, " times RCPT TO:<([^>]*)>"));
   for (std::int64_t i = 0; i <= refusals; ++i) said.recipients.push_back(target);
@@ -226,7 +226,7 @@ std::vector<std::vector<Talk>> parse(const std::string& printed, const Policy& p
   said.tls.issuer = part(printed, ", issued by \"([^\"]*)\"").value_or("");
   if (const auto subject = part(printed, ", subject: ([^,]*)")) said.headers.push_back({"subject", *subject});
   said.queue_id = part(printed, ", queue id ([^,]*)").value_or("4abc");
-  said.size = number(printed, ", (\\d+) octets", 1000);
+  said.size = number(printed, ", (\\d+) octets?", 1000);
   said.fields = number(printed, ", (\\d+) header fields", std::max<std::int64_t>(1, std::ssize(said.headers)));
   said.wait_last = number(printed, ", (\\d+) s before the last RCPT", 0);
   const std::int64_t behind = number(printed, ", then (\\d+) times RCPT", 0);
@@ -239,10 +239,10 @@ std::vector<std::vector<Talk>> parse(const std::string& printed, const Policy& p
   const std::int64_t others = number(printed, ", while (\\d+) such sessions", 0);
   const std::int64_t again = number(printed, ", again after (\\d+) s", 0);
   talk.stays = others > 0;
-  const std::int64_t filled = number(printed, ", after (\\d+) messages to <", 0);
+  const std::int64_t filled = number(printed, ", after (\\d+) messages? to <", 0);
   Talk filling = talk;
   Said& fills = filling.messages.emplace_back(said);
-  fills.recipients = {part(printed, ", after \\d+ messages to <([^>]*)>").value_or("")};
+  fills.recipients = {part(printed, ", after \\d+ messages? to <([^>]*)>").value_or("")};
   fills.local.insert(fills.recipients.front());
   std::vector<std::vector<Talk>> ways;
   // Refusals are given to the same message or, all but the last, to messages before it.

@@ -66,7 +66,7 @@ class FailingMailboxes final : public Mailboxes, public Failing {
 
 class FailingSink final : public RecordSink, public Failing {
  public:
-  void write(const Record& record) override {
+  void write(Record record) override {
     call();
     to_json(record);
   }

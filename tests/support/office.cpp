@@ -27,6 +27,7 @@ Office::Office(std::string_view policy)
                                                                          history.get(), lines_.get()}) {
     recorder.add(*listener);
   }
+  recorder.start();
   desk = std::make_unique<Desk>(Desk{.settings = (*loaded)->settings(),
                                      .keeper = keeper,
                                      .store = store,
@@ -37,6 +38,7 @@ Office::Office(std::string_view policy)
                                      .statistics = statistics,
                                      .rankings = rankings,
                                      .tail = tail,
+                                     .recorder = recorder,
                                      .sinks = *sinks,
                                      .troubles = troubles,
                                      .history = history.get(),
@@ -65,6 +67,7 @@ std::vector<int> Office::send(const std::string& from, const std::vector<std::st
   if (at_mail != 250) return std::vector<int>(to.size(), at_mail);
   for (const std::string& address : to) s->rcpt({.recipient = fmt::format("<{}>", address)}, clock.now(), note);
   s->end_of_message(clock.now(), ignore);
+  hear_all();
   return codes;
 }
 

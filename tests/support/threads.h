@@ -15,7 +15,7 @@ namespace replygate::test {
 
 class LockedRecords final : public RecordSink {
  public:
-  void write(const Record& record) override {
+  void write(Record record) override {
     const std::lock_guard lock(mutex_);
     lines_.push_back(to_json(record));
   }

@@ -21,7 +21,7 @@ Loaded load_text(std::string_view text);
 // Keeps records as JSON lines.
 class Records final : public RecordSink {
  public:
-  void write(const Record& record) override {
+  void write(Record record) override {
     json.push_back(to_json(record));
     logfmt.push_back(to_logfmt(record));
   }

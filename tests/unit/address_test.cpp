@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include <string>
 #include <string_view>
 
@@ -207,6 +209,26 @@ TEST_F(AddressTest, PartsAreViewsOfTheWhole) {
   EXPECT_EQ(address.domain(), "ours.example");
   EXPECT_EQ(parse("<>").domain(), "");
   EXPECT_EQ(parse("<@>").local(), "");
+}
+
+// The short way of plain addresses and the long one, which a blank in front leads to, agree.
+TEST(Address, PlainOnesAreReadAsAllOthers) {
+  constexpr std::string_view kOctets = "ab.+-_=!%@@<>\"\\ ()[]:;,'*#AZ0\x80\x01";
+  const AddressContext context{.default_domain = "here.example",
+                               .is_local = [](std::string_view domain) { return domain.starts_with("a"); },
+                               .subaddress = "+-"};
+  std::mt19937 random(5321);
+  std::size_t mailboxes = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    std::string raw;
+    for (auto left = random() % 14; left > 0; --left) raw += kOctets[random() % kOctets.size()];
+    if (random() % 2 == 0) raw += "@a.b";
+    if (random() % 2 == 0) raw = '<' + raw + '>';
+    const Address address = canonical_address(raw, context);
+    EXPECT_EQ(address, canonical_address(' ' + raw, context)) << raw;
+    mailboxes += address.form == Address::Form::mailbox ? 1 : 0;
+  }
+  EXPECT_GT(mailboxes, 2000U);
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <boost/asio.hpp>
 #include <boost/json.hpp>
 #include <future>
+#include <set>
 
 #include "milter/cli/table.h"
 #include "milter/exit_status.h"
@@ -76,6 +78,41 @@ TEST(Control, QuotaIsShownAndForgotten) {
   EXPECT_EQ(number_at(ask(office, {{"command", "quota-reset"}, {"key", "a@b.example"}}).result, "reset"), 3);
   EXPECT_EQ(number_at(array_at(shown().result, "limits")[0].as_object(), "used"), 0);
   EXPECT_EQ(office.send("a@b.example", {"1@example.org"}), std::vector<int>{250});
+}
+
+TEST(Control, TheFullestLimitsAndRaisesAreListed) {
+  Office office(kPolicy);
+  EXPECT_TRUE(array_at(ask(office, {{"command", "quota-list"}}).result, "limits").empty());
+  office.send("a@b.example", {"1@example.org"});
+  office.send("c@b.example", {"1@example.org", "2@example.org", "3@example.org"});
+  const std::string until = detail::format_time(office.clock.now() + std::chrono::hours(2));
+  ask(office, {{"command", "quota-raise"}, {"key", "a@b.example"}, {"percent", 200}, {"until", until}});
+  const auto answer = ask(office, {{"command", "quota-list"}, {"count", 2}});
+  const json::array limits = array_at(answer.result, "limits");
+  ASSERT_EQ(limits.size(), 2U);
+  EXPECT_EQ(text_at(limits[0].as_object(), "key"), "c@b.example");
+  EXPECT_EQ(number_at(limits[0].as_object(), "used"), 3);
+  EXPECT_EQ(text_at(limits[0].as_object(), "limit"), "3 recipients / 1h");
+  const json::array raises = array_at(answer.result, "raises");
+  ASSERT_EQ(raises.size(), 1U);
+  EXPECT_EQ(text_at(raises[0].as_object(), "key"), "a@b.example");
+  EXPECT_EQ(text_at(raises[0].as_object(), "until"), until);
+}
+
+// Whatever a rule counts by: a network, a recipient, several facts.
+TEST(Control, TheFullestLimitsAreOfEachKindOfKey) {
+  const auto rule = [](std::string_view name, std::string_view per) {
+    return fmt::format("[[rule]]\nname = \"{}\"\nper = {}\nlimit = \"9 recipients / 1h\"\nreply = 452\n", name, per);
+  };
+  Office office(rule("net", "\"client_net\"") + rule("to", "\"recipient\"") +
+                rule("pair", "[\"client_ip\", \"sender\"]"));
+  office.send("a@b.example", {"1@example.org", "2@example.org"});
+  std::set<std::string> keys;
+  const auto answer = ask(office, {{"command", "quota-list"}});
+  for (const json::value& row : array_at(answer.result, "limits")) {
+    keys.insert(text_at(row.as_object(), "key"));
+  }
+  EXPECT_EQ(keys, (std::set<std::string>{"192.0.2.0/24", "1@example.org", "2@example.org", "192.0.2.1|a@b.example"}));
 }
 
 TEST(Control, AKeyOfSeveralFactsHasAsManyParts) {

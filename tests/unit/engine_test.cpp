@@ -145,7 +145,7 @@ TEST_F(EngineTest, ADescriptorMustListen) {
   listen_ = "fd:" + std::to_string(descriptor);
   const auto door = open(gate_);
   ASSERT_FALSE(door);
-  EXPECT_EQ(door.error(), listen_ + " is no listening socket; it must be handed over by who starts replygate");
+  EXPECT_EQ(door.error(), listen_ + " is not a listening socket; it must be handed over by who starts replygate");
   ::close(descriptor);
 }
 

@@ -11,6 +11,7 @@
 #include "milter/host/policy_needs.h"
 #include "milter/host/port_holder.h"
 #include "milter/host/postfix.h"
+#include "milter/host/postfix_site.h"
 #include "milter/host/program.h"
 #include "tests/support/folder.h"
 #include "tests/support/wire.h"
@@ -163,7 +164,7 @@ TEST(Postfix, ARelayRuleNeedsTheSecondDoor) {
   const std::string relay =
       "[site]\nlocal_domains = [\"example.org\"]\n[[rule]]\nname = \"relay\"\nunless = { recipient_domain = "
       "\"$local_domains\" }\nreply = \"relay-denied\"\n";
-  EXPECT_NE(postfix_says(good_postfix(), relay).find("the policy's relay rule is moot"), std::string::npos);
+  EXPECT_NE(postfix_says(good_postfix(), relay).find("the policy's relay rule never applies"), std::string::npos);
   EXPECT_EQ(
       with("smtpd_relay_restrictions",
            "permit_mynetworks, check_policy_service { inet:127.0.0.1:8892, timeout=2s }, reject_unauth_destination",
@@ -312,6 +313,27 @@ TEST(Program, GivesOutputAndStatus) {
   const auto both = run_program({"sh", "-c", "seq 50000; seq 50000 >&2"}, Messages::kept);
   ASSERT_TRUE(both);
   EXPECT_EQ(both->output, both->messages);
+}
+
+using Texts = std::vector<std::string>;
+
+TEST(PostfixSite, IsWhatMainCfSays) {
+  const test::Folder folder;
+  folder.write("domains", "# ours\nshop.example, .shop.example\n");
+  PostfixSettings settings;
+  settings.values.all = {{"mydestination", "mail.example.org, Example.ORG localhost"},
+                         {"virtual_mailbox_domains", folder.file("domains")},
+                         {"virtual_alias_domains", "mysql:/etc/postfix/domains.cf"},
+                         {"relay_domains", "partner.example, example.org"},
+                         {"parent_domain_matches_subdomains", "debug_peer_list,relay_domains"},
+                         {"mynetworks", "127.0.0.0/8 [::1]/128, 10.1.0.0/16 hash:/etc/postfix/networks"}};
+  const SiteDraft site = site_of_postfix(settings, PostfixTables(""));
+  EXPECT_EQ(site.local_domains,
+            (Texts{"mail.example.org", "example.org", "localhost", "shop.example", ".shop.example"}));
+  EXPECT_EQ(site.relay_domains, (Texts{"partner.example", ".partner.example", ".example.org"}));
+  EXPECT_EQ(site.trusted_networks, (Texts{"127.0.0.0/8", "::1/128", "10.1.0.0/16"}));
+  EXPECT_EQ(site.left_out, (Texts{"virtual_alias_domains has mysql:/etc/postfix/domains.cf, which cannot be listed",
+                                  "mynetworks has hash:/etc/postfix/networks, which cannot be listed"}));
 }
 
 }  // namespace

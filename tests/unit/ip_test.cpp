@@ -1,6 +1,12 @@
 #include "policy/mail/ip.h"
 
+#include <arpa/inet.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <vector>
 
 namespace replygate {
 namespace {
@@ -92,6 +98,58 @@ TEST(NetworkSet, FindsAmongOverlappingNetworks) {
     EXPECT_FALSE(set.contains(ip(outside))) << outside;
   }
   EXPECT_FALSE(NetworkSet().contains(ip("::")));
+}
+
+// Networks of both families, near to each other.
+IpNetwork some_network(std::minstd_rand& random) {
+  IpAddress::Bytes bytes{};
+  bytes[10] = bytes[11] = random() % 2 == 0 ? 0xff : 0;
+  for (std::size_t i = 12; i < 16; ++i) bytes[i] = static_cast<std::uint8_t>(random() % 3 * 64);
+  const IpAddress address(bytes);
+  return IpNetwork::around(address, static_cast<unsigned>(address.is_v4() ? 8 + random() % 25 : 100 + random() % 29));
+}
+
+TEST(NetworkSet, HasWhatItsNetworksHave) {
+  std::minstd_rand random(11);
+  for (int round = 0; round < 100; ++round) {
+    std::vector<IpNetwork> networks;
+    NetworkSet one;
+    NetworkSet other;
+    for (std::size_t i = random() % 30; i > 0; --i) {
+      networks.push_back(some_network(random));
+      (i % 2 == 0 ? one : other).add(networks.back());
+    }
+    one.add_all(other);
+    one.seal();
+    for (int i = 0; i < 300; ++i) {
+      const IpAddress address = some_network(random).last();
+      const auto has = [&](const IpNetwork& network) { return network.contains(address); };
+      ASSERT_EQ(one.contains(address), std::ranges::any_of(networks, has)) << address.text();
+    }
+    std::size_t ranges = 0;
+    one.each_range([&](const IpAddress& first, const IpAddress& last) {
+      ++ranges;
+      ASSERT_TRUE(first <= last && one.contains(first) && one.contains(last));
+    });
+    EXPECT_EQ(ranges, one.size());
+  }
+}
+
+// Written as most are, an address takes a short way; it must lead where the long one does.
+TEST(IpAddress, ReadsQuadsAsTheSystemDoes) {
+  std::minstd_rand random(3);
+  for (int i = 0; i < 20000; ++i) {
+    std::string text;
+    for (std::size_t length = 7 + random() % 9; text.size() < length;) text += "0123456789......x"[random() % 17];
+    if (i % 2 == 0) text = fmt::format("{}.{}.0{}.{}", random() % 300, random() % 256, random() % 30, random() % 256);
+    if (i % 4 == 0) text.erase(text.find(".0") + 1, 1);
+    in_addr address{};
+    const bool is_one = inet_pton(AF_INET, text.c_str(), &address) == 1;
+    const auto read = IpAddress::parse(text);
+    ASSERT_EQ(read.has_value(), is_one) << text;
+    if (!is_one) continue;
+    ASSERT_EQ(*read, IpAddress::v4(ntohl(address.s_addr))) << text;
+  }
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // Limits as a session sees them: reservation, settlement, scopes, keys and overrides.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "policy/scenario/player.h"
 #include "tests/support/limits.h"
 
 namespace replygate::test {
@@ -95,6 +97,52 @@ TEST(Limits, AttemptsCountWhateverWasTried) {
   world.pass(minutes(11));
   EXPECT_TRUE(sends(world, "carol"));  // two attempts of the last hour are counted
   EXPECT_FALSE(sends(world, "carol") && sends(world, "carol"));
+}
+
+TEST(Limits, WhatWasAdmittedCountsThoughItIsAborted) {
+  World world(limit_rule("per = \"client_ip\"\nlimit = \"2 recipients / 1h\"\ncount = \"admitted\""));
+  for (int i = 0; i < 2; ++i) {
+    Talk talk(world);
+    talk.connect("203.0.113.5");
+    talk.mail("<c@ours.example>");
+    EXPECT_EQ(talk.rcpt("<r@x.example>"), "");
+    talk.abort();
+  }
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(sends(world, "carol"));
+  world.pass(minutes(61));  // what was refused has not counted
+  EXPECT_TRUE(sends(world, "carol"));
+  EXPECT_EQ(world.store.reservations(), 0U);
+}
+
+TEST(Limits, WhatWasAdmittedCountsThoughALaterRuleRefuses) {
+  const std::string closed = "[[rule]]\nname = \"closed\"\nwhen = { recipient = \"no@x.example\" }\nreply = 550\n";
+  World world(limit_rule("per = \"client_ip\"\nlimit = \"3 recipients / 1h\"\ncount = \"admitted\"") + closed);
+  Talk talk(world);
+  talk.connect("203.0.113.5");
+  talk.mail("<c@ours.example>");
+  EXPECT_TRUE(talk.rcpt("<no@x.example>").starts_with("550"));
+  EXPECT_TRUE(talk.rcpt("<no@x.example>").starts_with("550"));
+  EXPECT_EQ(talk.rcpt("<r@x.example>"), "");
+  EXPECT_TRUE(talk.rcpt("<no@x.example>").starts_with("452"));
+  EXPECT_TRUE(talk.rcpt("<r@x.example>").starts_with("452"));
+}
+
+TEST(Limits, WhatALaterLimitRefusesCountsWhereItWasAdmitted) {
+  const std::string second =
+      "[[rule]]\nname = \"second\"\nper = \"recipient\"\nlimit = \"1 recipients / 1h\"\ncount = \"admitted\"\nreply = "
+      "550\n";
+  World world(limit_rule("per = \"client_ip\"\nlimit = \"3 recipients / 1h\"\ncount = \"admitted\"") + second);
+  Talk talk(world);
+  talk.connect("203.0.113.5");
+  talk.mail("<c@ours.example>");
+  EXPECT_EQ(talk.rcpt("<r@x.example>"), "");
+  EXPECT_TRUE(talk.rcpt("<r@x.example>").starts_with("550"));
+  EXPECT_TRUE(talk.rcpt("<r@x.example>").starts_with("550"));
+  EXPECT_TRUE(talk.rcpt("<s@x.example>").starts_with("452"));  // and nothing of it counts for s@
+  world.pass(minutes(61));
+  talk.abort();
+  talk.mail("<c@ours.example>");
+  EXPECT_EQ(talk.rcpt("<s@x.example>"), "");
 }
 
 TEST(Limits, AllOfThemHaveRoomOrNoneIsCharged) {
@@ -362,6 +410,26 @@ TEST(Limits, AnotherDoorLeavesThemAlone) {
   Talk talk(world, {.name = "policy_service", .counters = false, .beyond = 0});
   talk.stranger();
   EXPECT_EQ(talk.rcpt("<r@x.example>"), "");
+}
+
+// What a limit has let pass counts though a later rule refuses it, be the limit observed or not.
+TEST(Admitted, CountsWhatALaterRuleRefuses) {
+  for (const std::string_view mode : {"enforce", "observe"}) {
+    const auto policy = policy_from(
+        fmt::format("[[rule]]\nname = \"a\"\nper = \"sender\"\nlimit = \"1 recipients / 1h\"\ncount = "
+                    "\"admitted\"\nmode = \"{}\"\nreply = "
+                    "452\n[[rule]]\nname = \"b\"\nwhen = {{ recipient = \"bad@x.example\" }}\nreply = 550\n",
+                    mode));
+    Player player(policy);
+    Given given;
+    given.from = "s@y.example";
+    const Instant now(std::chrono::hours(490000));
+    EXPECT_EQ(player.play(given, {"bad@x.example"}, now).recipients.front().rule, "b") << mode;
+    const Played second = player.play(given, {"good@x.example"}, now);
+    const bool observed = mode == "observe";
+    EXPECT_EQ(second.recipients.front().rule, observed ? "" : "a") << mode;
+    EXPECT_EQ(second.observed.size(), observed ? 1U : 0U) << mode;
+  }
 }
 
 }  // namespace

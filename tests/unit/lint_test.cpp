@@ -135,8 +135,9 @@ TEST(RuleIndex, GivesWhatWalkingGives) {
       if (holds_of(*rule, facts) == Truth::yes) walked.push_back(rule->name);
     }
     std::vector<std::string> found;
-    for (const Candidate& c : inquiry_for(*policy, facts, {.stage = Stage::mail}).candidates)
-      found.push_back(c.rule->name);
+    Inquiry inquiry;
+    inquire(*policy, facts, {.stage = Stage::mail}, inquiry);
+    for (const Candidate& c : inquiry.candidates) found.push_back(c.rule->name);
     ASSERT_EQ(found, walked) << address;
   }
 }

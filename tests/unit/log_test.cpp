@@ -27,7 +27,7 @@ std::string content(const std::string& path) {
 // What it hears, it keeps as journal entries and summaries.
 class Listener final : public RecordSink {
  public:
-  void write(const Record& record) override {
+  void write(Record record) override {
     Rendering rendering(record);
     entries.push_back(Journal::entry(rendering, nullptr));
     for (const JudgedRecipient& judged : record.recipients) {

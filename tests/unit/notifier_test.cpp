@@ -5,6 +5,7 @@
 #include <boost/asio.hpp>
 #include <future>
 
+#include "milter/serve/note_user.h"
 #include "tests/support/eventually.h"
 #include "tests/support/office.h"
 
@@ -28,6 +29,7 @@ class Box final : public NoteCarrier {
     if (notes.size() == wanted_) full_.set_value();
     return {};
   }
+  bool is_for(const Note&) const override { return true; }
   void stop() override {}
   std::vector<Note> notes;
 
@@ -50,10 +52,81 @@ TEST(Notifier, TellsOfWarningsAndFirstRefusalsOnce) {
   notifier.stop();
   ASSERT_EQ(box.notes.size(), 2U);
   EXPECT_EQ(box.notes[0].event, "warning");
-  EXPECT_EQ(box.notes[0].subject, "replygate: a@b.example nears a limit of quota");
+  EXPECT_EQ(box.notes[0].subject, "replygate: a@b.example is near its limit of quota");
   EXPECT_EQ(box.notes[1].event, "first-refusal");
-  EXPECT_NE(box.notes[1].text.find("It is told: 452 4.7.1"), std::string::npos) << box.notes[1].text;
+  const std::string& text = box.notes[1].text;
+  for (const char* part : {"Host:   ", "Time:   ", "Limit:  quota: ", "Reply:  452 4.7.1", "\n  replygate why ",
+                           "\n  replygate quota raise a@b.example --times 2"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+  }
   EXPECT_EQ(notifier.figures().sent, 2);
+}
+
+constexpr std::string_view kUserPolicy =
+    "[[rule]]\nname = \"quota\"\nper = \"user\"\nlimit = \"4 recipients / 1h\"\nwarn_at = \"50%\"\nreply = "
+    "\"quota-exceeded\"\n";
+
+ReplyTemplate mail_text(std::string_view text) {
+  return std::get<ReplyTemplate>(ReplyTemplate::parse(text, TextFor::mail));
+}
+
+// What users are told while `login` sends to three recipients, three times.
+std::vector<Note> told_to_users(std::string_view policy, const NotifySettings& settings, const std::string& login,
+                                std::size_t expected) {
+  Office office(policy);
+  std::promise<void> full;
+  std::vector<std::unique_ptr<NoteCarrier>> carriers;
+  carriers.push_back(std::make_unique<Box>(full, expected));
+  const Box& box = static_cast<Box&>(*carriers.front());
+  Notifier notifier(settings, std::move(carriers), office.health);
+  office.recorder.add(notifier);
+  notifier.start();
+  for (int i = 0; i < 3; ++i) office.send("a@b.example", {"1@example.org", "2@example.org", "3@example.org"}, login);
+  if (expected > 0) soon(full);
+  notifier.stop();
+  return box.notes;
+}
+
+NotifySettings users_alone(std::vector<std::string> to) {
+  return {.on = {}, .users = {.to = std::move(to), .warning = {}, .refusal = {}}};
+}
+
+TEST(Notifier, TellsTheUserHimselfOnce) {
+  const auto notes = told_to_users(kUserPolicy, users_alone({"{user}"}), "alice@example.org", 2);
+  ASSERT_EQ(notes.size(), 2U);
+  EXPECT_EQ(notes[0].event, "warning");
+  EXPECT_EQ(notes[0].to, std::vector<std::string>{"alice@example.org"});
+  EXPECT_EQ(notes[0].subject, "You are near your sending limit");
+  EXPECT_TRUE(notes[0].text.starts_with("You may send 4 recipients / 1h. So far you have sent 2.\n")) << notes[0].text;
+  EXPECT_EQ(notes[1].event, "first-refusal");
+  EXPECT_NE(notes[1].text.find("Try again in 1h."), std::string::npos) << notes[1].text;
+}
+
+TEST(Notifier, TellsTheUserInTheWordsOfThePolicy) {
+  NotifySettings settings = users_alone({"{user}"});
+  settings.users.refusal = {.subject = mail_text("Limit f\u00fcr {user} erreicht"),
+                            .text = mail_text("{rule}: {limit}\n\n{used}, {recipient}\n")};
+  settings.users.on = {Event::first_refusal};
+  const auto notes = told_to_users(kUserPolicy, settings, "alice@example.org", 1);
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_EQ(notes[0].subject, "Limit f\u00fcr alice@example.org erreicht");
+  EXPECT_EQ(notes[0].text, "quota: 4 recipients / 1h\n\n4, 2@example.org\n");
+}
+
+TEST(Notifier, WhatIsOnlyObservedIsNotToldToUsers) {
+  const std::string observed = std::string(kUserPolicy) + "mode = \"observe\"\n";
+  EXPECT_TRUE(told_to_users(observed, users_alone({"{user}"}), "alice@example.org", 0).empty());
+}
+
+TEST(Notifier, ALoginIsAnAddressOrNobody) {
+  const std::vector<std::string> both = {"{user}", "{user}@example.org"};
+  using Addresses = std::vector<std::string>;
+  EXPECT_EQ(user_addresses(both, "alice"), Addresses{"alice@example.org"});
+  EXPECT_EQ(user_addresses(both, "alice@example.net"), Addresses{"alice@example.net"});
+  for (const char* login :
+       {"", "a b", "a>\r\nDATA", "a,b@example.org", "a@b@c", "<a@example.org>", "a\tb", "\"a b\""}) {
+    EXPECT_EQ(user_addresses(both, login), Addresses{}) << login;
+  }
 }
 
 TEST(Notifier, TellsOfStoreTroubleAndItsEnd) {
@@ -69,7 +142,7 @@ TEST(Notifier, TellsOfStoreTroubleAndItsEnd) {
   soon(full);
   notifier.stop();
   testing::internal::GetCapturedStderr();
-  EXPECT_EQ(box.notes.at(0).text, "disk full\n");
+  EXPECT_NE(box.notes.at(0).text.find("\ndisk full\n"), std::string::npos) << box.notes.at(0).text;
 }
 
 TEST(Notifier, PausesForAKeyAndIsBoundedInAnHour) {
@@ -131,6 +204,47 @@ TEST(NoteCarrier, SendsMail) {
       << heard;
   EXPECT_NE(heard.find("Subject: replygate: a subject\r\n"), std::string::npos);
   EXPECT_NE(heard.find("\r\n\r\none\r\n..two\r\n.\r\n"), std::string::npos) << heard;
+}
+
+TEST(NoteCarrier, SendsTheUsersMailToTheUser) {
+  Server server({"220 mx.example.org\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 queued\r\n",
+                 "221 bye\r\n"},
+                "\r\n");
+  OwnConnections own;
+  const auto carriers = note_carriers(NotifySettings{.to = {"admin@example.org"},
+                                                     .from = "replygate@example.org",
+                                                     .smtp = "inet:" + server.port() + "@127.0.0.1",
+                                                     .webhook = "http://127.0.0.1:1/"},
+                                      own);
+  const Note note{"warning", "Grenze f\u00fcr Sie", "Gr\u00fc\u00dfe\n.\n", {"alice@example.net"}};
+  EXPECT_FALSE(carriers.at(1)->is_for(note));
+  ASSERT_TRUE(carriers.at(0)->is_for(note));
+  EXPECT_TRUE(carriers.at(0)->carry(note));
+  const std::string heard = server.heard();
+  EXPECT_NE(heard.find("RCPT TO:<alice@example.net>\r\nDATA\r\n"), std::string::npos) << heard;
+  EXPECT_EQ(heard.find("admin@"), std::string::npos);
+  EXPECT_NE(heard.find("To: alice@example.net\r\nSubject: Grenze =?UTF-8?b?ZsO8cg==?= Sie\r\n"), std::string::npos)
+      << heard;
+  EXPECT_NE(heard.find("charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe\r\n"),
+            std::string::npos)
+      << heard;
+}
+
+// A mailbox that is not there costs the others nothing, and is not tried again.
+TEST(NoteCarrier, WhoIsRefusedIsLeftOut) {
+  testing::internal::CaptureStderr();
+  Server server({"220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "550 5.1.1 no such user\r\n", "251 will forward\r\n",
+                 "354 go\r\n", "250 queued\r\n", "221 bye\r\n"},
+                "\r\n");
+  OwnConnections own;
+  const auto carriers = note_carriers(NotifySettings{.to = {"gone@example.org", "admin@example.org"},
+                                                     .from = "replygate@example.org",
+                                                     .smtp = "inet:" + server.port() + "@127.0.0.1"},
+                                      own);
+  EXPECT_TRUE(carriers.at(0)->carry({"warning", "subject", "text\n"}));
+  EXPECT_NE(server.heard().find("Subject: subject"), std::string::npos);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "replygate: notify: <gone@example.org> gets no mail: 550 5.1.1 no such user\n");
 }
 
 TEST(NoteCarrier, NamesWhatTheServerSaid) {

@@ -258,7 +258,7 @@ TEST_F(SqliteStoreTest, AFolderThatIsMissing) {
   StoreHealth health;
   const auto opened = open_store(settings, clock_, health);
   ASSERT_FALSE(opened);
-  EXPECT_NE(opened.error().find("No such file or directory; mend it, name another path"), std::string::npos);
+  EXPECT_NE(opened.error().find("No such file or directory; fix it, name another path"), std::string::npos);
   StoreSettings lenient = settings;
   lenient.if_unusable = StoreSettings::Unusable::memory;
   EXPECT_TRUE(open_store(lenient, clock_, health));

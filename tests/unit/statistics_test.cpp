@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+#include <vector>
+
 #include <algorithm>
 #include <string>
 
-#include "milter/door/latency.h"
+#include "milter/door/decision_times.h"
 #include "milter/serve/metrics.h"
 #include "milter/serve/report_status.h"
 #include "tests/support/office.h"
@@ -22,7 +25,7 @@ constexpr std::string_view kPolicy =
     "\"quota-exceeded\"\n";
 
 TEST(Latency, CountsInStepsOfAQuarter) {
-  Latency latency;
+  Times latency;
   for (int i = 0; i < 99; ++i) latency.note(std::chrono::microseconds(100));
   latency.note(std::chrono::milliseconds(50));
   EXPECT_EQ(latency.count(), 100);
@@ -33,6 +36,24 @@ TEST(Latency, CountsInStepsOfAQuarter) {
   latency.note(std::chrono::hours(5));
   latency.note(std::chrono::nanoseconds(0));
   EXPECT_EQ(latency.count(), 102);
+}
+
+TEST(Latency, IsSummedOverThreads) {
+  DecisionTimes times;
+  const Rule rule{.name = "quota", .outcome = {}};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 20; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 100; ++i)
+        times.note(Stage::rcpt, i % 2 == 0 ? &rule : nullptr, std::chrono::microseconds(100));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(times.at(Stage::rcpt).count(), 2000);
+  EXPECT_EQ(times.at(Stage::rcpt).sum(), std::chrono::milliseconds(200));
+  EXPECT_EQ(times.at(Stage::mail).count(), 0);
+  EXPECT_NEAR(static_cast<double>(times.p99("quota").count()), 100e3, 15e3);
+  EXPECT_EQ(times.p99("another").count(), 0);
 }
 
 TEST(Statistics, CountRulesAndWhatBecameOfRecipients) {
@@ -112,6 +133,7 @@ TEST(Statistics, LocalSubmissionWouldHaveBeenRefused) {
     session->rcpt({.recipient = to}, office.clock.now(), ignore);
   }
   session->end_of_message(office.clock.now(), ignore);
+  office.hear_all();
   const auto figures = office.statistics.figures();
   EXPECT_TRUE(figures.refusals.empty());
   ASSERT_EQ(figures.observed.size(), 1U);
@@ -135,6 +157,7 @@ TEST(Rankings, WhomTheMtaRefusesIsRefused) {
                   office.clock.now(), ignore);
   }
   session->abort(office.clock.now());
+  office.hear_all();
   EXPECT_EQ(office.rankings.first(10, office.clock.now()).clients.at(0).refused, 3);
   EXPECT_NE(office.records.json.front().find("\"reply\":{\"code\":550,\"enhanced\":\"5.1.1\""), std::string::npos)
       << office.records.json.front();
@@ -155,8 +178,9 @@ TEST(Status, AReloadThatWasNotTakenIsTroubleAndServesAllTheSame) {
   Office office(kPolicy);
   office.write_policy("[[rule]]\nname = \"r\"\nrepyl = 554\n");
   office.keeper.reload();
-  EXPECT_NE(trouble_of(*office.desk).find("the last reload was not taken, the policy before it serves: error[RG"),
-            std::string::npos)
+  EXPECT_NE(
+      trouble_of(*office.desk).find("the last reload was rejected, and the previous policy stays in force: error[RG"),
+      std::string::npos)
       << trouble_of(*office.desk);
   EXPECT_EQ(why_not_ready(*office.desk), "");
 }

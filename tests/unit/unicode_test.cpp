@@ -49,5 +49,13 @@ TEST(Unicode, LoginsAreFoldedLikeAddresses) {
   EXPECT_EQ(canonical_login("A\\B"), "a\\b");
 }
 
+TEST(Unicode, ABeginningHasWholeCharacters) {
+  EXPECT_EQ(whole_characters("abc", 3), "abc");
+  EXPECT_EQ(whole_characters("abc", 2), "ab");
+  EXPECT_EQ(whole_characters("a\u00e4c", 2), "a");
+  EXPECT_EQ(whole_characters("a\u00e4c", 3), "a\u00e4");
+  EXPECT_EQ(whole_characters("\u20ac", 2), "");
+}
+
 }  // namespace
 }  // namespace replygate

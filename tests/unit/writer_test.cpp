@@ -84,5 +84,17 @@ TEST(Throttle, SaysOneLineInTenSeconds) {
             "replygate: trouble\nreplygate: trouble (2 more such since)\nreplygate: trouble\n");
 }
 
+// A full disk is trouble as long as writing fails, and is said once.
+TEST(Writer, AFullDiskIsTrouble) {
+  auto writer = Writer::to_file("/dev/full").value();
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) writer->write("a line\n");
+  writer->close();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(said, "replygate: cannot write to /dev/full: No space left on device; what is to be written is lost\n");
+  EXPECT_EQ(writer->trouble(), "cannot write to /dev/full: No space left on device; what is to be written is lost");
+  EXPECT_EQ(writer->dropped(), 3);
+}
+
 }  // namespace
 }  // namespace replygate

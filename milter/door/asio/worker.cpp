@@ -5,6 +5,7 @@
 #include <boost/asio.hpp>
 
 #include "milter/door/asio/mta_connection.h"
+#include "milter/thread_name.h"
 
 namespace replygate {
 namespace {
@@ -26,6 +27,7 @@ Worker::~Worker() { stop(); }
 
 void Worker::start() {
   thread_ = std::thread([this] {
+    name_thread("milter");
     while (!run()) {
     }
   });

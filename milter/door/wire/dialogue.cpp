@@ -14,18 +14,6 @@
 namespace replygate::wire {
 namespace {
 
-std::uint32_t no_reply_flag(Command command) {
-  switch (command) {
-    case Command::connect: return kNoReplyConnect;
-    case Command::helo: return kNoReplyHelo;
-    case Command::mail: return kNoReplyMail;
-    case Command::header: return kNoReplyHeader;
-    case Command::end_of_headers: return kNoReplyEndOfHeaders;
-    case Command::body: return kNoReplyBody;
-    default: return 0;
-  }
-}
-
 // Of events that are judged.
 std::optional<Stage> stage_of(Command command) {
   switch (command) {
@@ -62,19 +50,9 @@ Dialogue::Next Dialogue::take(const Packet& packet, std::string& out) try {
   return recover("of unknown kind", out);
 }
 
-bool Dialogue::wants_answer() const {
-  switch (asked_) {
-    case Command::macros:
-    case Command::abort:
-    case Command::quit:
-    case Command::quit_keep_open: return false;
-    default: return true;
-  }
-}
-
 Dialogue::Next Dialogue::recover(std::string_view error, std::string& out) {
   say(fmt::format("internal error: {}", error));
-  if (session_ == nullptr || !wants_answer()) return fail("internal error");
+  if (session_ == nullptr || !wants_reply(asked_)) return fail("internal error");
   session_->fail(services_.clock.now());
   then_ = place_;
   answer_ = session_->internal_error();
@@ -320,10 +298,8 @@ Dialogue::Next Dialogue::say_answer(std::string& out) {
   return refuse(*answer_.refusal, out);
 }
 
-bool Dialogue::replies(Command command) const { return (steps_ & no_reply_flag(command)) == 0; }
-
 Dialogue::Next Dialogue::go_on(std::string& out) {
-  if (replies(asked_)) append_go_on(out);
+  if (wants_reply(asked_, steps_)) append_go_on(out);
   return Next::read;
 }
 
@@ -341,7 +317,7 @@ Dialogue::Next Dialogue::dispose(const Disposition& disposition, std::string& ou
 }
 
 Dialogue::Next Dialogue::refuse(const replygate::Reply& reply, std::string& out) {
-  if (replies(asked_)) append_refusal(out, reply);
+  if (wants_reply(asked_, steps_)) append_refusal(out, reply);
   return Next::read;
 }
 

@@ -64,7 +64,6 @@ class Dialogue {
   Next end_of_headers(std::string& out);
   Next body(std::string_view data, std::string& out);
   Next end_of_message(std::string_view data, std::string& out);
-  bool wants_answer() const;
   Next recover(std::string_view error, std::string& out);
   void abort();
   void end_session();
@@ -80,7 +79,6 @@ class Dialogue {
   Next refuse(const replygate::Reply& reply, std::string& out);
   Next out_of_order(std::string& out);
   Next fail(std::string_view problem);
-  bool replies(Command command) const;
   std::optional<replygate::Reply> reason_to_turn_away() const;
   std::size_t most_memory() const;
   bool full() const;

@@ -55,9 +55,37 @@ constexpr std::uint32_t kShowRefused = 0x800;
 constexpr std::uint32_t kNoReplyConnect = 0x1000;
 constexpr std::uint32_t kNoReplyHelo = 0x2000;
 constexpr std::uint32_t kNoReplyMail = 0x4000;
+constexpr std::uint32_t kNoReplyRcpt = 0x8000;
+constexpr std::uint32_t kNoReplyData = 0x10000;
 constexpr std::uint32_t kNoReplyEndOfHeaders = 0x40000;
 constexpr std::uint32_t kNoReplyBody = 0x80000;
 constexpr std::uint32_t kLeadingSpace = 0x100000;
+
+// By which a filter says that it does not reply to the event; 0 where there is none.
+constexpr std::uint32_t no_reply_flag(Command command) {
+  switch (command) {
+    case Command::connect: return kNoReplyConnect;
+    case Command::helo: return kNoReplyHelo;
+    case Command::mail: return kNoReplyMail;
+    case Command::rcpt: return kNoReplyRcpt;
+    case Command::data: return kNoReplyData;
+    case Command::header: return kNoReplyHeader;
+    case Command::end_of_headers: return kNoReplyEndOfHeaders;
+    case Command::body: return kNoReplyBody;
+    default: return 0;
+  }
+}
+
+// Whether an MTA that has negotiated these steps waits for a reply.
+constexpr bool wants_reply(Command command, std::uint32_t steps = 0) {
+  switch (command) {
+    case Command::macros:
+    case Command::abort:
+    case Command::quit:
+    case Command::quit_keep_open: return false;
+    default: return (steps & no_reply_flag(command)) == 0;
+  }
+}
 
 // The stages that have a list of macros, with their numbers in a negotiation (SMFIM_*).
 enum class MacroStage : std::uint32_t { connect, helo, mail, rcpt, data, end_of_message, end_of_headers };

@@ -26,7 +26,7 @@ void append_refusal(std::string& out, const replygate::Reply& reply);
 void append_add_header(std::string& out, std::string_view name, std::string_view value);
 void append_quarantine(std::string& out, std::string_view reason);  // into the MTA's hold queue
 
-// The message is taken and thrown away: instead of going on, at its end.
+// The message is accepted and discarded: instead of going on, at its end.
 void append_discard(std::string& out);
 
 // The decision takes longer; the MTA shall go on waiting. At the end of a message only.

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "policy/remote/mail_trail.h"
+#include "policy/remote/status_book.h"
+
+namespace replygate {
+
+// What happened in a time, from records and from the log of the MTA: both or one of them. Bounded: of each kind so many
+// are kept, others are counted. One thread.
+class DayReport final : public MailTrail::Listener {
+ public:
+  // Of one kind of event: how many, and one of them to look at.
+  struct Tally {
+    std::int64_t count = 0;
+    std::string example;  // what `why`, `explain` or `quota show` take
+    std::string text;     // of the first one
+    Instant last{};
+  };
+  // By up to three words: rule, class and bounce; provider, reason and advice.
+  using Kinds = std::map<std::vector<std::string>, Tally>;
+  struct Limit {
+    std::string rule;
+    std::string key;
+    std::string window;
+    double part = 0;  // of the limit
+    bool full = false;
+  };
+
+  // `book` outlives it.
+  DayReport(Instant since, StatusBook& book) : since_(since), book_(book) {}
+
+  void record(const boost::json::object& record, Instant time);
+  void mail(const LoggedMail&) override {}
+  void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
+               bool handed_on) override;
+  void refusal(Instant now, const LogEvent& event) override;
+  void expired(Instant now, const LoggedMail* mail) override;
+  void finish();  // what is still deferred
+
+  std::vector<Limit> fullest(std::size_t most) const;  // that were nearly full or full
+  bool is_silent() const;
+
+  std::int64_t transactions = 0;
+  std::int64_t passed = 0;  // recipients
+  std::int64_t refused = 0;
+  std::int64_t delivered = 0;
+  std::int64_t bounced = 0;
+  std::int64_t waiting = 0;
+  Kinds blocked;   // they refuse us: provider, reason
+  Kinds failed;    // other bounces: provider, reason
+  Kinds deferred;  // still: provider, reason
+  Kinds dead;      // addresses: recipient, reason
+  Kinds refusals;  // of ours: rule, class, bounce
+  Kinds own;       // the MTA's own: reply
+  Kinds fresh;     // rules that answered, and had not before the time
+  Kinds policies;  // ids that served
+  std::string last_policy_before;
+
+ private:
+  using Waiting = std::map<std::string, std::pair<RemoteStatus, Instant>, std::less<>>;  // by recipient
+
+  static void note(Kinds& kinds, std::vector<std::string> words, std::string_view example, std::string_view text,
+                   Instant time);
+  void judged(const boost::json::object& judged, const boost::json::object& record, Instant time);
+  void limits(const boost::json::object& judged);
+  void ended(const RemoteStatus& status, std::string_view id, Kinds& others, Instant time);
+
+  Instant since_;
+  StatusBook& book_;
+  boost::unordered_flat_set<std::string> known_rules_;
+  boost::unordered_flat_map<std::string, Limit> limits_;      // by rule, key and window
+  boost::unordered_flat_map<std::string, Waiting> deferred_;  // by id
+  std::size_t kept_ = 0;                                      // recipients in it
+};
+
+}  // namespace replygate

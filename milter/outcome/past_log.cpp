@@ -1,0 +1,79 @@
+#include "milter/outcome/past_log.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <system_error>
+
+namespace replygate {
+namespace {
+
+constexpr std::size_t kLogBlock = std::size_t{256} << 10U;
+
+void support_formats(archive* a) {
+  archive_read_support_filter_gzip(a);
+  archive_read_support_filter_xz(a);
+  archive_read_support_filter_zstd(a);
+  archive_read_support_filter_bzip2(a);
+  archive_read_support_format_raw(a);
+  archive_read_support_format_empty(a);
+}
+
+}  // namespace
+
+void PastLog::Close::operator()(archive* a) const { archive_read_free(a); }
+
+tl::expected<std::unique_ptr<PastLog>, std::string> PastLog::open(const std::string& path) {
+  const bool pipe = path == "-";
+  const int file = pipe ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat s{};
+  if (file < 0 || ::fstat(file, &s) != 0) {
+    const std::string why = std::generic_category().message(errno);
+    if (file >= 0) ::close(file);
+    return tl::unexpected(fmt::format("{}: {}", path, why));
+  }
+  if (S_ISDIR(s.st_mode)) {
+    ::close(file);
+    return tl::unexpected(fmt::format("{}: it is a folder; name the files of the log", path));
+  }
+  std::unique_ptr<PastLog> log(new PastLog);
+  log->path_ = path;
+  log->file_ = std::make_unique<Descriptor>(file);
+  log->size_ = S_ISREG(s.st_mode) ? s.st_size : 0;
+  log->written_ = S_ISREG(s.st_mode) ? Instant(std::chrono::seconds(s.st_mtim.tv_sec))
+                                     : std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  log->archive_.reset(archive_read_new());
+  support_formats(log->archive_.get());
+  archive_entry* entry = nullptr;
+  const bool opened = archive_read_open_fd(log->archive_.get(), file, kLogBlock) == ARCHIVE_OK;
+  const int header = opened ? archive_read_next_header(log->archive_.get(), &entry) : ARCHIVE_FATAL;
+  log->over_ = header == ARCHIVE_EOF;
+  if (header != ARCHIVE_OK && header != ARCHIVE_EOF) {
+    const char* why = archive_error_string(log->archive_.get());
+    const std::string text = fmt::format("{}: {}", path, why == nullptr ? "it cannot be read" : why);
+    return tl::unexpected(text);
+  }
+  log->block_.resize(kLogBlock);
+  return log;
+}
+
+std::int64_t PastLog::consumed() const { return archive_filter_bytes(archive_.get(), -1); }
+
+std::string_view PastLog::next_block() {
+  if (over_) return {};
+  const la_ssize_t read = archive_read_data(archive_.get(), block_.data(), block_.size());
+  if (read > 0) return std::string_view(block_).substr(0, static_cast<std::size_t>(read));
+  over_ = true;
+  if (read < 0) {
+    const char* why = archive_error_string(archive_.get());
+    trouble_ = fmt::format("{}: {}; what stands behind is left out", path_, why == nullptr ? "it is damaged" : why);
+  }
+  return {};
+}
+
+}  // namespace replygate

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "milter/outcome/mail_logs.h"
+#include "policy/count/limit.h"
+#include "policy/rules/facts.h"
+#include "policy/scenario/past.h"
+
+namespace replygate {
+
+// Where the past is read from: our own history, or logs of mail servers.
+struct PastSource {
+  std::string history;             // a folder; "": logs
+  std::vector<std::string> files;  // of logs
+};
+
+// What a source cannot tell.
+struct Ignorance {
+  std::string_view source;  // for people
+  FactSet beyond = 0;       // facts
+  std::vector<Unit> units;  // what cannot be counted
+};
+Ignorance ignorance_of(const PastSource& source);
+
+struct PastFigures {
+  std::int64_t transactions = 0;
+  std::int64_t left_out = 0;  // records of refusals by the policy service, which the milter did not judge
+  LogFigures log;             // of logs
+};
+
+// A record of conf/LOG.md; nothing for what is none, or was judged at another door than the milter.
+std::optional<PastTransaction> past_of_record(std::string_view json);
+// `number`: how many were before it.
+PastTransaction past_of_mail(const LoggedMail& mail, std::uint64_t number);
+
+// Hands on what a source has, in the order in which transactions ended. On failure the reason, for people.
+tl::expected<PastFigures, std::string> read_past(const PastSource& source,
+                                                 const std::function<void(PastTransaction)>& take,
+                                                 const TellProgress& progress);
+
+}  // namespace replygate

@@ -1,0 +1,99 @@
+#include <algorithm>
+
+#include "policy/mail/text.h"
+#include "policy/remote/log_fields.h"
+#include "policy/remote/log_grammar.h"
+
+namespace replygate {
+namespace {
+
+std::string_view up_to_blank(std::string_view text) { return text.substr(0, text.find(' ')); }
+
+// "H=host.example (helo) [192.0.2.9]:4711 P=…", and gives what stands behind the address. The greeting may be anything,
+// an address in brackets and fields included: the client's address is the last one behind a parenthesis.
+std::string_view take_host(std::string_view after, LogEvent& event) {
+  constexpr std::string_view kBehindGreeting = ") [";
+  after.remove_prefix(2);
+  event.client_name = after.starts_with('(') || after.starts_with('[') ? "unknown" : up_to_blank(after);
+  const std::size_t greeting = after.rfind(kBehindGreeting);
+  const std::size_t open = greeting == std::string_view::npos ? after.find('[') : greeting + kBehindGreeting.size() - 1;
+  const std::size_t close = open == std::string_view::npos ? open : after.find(']', open);
+  if (close == std::string_view::npos) return {};
+  event.client_ip = after.substr(open + 1, close - open - 1);
+  return after.substr(close + 1);
+}
+
+// "<= a@b H=host [ip] P=esmtpsa A=plain:alice S=1234 id=…"; each field behind the one before.
+void read_arrival(std::string_view rest, LogEvent& event) {
+  event.kind = LogEventKind::sender;
+  event.sender = up_to_blank(rest);
+  event.local = true;
+  rest.remove_prefix(std::min(rest.size(), event.sender.size() + 1));
+  if (event.sender == "<>") event.sender = "";
+  // What follows is the client's: id= is a header field, T= a subject.
+  rest = rest.substr(0, std::min(rest.find(" id="), rest.find(" T=\"")));
+  if (rest.starts_with("H=")) {
+    rest = take_host(rest, event);
+    event.local = false;
+  }
+  if (const std::size_t login = rest.find(" A="); login != std::string_view::npos) {
+    const std::string_view value = up_to_blank(rest.substr(login + 3));
+    const std::size_t colon = value.find(':');
+    event.mechanism = value.substr(0, colon);
+    if (colon != std::string_view::npos) event.user = value.substr(colon + 1);
+  }
+  if (const std::size_t size = rest.find(" S="); size != std::string_view::npos) {
+    for (const char c : up_to_blank(rest.substr(size + 3)).substr(0, 15)) {
+      if (is_digit(c)) event.size = event.size * 10 + (c - '0');
+    }
+  }
+}
+
+std::string_view status_of_sign(std::string_view sign) {
+  if (sign == "** ") return "bounced";
+  if (sign == "== ") return "deferred";
+  if (sign == "=> " || sign == "-> " || sign == ">> ") return "sent";
+  return "";
+}
+
+// "** a@b <c@d> R=… T=… H=host [ip]: text"
+void read_delivery(std::string_view rest, LogEvent& event) {
+  event.kind = LogEventKind::attempt;
+  const std::size_t end = rest.find_first_of(" :");
+  event.recipient = rest.substr(0, end);
+  std::string_view after = end == std::string_view::npos ? "" : rest.substr(end);
+  if (after.starts_with(" <")) {
+    std::string_view behind = after.substr(1);
+    if (const auto original = take_bracketed(behind)) {
+      event.original = *original;
+      after = behind;
+    }
+  }
+  if (const std::size_t host = after.find(" H="); host != std::string_view::npos) {
+    event.relay = after.substr(host + 3, after.find_first_of(" [:", host + 3) - host - 3);
+  }
+  const std::size_t text = event.status == "sent" ? after.find(" C=\"") : after.find(": ");
+  const std::size_t lead = event.status == "sent" ? 3 : 2;
+  event.text = text != std::string_view::npos ? after.substr(text + lead) : event.status == "sent" ? "" : after;
+}
+
+}  // namespace
+
+bool read_exim(std::string_view line, LogEvent& event) {
+  LogFields fields(line);
+  if (!fields.exim_start()) return false;
+  event.kind = LogEventKind::other;
+  event.id = fields.exim_id();
+  const std::string_view rest = fields.rest();
+  event.status = status_of_sign(rest.substr(0, 3));
+  if (!event.status.empty()) {
+    read_delivery(rest.substr(3), event);
+  } else if (rest.starts_with("<= ")) {
+    read_arrival(rest.substr(3), event);
+  } else if (rest == "Completed" || rest.starts_with("Completed ")) {
+    event.kind = LogEventKind::removed;
+  }
+  return true;
+}
+
+}  // namespace replygate

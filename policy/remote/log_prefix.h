@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+// What syslog writes before a message. Pure; any thread.
+namespace replygate {
+
+// A time as a log shows it.
+struct LogTime {
+  int year = 0;  // 0: the traditional form, which has none
+  unsigned month = 0;
+  unsigned day = 0;
+  unsigned hour = 0;
+  unsigned minute = 0;
+  unsigned second = 0;
+  std::int64_t microseconds = 0;
+  std::optional<int> offset;  // minutes east of Greenwich; nothing: the local time of the host that wrote it
+};
+
+// "Nov 25 12:41:56", "2026-11-25T12:41:56.123456+01:00", "2026-11-25 12:41:56 +0100" at the begin of a line.
+std::optional<LogTime> log_time(std::string_view line);
+
+// "Nov 25 12:41:56 mx postfix/smtp[9905]: ". Borrows the line.
+struct LogPrefix {
+  std::string_view program;  // "" where there is no prefix
+  std::string_view pid;      // "" without
+  std::string_view rest;     // what the program wrote
+};
+LogPrefix log_prefix(std::string_view line);
+
+}  // namespace replygate

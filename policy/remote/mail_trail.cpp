@@ -1,0 +1,284 @@
+#include "policy/remote/mail_trail.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "policy/remote/log_fields.h"
+
+namespace replygate {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+constexpr std::size_t kMostMessages = 100000;
+constexpr std::size_t kMostLogins = 10000;
+constexpr int kLongestChain = 8;
+// Lines of two processes may change places.
+constexpr Duration kGrace = seconds(2);
+constexpr Duration kKept = seconds(60);  // a message whose queue file is gone
+constexpr Duration kLongestUntold = hours(1);
+
+bool is_this_host(std::string_view ip) { return ip.starts_with("127.") || ip == "::1"; }
+
+// "localhost[127.0.0.1]:10024", "[192.0.2.9] [192.0.2.9]"
+std::string_view address_of_relay(std::string_view relay) {
+  const std::size_t close = relay.rfind(']');
+  const std::size_t open = close == std::string_view::npos ? close : relay.rfind('[', close);
+  return open == std::string_view::npos ? "" : relay.substr(open + 1, close - open - 1);
+}
+
+// The id in "Sent (6APCiRGH021530 Message accepted for delivery)".
+std::string_view accepted_id(std::string_view text) {
+  constexpr std::string_view kLead = "Sent (";
+  if (!text.starts_with(kLead) || !text.ends_with(" Message accepted for delivery)")) return "";
+  return text.substr(kLead.size(), text.find(' ', kLead.size()) - kLead.size());
+}
+
+// Each of "<a@b.example>,<c@d.example>".
+template <typename Take>
+void each_recipient(std::string_view list, Take take) {
+  while (const auto one = take_bracketed(list)) {
+    take(*one);
+    if (list.starts_with(',')) list.remove_prefix(1);
+  }
+  if (!list.empty()) take(list);
+}
+
+}  // namespace
+
+struct MailTrail::Message {
+  LoggedMail mail;
+  Known origin;            // whose copy it is
+  bool handed_in = false;  // by a client or a user
+  bool requeued = false;   // the same message under another id
+  bool notice = false;
+  bool enveloped = false;  // its sender is known
+  bool told = false;
+  bool removed = false;
+  Instant ready{};  // since when nothing more is to come; 0: not yet
+  Instant gone{};   // of its queue file
+  std::int64_t attempts = 0;
+  std::int64_t seen_recipients = 0;               // after expansion
+  boost::unordered_flat_set<std::uint64_t> seen;  // hashes of recipients, before and after expansion
+
+  // Whether it is the first time.
+  bool note(std::string_view address, std::uint64_t kind) {
+    return seen.insert(std::hash<std::string_view>{}(address) * 2 + kind).second;
+  }
+};
+
+MailTrail::Known MailTrail::find(std::string_view id) const {
+  const auto found = messages_.find(std::string(id));
+  return found == messages_.end() ? nullptr : found->second;
+}
+
+// Lines of two processes may have changed places: what the queue has said of a message before its client was named.
+MailTrail::Known MailTrail::begun_just_now(std::string_view id) const {
+  const Known message = find(id);
+  const bool same = message && !message->handed_in && !message->removed && message->mail.time + kGrace >= now_;
+  return same ? message : nullptr;
+}
+
+MailTrail::Known MailTrail::begin(std::string_view id, const LogEvent& event) {
+  auto message = std::make_shared<Message>();
+  message->mail.time = now_;
+  message->mail.mta = event.mta;
+  message->mail.id = id;
+  Known& place = messages_[message->mail.id];
+  if (place) place->removed = true;  // the id is used again
+  place = message;
+  begun_.push_back(message);
+  return message;
+}
+
+void MailTrail::take_client(const LogEvent& event) {
+  const Known early = begun_just_now(event.id);
+  const Known message = early ? early : begin(event.id, event);
+  LoggedMail& mail = message->mail;
+  mail.client_name = event.client_name;
+  mail.client_ip = event.client_ip;
+  mail.user = event.user;
+  mail.mechanism = event.mechanism;
+  if (!event.sender.empty()) mail.sender = event.sender;
+  mail.local = event.local;
+  message->handed_in = true;
+  const Known origin = event.next.empty() ? nullptr : find(event.next);
+  message->requeued = origin && link(origin, message) && event.local;
+  waiting_.push_back(message);
+}
+
+void MailTrail::take_login(const LogEvent& event) {
+  if (logins_.size() >= kMostLogins) logins_.clear();
+  logins_[std::string(event.pid)] = {std::string(event.client_ip), std::string(event.user),
+                                     std::string(event.mechanism)};
+}
+
+void MailTrail::take_sender(const LogEvent& event) {
+  const bool names_client = event.mta != LogMta::postfix;
+  if (names_client) take_client(event);
+  Known message = find(event.id);
+  if (!message) message = begin(event.id, event);
+  if (message->enveloped) return;  // a later run of the queue
+  message->enveloped = true;
+  LoggedMail& mail = message->mail;
+  mail.sender = event.sender;
+  mail.size = event.size;
+  mail.expected = event.recipients;
+  const auto login = names_client && mail.user.empty() ? logins_.find(std::string(event.pid)) : logins_.end();
+  if (login == logins_.end()) return;
+  if (login->second.client_ip == mail.client_ip) {
+    mail.user = login->second.user;
+    mail.mechanism = login->second.mechanism;
+  } else {
+    logins_.erase(login);  // the process serves another client
+  }
+}
+
+bool MailTrail::link(const Known& from, const Known& to) {
+  if (to->origin) return true;
+  if (from == to || to->told) return false;
+  Known root = from;
+  for (int i = 0; root->origin; ++i) {
+    if (root->origin == to || i > kLongestChain) return false;
+    root = root->origin;
+  }
+  to->origin = root;
+  return true;
+}
+
+// What a remote server calls its copy is its own affair, though it be an id of ours: the copy must have come from where
+// the message went.
+bool MailTrail::take_next(const Known& message, const LogEvent& event) {
+  const std::string_view id = event.next.empty() ? accepted_id(event.text) : event.next;
+  const Known next = id.empty() ? nullptr : find(id);
+  if (!next || next->mail.time < message->mail.time) return false;
+  if (event.program.ends_with("/local")) {
+    return event.text.starts_with("forwarded as ") && !next->handed_in && link(message, next);
+  }
+  const std::string_view relay = address_of_relay(event.relay);
+  const bool from_there = !relay.empty() && next->handed_in && relay == next->mail.client_ip;
+  const bool here = is_this_host(relay) && is_this_host(next->mail.client_ip);
+  return (from_there || here) && link(message, next);
+}
+
+void MailTrail::note_recipient(Message& message, const LogEvent& event, std::string_view recipient) const {
+  if (message.told || !message.note(recipient, 0)) return;
+  ++message.seen_recipients;
+  const std::string_view addressed = event.original.empty() ? recipient : event.original;
+  if (message.note(addressed, 1)) message.mail.recipients.emplace_back(addressed);
+  const bool complete = message.mail.expected > 0 && message.seen_recipients >= message.mail.expected;
+  if (complete && message.ready == Instant()) message.ready = now_;
+}
+
+void MailTrail::take_attempt(const Known& message, const LogEvent& event, std::string_view recipient) {
+  ++figures_.attempts;
+  if (!message) {
+    ++figures_.orphans;
+    return listener_.attempt(now_, nullptr, event, recipient, false);
+  }
+  ++message->attempts;
+  note_recipient(message->requeued ? *message->origin : *message, event, recipient);
+  const bool handed_on = take_next(message, event);
+  const Known& root = message->origin ? message->origin : message;
+  listener_.attempt(now_, root->handed_in ? &root->mail : nullptr, event, recipient, handed_on);
+}
+
+void MailTrail::take_attempt(const LogEvent& event) {
+  const Known message = find(event.id);
+  if (event.mta != LogMta::sendmail) return take_attempt(message, event, event.recipient);
+  each_recipient(event.recipient, [&](std::string_view one) { take_attempt(message, event, one); });
+}
+
+void MailTrail::take(Instant time, const LogEvent& event) {
+  using Kind = LogEventKind;
+  now_ = std::max(now_, time);
+  switch (event.kind) {
+    case Kind::login: take_login(event); break;
+    case Kind::client: take_client(event); break;
+    case Kind::sender: take_sender(event); break;
+    case Kind::attempt: take_attempt(event); break;
+    case Kind::notice: {
+      Known word = find(event.next);
+      if (!word) word = begin(event.next, event);
+      word->notice = !word->handed_in;
+      break;
+    }
+    case Kind::copy:
+      if (const Known from = find(event.id)) link(from, find(event.next) ? find(event.next) : begin(event.next, event));
+      break;
+    case Kind::removed:
+      if (const Known message = find(event.id)) {
+        message->removed = true;
+        message->gone = now_;
+        if (message->ready == Instant()) message->ready = now_;
+      }
+      break;
+    case Kind::refusal: listener_.refusal(now_, event); break;
+    case Kind::expired:
+      if (const Known message = find(event.id)) {
+        const Known& root = message->origin ? message->origin : message;
+        listener_.expired(now_, root->handed_in ? &root->mail : nullptr);
+      }
+      break;
+    default: break;
+  }
+  tell_ready();
+  forget_old();
+}
+
+bool MailTrail::tell_first() {
+  const Known first = std::move(waiting_.front());
+  waiting_.pop_front();
+  Message& message = *first;
+  // One whose client went away before its end has no sender; a copy is its origin's.
+  const bool tells = message.enveloped && !message.origin;
+  message.told = true;
+  if (tells) {
+    ++figures_.mails;
+    listener_.mail(message.mail);
+  }
+  message.mail.recipients = {};
+  message.seen = {};
+  return tells;
+}
+
+void MailTrail::tell_ready() {
+  while (!waiting_.empty()) {
+    const Message& first = *waiting_.front();
+    const bool ready = first.ready != Instant() && first.ready + kGrace < now_;
+    if (!ready && first.mail.time + kLongestUntold > now_ && waiting_.size() <= kMostMessages) return;
+    tell_first();
+  }
+}
+
+void MailTrail::retire(const Known& message) {
+  const Known& root = message->origin ? message->origin : message;
+  if (message->notice) {
+    figures_.notices += message->attempts;
+  } else if (!root->handed_in) {
+    figures_.orphans += message->attempts;
+  }
+  const auto found = messages_.find(message->mail.id);
+  if (found != messages_.end() && found->second == message) messages_.erase(found);
+}
+
+void MailTrail::forget_old() {
+  while (!begun_.empty()) {
+    const Message& first = *begun_.front();
+    const bool over = first.removed && first.gone + kKept < now_ && (first.told || !first.handed_in);
+    if (!over && begun_.size() <= kMostMessages) return;
+    if (!over && !first.removed) ++figures_.forgotten;
+    retire(begun_.front());
+    begun_.pop_front();
+  }
+}
+
+void MailTrail::finish() {
+  while (!waiting_.empty()) tell_first();
+  for (const Known& message : begun_) retire(message);
+  begun_.clear();
+}
+
+}  // namespace replygate

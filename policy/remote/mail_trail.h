@@ -1,0 +1,104 @@
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/base/time.h"
+#include "policy/remote/log_event.h"
+
+namespace replygate {
+
+// What a log tells of one message that a client or a user of this host has handed in.
+struct LoggedMail {
+  Instant time;  // when it came
+  LogMta mta = LogMta::none;
+  std::string id;
+  std::string client_name;
+  std::string client_ip;
+  std::string user;
+  std::string mechanism;
+  std::string sender;
+  bool local = false;  // of the sendmail command
+  std::int64_t size = 0;
+  std::int64_t expected = 0;            // recipients after expansion; 0: the log does not tell
+  std::vector<std::string> recipients;  // as they were addressed, each once
+};
+
+// Puts the lines of a log together: which attempt belongs to which message, also through a content filter, an alias or
+// a second queue. An id means a message until it is removed. Memory is bounded: of more than 100,000 messages under way
+// the oldest are forgotten. One thread.
+class MailTrail {
+ public:
+  class Listener {
+   public:
+    Listener() = default;
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+    virtual ~Listener() = default;
+    // In the order in which messages came, each once; an hour late at the most.
+    virtual void mail(const LoggedMail& mail) = 0;
+    // To deliver to one recipient; null: the log does not tell from whom, or it is word to the sender.
+    // `handed_on`: it has gone into another queue of ours, whose attempts are to come.
+    virtual void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
+                         bool handed_on) = 0;
+    virtual void refusal(Instant now, const LogEvent& event) = 0;
+    // It was too old: whoever it was not delivered to will not get it. Null as above.
+    virtual void expired(Instant now, const LoggedMail* mail) = 0;
+  };
+
+  struct Figures {
+    std::int64_t mails = 0;      // that were told
+    std::int64_t attempts = 0;   // to one recipient each
+    std::int64_t orphans = 0;    // of them: of messages whose begin the log does not have
+    std::int64_t notices = 0;    // of them: of word to senders
+    std::int64_t forgotten = 0;  // messages
+  };
+
+  explicit MailTrail(Listener& listener) : listener_(listener) {}
+
+  void take(Instant time, const LogEvent& event);
+  // The log is at its end.
+  void finish();
+  const Figures& figures() const { return figures_; }
+
+ private:
+  struct Message;
+  using Known = std::shared_ptr<Message>;
+  struct Login {
+    std::string client_ip;
+    std::string user;
+    std::string mechanism;
+  };
+
+  Known find(std::string_view id) const;
+  Known begin(std::string_view id, const LogEvent& event);
+  Known begun_just_now(std::string_view id) const;
+  void take_client(const LogEvent& event);
+  void take_sender(const LogEvent& event);
+  void take_login(const LogEvent& event);
+  void note_recipient(Message& message, const LogEvent& event, std::string_view recipient) const;
+  void take_attempt(const LogEvent& event);
+  void take_attempt(const Known& message, const LogEvent& event, std::string_view recipient);
+  bool take_next(const Known& message, const LogEvent& event);
+  bool link(const Known& from, const Known& to);
+  void tell_ready();
+  bool tell_first();
+  void forget_old();
+  void retire(const Known& message);
+
+  Listener& listener_;
+  Instant now_{};
+  boost::unordered_flat_map<std::string, Known> messages_;  // by id
+  std::deque<Known> begun_;                                 // all of them, in the order of their begin
+  std::deque<Known> waiting_;                               // to be told
+  boost::unordered_flat_map<std::string, Login> logins_;    // by process
+  Figures figures_;
+};
+
+}  // namespace replygate

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/remote/knowledge.h"
+#include "policy/remote/phrase_set.h"
+#include "policy/remote/status.h"
+
+namespace replygate {
+
+// What was found for one text.
+struct FoundStatus {
+  const StatusEntry* entry = nullptr;  // null: nothing holds
+  const Provider* provider = nullptr;  // whose server it is, null where nothing shows
+  std::size_t begin = 0;               // what the deciding phrase covers
+  std::size_t length = 0;
+};
+
+// Finds the entry that holds for a status. The answers to recent texts are remembered: most replies of a batch are
+// those of few servers. One thread.
+class StatusIndex {
+ public:
+  explicit StatusIndex(Knowledge knowledge);
+
+  // `folded` is the status's text as masked() gives it.
+  FoundStatus find(const RemoteStatus& status, std::optional<Severity> severity, const std::string& folded);
+
+  const Knowledge& knowledge() const { return knowledge_; }
+
+ private:
+  // Entries that are asked together. One set of all their expressions would have too many states.
+  struct Chapter {
+    PhraseSet phrases;
+    std::vector<std::size_t> entries;
+  };
+  using Indices = std::vector<std::size_t>;
+
+  void add(const std::vector<std::string>& some, Indices& indices, PhraseSet& set);
+  void arrange();
+  std::optional<std::size_t> hit_of(const Indices& indices) const;
+  void mark_hosts(const std::string& host);
+  bool holds(std::size_t index, const RemoteStatus& status, std::optional<Severity> severity) const;
+  FoundStatus look_up(const RemoteStatus& status, std::optional<Severity> severity, const std::string& folded);
+  void mark_stretch(std::size_t index, const std::string& folded, FoundStatus& found);
+
+  Knowledge knowledge_;
+  PhraseSet signs_;
+  std::vector<Chapter> chapters_;                 // in the order in which they win
+  std::vector<std::string> texts_;                // of every expression
+  std::vector<std::unique_ptr<re2::RE2>> alone_;  // each by itself, when it decides for the first time
+  std::vector<Indices> of_entry_;                 // indices into `texts_`
+  std::vector<Indices> of_provider_;
+  std::vector<char> is_hit_;    // by the text that is looked at
+  std::vector<char> is_host_;   // the providers, by the host that has answered
+  std::vector<char> is_shown_;  // the providers, by that and by the text
+  std::string key_;
+  boost::unordered_flat_map<std::string, FoundStatus> remembered_;
+};
+
+}  // namespace replygate

@@ -1,0 +1,443 @@
+#include "policy/remote/log_event.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "policy/remote/mail_trail.h"
+
+namespace replygate {
+namespace {
+
+using Kind = LogEventKind;
+
+TEST(LogTimes, AreReadInEachForm) {
+  const auto plain = log_time("Nov  5 12:41:56 mx postfix/smtp[1]: x");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->year, 0);
+  EXPECT_EQ(plain->month, 11U);
+  EXPECT_EQ(plain->day, 5U);
+  EXPECT_EQ(plain->second, 56U);
+  const auto rfc = log_time("2026-11-25T12:41:56.123456+01:30 mx postfix/smtp[1]: x");
+  ASSERT_TRUE(rfc);
+  EXPECT_EQ(rfc->year, 2026);
+  EXPECT_EQ(rfc->microseconds, 123456);
+  EXPECT_EQ(rfc->offset, 90);
+  EXPECT_EQ(log_time("2026-11-25T12:41:56Z x")->offset, 0);
+  EXPECT_FALSE(log_time("2026-11-25 12:41:56 1abcDE-000001-AB => x")->offset);
+  EXPECT_EQ(log_time("2026-11-25 12:41:56 -0800 1abcDE-000001-AB => x")->offset, -480);
+  for (const char* line : {"", "Nov", "Foo 25 12:41:56 mx", "Nov 25 25:41:56 mx", "2026-13-25T12:41:56Z",
+                           "Nov 00 12:41:56 mx", "99999999999999999999"}) {
+    EXPECT_FALSE(log_time(line)) << line;
+  }
+}
+
+TEST(LogEvents, PostfixIsReadByKey) {
+  const auto event = read_log_event(
+      "Nov 29 10:00:01 mail out/relay/smtp[71]: 4jZK7S3Hpsz1fxXq: to=<ann@there.example>, orig_to=<a@here.example>, "
+      "tls=verified, relay=mx.there.example[192.0.2.9]:25, conn_use=2, delay=1.2, delays=0.1/0/1/0.1, novelty=x, "
+      "dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 9F1C2A3B4D)");
+  EXPECT_EQ(event.kind, Kind::attempt);
+  EXPECT_EQ(event.mta, LogMta::postfix);
+  EXPECT_EQ(event.id, "4jZK7S3Hpsz1fxXq");
+  EXPECT_EQ(event.recipient, "ann@there.example");
+  EXPECT_EQ(event.original, "a@here.example");
+  EXPECT_EQ(event.relay, "mx.there.example[192.0.2.9]:25");
+  EXPECT_EQ(event.dsn, "2.0.0");
+  EXPECT_EQ(event.status, "sent");
+  EXPECT_EQ(event.next, "9F1C2A3B4D");
+}
+
+TEST(LogEvents, PostfixTellsOfAMessage) {
+  const auto client = read_log_event(
+      "Nov 29 10:00:01 mail postfix/submission/smtpd[71]: 9F1C2A3B4D: client=c.example[2001:db8::1], "
+      "sasl_method=PLAIN, "
+      "sasl_username=alice@here.example");
+  EXPECT_EQ(client.kind, Kind::client);
+  EXPECT_EQ(client.client_name, "c.example");
+  EXPECT_EQ(client.client_ip, "2001:db8::1");
+  EXPECT_EQ(client.user, "alice@here.example");
+  EXPECT_EQ(client.mechanism, "PLAIN");
+  const auto pickup = read_log_event(
+      "Nov 29 10:00:01 mail postfix/pickup[71]: 9F1C2A3B4D: uid=0 from=<bob@here.example> orig_id=AF1C2A3B4D");
+  EXPECT_TRUE(pickup.local);
+  EXPECT_EQ(pickup.sender, "bob@here.example");
+  EXPECT_EQ(pickup.next, "AF1C2A3B4D");
+  const auto queued = read_log_event(
+      "Nov 29 10:00:01 mail postfix/qmgr[71]: 9F1C2A3B4D: from=<a@b.example>, size=297, nrcpt=12 (queue active)");
+  EXPECT_EQ(queued.kind, Kind::sender);
+  EXPECT_EQ(queued.size, 297);
+  EXPECT_EQ(queued.recipients, 12);
+  EXPECT_EQ(read_log_event("Nov 29 10:00:01 mail postfix/qmgr[71]: 9F1C2A3B4D: removed").kind, Kind::removed);
+  EXPECT_EQ(read_log_event("Nov 29 10:00:01 mail postfix/qmgr[71]: 9F1C2A3B4D: from=<a@b.example>, status=expired, "
+                           "returned to sender")
+                .kind,
+            Kind::expired);
+  const auto notice = read_log_event(
+      "Nov 29 10:00:01 mail postfix/bounce[71]: 9F1C2A3B4D: sender non-delivery notification: AF1C2A3B4D");
+  EXPECT_EQ(notice.kind, Kind::notice);
+  EXPECT_EQ(notice.next, "AF1C2A3B4D");
+}
+
+TEST(LogEvents, AnIdMayHaveNoDigit) {
+  for (const char* id : {"ACDEBCCA", "zZyYxXwWvVbB"}) {
+    EXPECT_EQ(read_log_event(fmt::format("Nov 29 10:00:01 mail postfix/qmgr[71]: {}: removed", id)).kind,
+              Kind::removed);
+  }
+  for (const char* word : {"warning", "fatal", "reject", "statistics", "NOQUEUE"}) {
+    const std::string line = fmt::format("Nov 29 10:00:01 mail postfix/smtp[71]: {}: lost connection", word);
+    EXPECT_EQ(read_log_event(line).kind, Kind::other);
+  }
+}
+
+TEST(LogEvents, RefusalsKnowTheirEnvelope) {
+  const auto refusal = read_log_event(
+      "Nov 29 10:00:01 mail postfix/smtpd[71]: NOQUEUE: reject: RCPT from c.example[192.0.2.9]: 550 5.1.1 "
+      "<\"x; from=<v@v.example> to=<w@v.example> proto=SMTP helo=<\"@here.example>: Recipient address rejected: User "
+      "unknown; from=<a@c.example> to=<\"x; from=<v@v.example> to=<w@v.example> proto=SMTP helo=<\"@here.example> "
+      "proto=ESMTP helo=<h; from=<v@v.example> to=<w@v.example> proto=SMTP helo=<>");
+  EXPECT_EQ(refusal.kind, Kind::refusal);
+  EXPECT_EQ(refusal.client_ip, "192.0.2.9");
+  EXPECT_EQ(refusal.sender, "a@c.example");
+  EXPECT_EQ(refusal.recipient, "\"x; from=<v@v.example> to=<w@v.example> proto=SMTP helo=<\"@here.example");
+  const auto brief = read_log_event(
+      "Nov 29 10:00:01 mail postfix/smtpd[71]: NOQUEUE: reject: RCPT from c.example[192.0.2.9]: 550 5.7.1 no; "
+      "from=<a@c.example> to=<b@here.example> proto=ESMTP helo=<x>");
+  EXPECT_EQ(brief.recipient, "b@here.example");
+  EXPECT_EQ(brief.text, "550 5.7.1 no");
+  const auto screened = read_log_event(
+      "Nov 29 10:00:01 mail postfix/postscreen[71]: NOQUEUE: reject: RCPT from [192.0.2.9]:4711: 550 5.7.1 Service "
+      "unavailable; client [192.0.2.9] blocked; from=<a@c.example>, to=<b@here.example>, proto=ESMTP, helo=<x>");
+  EXPECT_EQ(screened.client_ip, "192.0.2.9");
+  EXPECT_EQ(screened.sender, "a@c.example");
+  EXPECT_EQ(screened.recipient, "b@here.example");
+}
+
+TEST(LogEvents, Sendmail) {
+  const auto login = read_log_event(
+      "Nov 29 10:00:01 mail sm-mta[71]: AUTH=server, relay=c.example [192.0.2.9], authid=alice, mech=PLAIN, bits=0");
+  EXPECT_EQ(login.kind, Kind::login);
+  EXPECT_EQ(login.user, "alice");
+  EXPECT_EQ(login.pid, "71");
+  const auto from = read_log_event(
+      "Nov 29 10:00:01 mail sm-mta[71]: 6APCiRGH021530: from=<a@b.example>, size=34, class=0, nrcpts=3, "
+      "msgid=<x, relay=evil [192.0.2.66]>, proto=ESMTPA, daemon=MTA, relay=c.example [192.0.2.9]");
+  EXPECT_EQ(from.kind, Kind::sender);
+  EXPECT_EQ(from.recipients, 3);
+  EXPECT_EQ(from.client_ip, "192.0.2.9");
+  const auto to = read_log_event(
+      "Nov 29 10:00:01 mail sm-mta[71]: 6APCiRGH021530: to=<a@b.example>,<c@b.example>, ctladdr=<x@y.example> (1/1), "
+      "delay=00:00:02, xdelay=00:00:01, mailer=esmtp, tls_verify=NO, pri=90034, relay=mx.b.example. [192.0.2.9], "
+      "dsn=2.0.0, stat=Sent (ok, dsn=5.1.1, stat=User unknown)");
+  EXPECT_EQ(to.kind, Kind::attempt);
+  EXPECT_EQ(to.recipient, "<a@b.example>,<c@b.example>");
+  EXPECT_EQ(to.dsn, "2.0.0");
+  EXPECT_EQ(to.status, "Sent");
+}
+
+// A greeting may be an address in brackets, or fields.
+TEST(LogEvents, AGreetingToEximIsNoAddressAndNoLogin) {
+  const auto arrival = [](std::string_view host) {
+    static std::string line;
+    line = "2026-11-29 10:00:00 1vPabc-000000001AB-0001 <= s@strange.example H=" + std::string(host) + " P=esmtp S=300";
+    return read_log_event(line);
+  };
+  EXPECT_EQ(arrival("([192.0.2.1]) [198.51.100.1]").client_ip, "198.51.100.1");
+  EXPECT_EQ(arrival("mx.example ([192.0.2.1]) [198.51.100.1]:25").client_ip, "198.51.100.1");
+  EXPECT_EQ(arrival("[198.51.100.1]").client_ip, "198.51.100.1");
+  const auto forged = arrival("(x for y A=plain:fred P=local U=root) [198.51.100.1]");
+  EXPECT_EQ(forged.client_ip, "198.51.100.1");
+  EXPECT_EQ(forged.user, "");
+  EXPECT_EQ(arrival("(x) [198.51.100.1] A=plain:alice").user, "alice");
+}
+
+TEST(LogEvents, Exim) {
+  const auto in = read_log_event(
+      "2026-11-29 10:00:01 1abcDE-000001-AB <= a@b.example H=c.example (helo) [192.0.2.9]:41 P=esmtpsa A=plain:alice "
+      "S=1234 id=x A=plain:mallory T=\"H=evil [192.0.2.66]\"");
+  EXPECT_EQ(in.kind, Kind::sender);
+  EXPECT_EQ(in.client_ip, "192.0.2.9");
+  EXPECT_EQ(in.user, "alice");
+  EXPECT_EQ(in.size, 1234);
+  const auto out =
+      read_log_event("2026-11-29 10:00:01 1abcDE-000001-AB => bob <b@here.example> R=local_user T=maildir_home");
+  EXPECT_EQ(out.original, "b@here.example");
+  EXPECT_EQ(out.status, "sent");
+  EXPECT_EQ(read_log_event("2026-11-29 10:00:01 1abcDE-000001-AB Completed").kind, Kind::removed);
+}
+
+// What strangers write, made of the words that lines are made of.
+class Hostile {
+ public:
+  explicit Hostile(unsigned seed) : random_(seed) {}
+
+  std::string text() {
+    static const std::vector<std::string> kPieces = {
+        "to=<v@v.example>, relay=none, delay=1, delays=0/0/0/0, dsn=5.1.1, status=bounced (550 5.1.1 unknown)",
+        "4jZK7S3Hpsz1fxXq: ",
+        "9F1C2A3B4D: ",
+        ">, ",
+        "<",
+        ">",
+        "\"",
+        "\\",
+        ", ",
+        "; from=<v@v.example>",
+        " to=<v@v.example>",
+        "orig_to=<v@v.example>, ",
+        "relay=mx[192.0.2.66]:25, ",
+        "dsn=5.1.1, ",
+        "status=bounced (",
+        "status=expired, ",
+        "removed",
+        "from=<v@v.example>, size=1, nrcpt=9 (queue active)",
+        "client=evil[192.0.2.66]",
+        "sasl_username=mallory",
+        "queued as 4jZK7S3Hpsz1fxXq",
+        "forwarded as 9F1C2A3B4D",
+        "Nov 29 10:00:01 mail postfix/smtp[71]: ",
+        "sender non-delivery notification: 9F1C2A3B4D",
+        "stat=User unknown",
+        "2026-11-29 10:00:01 1abcDE-000001-AB ** v@v.example: 550",
+        "NOQUEUE: reject: RCPT from x[192.0.2.66]: 550 ",
+        "x",
+        "]: ",
+        "(in reply to RCPT TO command)",
+        "proto=ESMTP helo=<",
+        "%s",
+        "\t",
+        "\xff"};
+    std::string made;
+    for (auto i = 1 + random_() % 6; i > 0; --i) made += kPieces[random_() % kPieces.size()];
+    return made;
+  }
+
+  // As a quoted local part, the way Postfix logs one.
+  std::string quoted() {
+    std::string made = "\"";
+    for (const char c : text()) {
+      if (c == '"' || c == '\\') made += '\\';
+      made += c;
+    }
+    return made + "\"";
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
+// Lines that tell of no delivery, whatever is in them.
+std::vector<std::string> harmless(Hostile& hostile) {
+  const std::string t = hostile.text();
+  const std::string log = "Nov 29 10:00:01 mail ";
+  return {
+      log + "postfix/cleanup[1]: 4jZK7S3Hpsz1fxXq: message-id=<" + t + ">",
+      log + "postfix/cleanup[1]: 4jZK7S3Hpsz1fxXq: warning: header Subject: " + t +
+          " from c.example[192.0.2.9]; from=<" + hostile.quoted() + "@a.example> to=<b@c.example> proto=ESMTP helo=<" +
+          t + ">",
+      log + "postfix/smtpd[1]: warning: " + t,
+      log + "postfix/smtpd[1]: warning: non-SMTP command from c.example[192.0.2.9]: " + t,
+      log + "postfix/smtpd[1]: warning: c.example[192.0.2.9]: SASL LOGIN authentication failed: " + t,
+      log + "postfix/smtp[1]: 4jZK7S3Hpsz1fxXq: host mx.example[192.0.2.9] said: 450 " + t +
+          " (in reply to RCPT TO command)",
+      log + "postfix/smtp[1]: 4jZK7S3Hpsz1fxXq: lost connection with mx.example[192.0.2.9] while " + t,
+      log + "postfix/smtp[1]: warning: mx.example[192.0.2.9] " + t,
+      log + "postfix/tlsproxy[1]: " + t.substr(0, 60),
+      log + "dovecot: imap-login: user=<" + t + ">",
+      log + "sm-mta[1]: 6APCiRGH021530: <" + t + ">... User unknown",
+      log + "sm-mta[1]: 6APCiRGH021530: Milter add: header: X-Spam: " + t,
+  };
+}
+
+// An answer stands in its place alone: it may change the text of its attempt, and no more.
+std::string attempt_with(const std::string& recipient, const std::string& answer) {
+  return "Nov 29 10:00:01 mail postfix/smtp[1]: 4jZK7S3Hpsz1fxXq: to=<" + recipient +
+         ">, relay=mx.example[192.0.2.9]:25, delay=1, delays=0/0/1/0, dsn=4.2.0, status=deferred (host "
+         "mx.example[192.0.2.9] said: 450 4.2.0 " +
+         answer + " (in reply to RCPT TO command))";
+}
+
+TEST(LogEvents, TenThousandHostileTextsMakeNoEvent) {
+  Hostile hostile(20261129);
+  int texts = 0;
+  while (texts < 12000) {
+    for (const std::string& line : harmless(hostile)) {
+      const LogEvent event = read_log_event(line);
+      ++texts;
+      EXPECT_TRUE(event.kind == Kind::other || event.kind == Kind::none) << line;
+    }
+    const std::string recipient = hostile.quoted() + "@there.example";
+    const std::string line = attempt_with(recipient, hostile.text());
+    const LogEvent event = read_log_event(line);
+    ++texts;
+    ASSERT_EQ(event.kind, Kind::attempt) << line;
+    EXPECT_EQ(event.id, "4jZK7S3Hpsz1fxXq") << line;
+    EXPECT_EQ(event.recipient, recipient) << line;
+    EXPECT_EQ(event.dsn, "4.2.0") << line;
+    EXPECT_EQ(event.status, "deferred") << line;
+  }
+}
+
+// Keeps what a trail tells.
+struct Told final : MailTrail::Listener {
+  void mail(const LoggedMail& mail) override { mails.push_back(mail); }
+  void attempt(Instant, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
+               bool handed_on) override {
+    attempts.push_back(
+        fmt::format("{} {} {}{}", mail == nullptr ? "?" : mail->user, recipient, event.status, handed_on ? " on" : ""));
+  }
+  void refusal(Instant, const LogEvent& event) override { refusals.emplace_back(event.sender); }
+  void expired(Instant, const LoggedMail* mail) override {
+    attempts.push_back(mail == nullptr ? "?" : mail->user + " expired");
+  }
+  std::vector<LoggedMail> mails;
+  std::vector<std::string> attempts;
+  std::vector<std::string> refusals;
+};
+
+MailTrail::Figures follow(Told& told, std::initializer_list<std::pair<int, std::string>> lines) {
+  MailTrail trail(told);
+  for (const auto& [second, text] : lines) {
+    const std::string line = "Nov 29 10:00:01 mail " + text;
+    trail.take(Instant(std::chrono::seconds(1000000 + second)), read_log_event(line));
+  }
+  trail.finish();
+  return trail.figures();
+}
+
+constexpr const char* kSent = ", relay=mx[192.0.2.9]:25, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (250 ok)";
+
+TEST(MailTrails, AFilterHandsTheSenderOn) {
+  Told told;
+  const auto figures = follow(
+      told, {{0, "postfix/smtpd[1]: A1C2A3B4D0: client=c.example[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+             {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+             {1, "postfix/smtpd[2]: B1C2A3B4D0: client=localhost[127.0.0.1]"},
+             {1, "postfix/qmgr[1]: B1C2A3B4D0: from=<a@here.example>, size=12, nrcpt=1 (queue active)"},
+             {2,
+              "postfix/smtp[3]: A1C2A3B4D0: to=<b@there.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, "
+              "delays=0/0/1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as B1C2A3B4D0)"},
+             {2, "postfix/qmgr[1]: A1C2A3B4D0: removed"},
+             {3, std::string("postfix/smtp[3]: B1C2A3B4D0: to=<b@there.example>") + kSent},
+             {3, "postfix/qmgr[1]: B1C2A3B4D0: removed"}});
+  ASSERT_EQ(told.mails.size(), 1U);
+  EXPECT_EQ(told.mails[0].user, "alice");
+  EXPECT_EQ(told.mails[0].recipients, std::vector<std::string>{"b@there.example"});
+  EXPECT_EQ(told.attempts, (std::vector<std::string>{"alice b@there.example sent on", "alice b@there.example sent"}));
+  EXPECT_EQ(figures.orphans, 0);
+}
+
+TEST(MailTrails, ARemoteServerHandsNothingOn) {
+  Told told;
+  follow(
+      told,
+      {{0, "postfix/smtpd[1]: A1C2A3B4D0: client=c.example[192.0.2.1], sasl_method=PLAIN, sasl_username=victim"},
+       {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+       {1, "postfix/smtpd[2]: B1C2A3B4D0: client=evil.example[192.0.2.66], sasl_method=PLAIN, sasl_username=mallory"},
+       {1, "postfix/qmgr[1]: B1C2A3B4D0: from=<m@here.example>, size=12, nrcpt=1 (queue active)"},
+       {2,
+        "postfix/smtp[3]: A1C2A3B4D0: to=<b@evil.example>, relay=mx.evil.example[192.0.2.77]:25, delay=1, "
+        "delays=0/0/1/0, dsn=2.0.0, status=sent (250 queued as B1C2A3B4D0)"},
+       {3, std::string("postfix/smtp[3]: B1C2A3B4D0: to=<b@there.example>") + kSent}});
+  EXPECT_EQ(told.mails.size(), 2U);
+  EXPECT_EQ(told.attempts[1], "mallory b@there.example sent");
+}
+
+TEST(MailTrails, AShortIdIsUsedAgain) {
+  Told told;
+  const auto figures =
+      follow(told, {{0, "postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+                    {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+                    {1, std::string("postfix/smtp[3]: A1C2A3B4D0: to=<b@there.example>") + kSent},
+                    {1, "postfix/qmgr[1]: A1C2A3B4D0: removed"},
+                    {2, "postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username=bob"},
+                    {2, "postfix/qmgr[1]: A1C2A3B4D0: from=<b@here.example>, size=10, nrcpt=1 (queue active)"},
+                    {3, std::string("postfix/smtp[3]: A1C2A3B4D0: to=<b@there.example>") + kSent}});
+  EXPECT_EQ(told.attempts, (std::vector<std::string>{"alice b@there.example sent", "bob b@there.example sent"}));
+  EXPECT_EQ(figures.mails, 2);
+}
+
+TEST(MailTrails, WordToTheSenderIsNobodysMail) {
+  Told told;
+  const auto figures = follow(
+      told, {{0, "postfix/pickup[1]: A1C2A3B4D0: uid=0 from=<bob@here.example>"},
+             {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<bob@here.example>, size=10, nrcpt=1 (queue active)"},
+             {1,
+              "postfix/smtp[3]: A1C2A3B4D0: to=<b@there.example>, relay=none, delay=1, delays=0/0/1/0, dsn=5.4.4, "
+              "status=bounced (no such host)"},
+             {1, "postfix/qmgr[1]: B1C2A3B4D0: from=<>, size=2466, nrcpt=1 (queue active)"},
+             {1, "postfix/bounce[1]: A1C2A3B4D0: sender non-delivery notification: B1C2A3B4D0"},
+             {1, "postfix/qmgr[1]: A1C2A3B4D0: removed"},
+             {2, std::string("postfix/local[3]: B1C2A3B4D0: to=<bob@here.example>") + kSent},
+             {2, "postfix/qmgr[1]: B1C2A3B4D0: removed"}});
+  EXPECT_EQ(told.mails.size(), 1U);
+  EXPECT_TRUE(told.mails[0].local);
+  EXPECT_EQ(figures.attempts, 2);
+  EXPECT_EQ(figures.notices, 1);
+  EXPECT_EQ(figures.orphans, 0);
+}
+
+TEST(MailTrails, MailThatIsTooOldIsItsSenders) {
+  Told told;
+  follow(told, {{0, "postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+                {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@b.example>, size=10, nrcpt=1 (queue active)"},
+                {9, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@b.example>, status=expired, returned to sender"}});
+  EXPECT_EQ(told.attempts, std::vector<std::string>{"alice expired"});
+}
+
+TEST(MailTrails, AnAliasIsOneRecipient) {
+  Told told;
+  follow(told,
+         {{0, "postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1]"},
+          {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@b.example>, size=10, nrcpt=2 (queue active)"},
+          {1, std::string("postfix/smtp[3]: A1C2A3B4D0: to=<x@there.example>, orig_to=<all@here.example>") + kSent},
+          {1, std::string("postfix/smtp[3]: A1C2A3B4D0: to=<y@there.example>, orig_to=<all@here.example>") + kSent}});
+  EXPECT_EQ(told.mails[0].recipients, std::vector<std::string>{"all@here.example"});
+}
+
+TEST(MailTrails, WhatIsPutBackInTheQueueIsTheSameMail) {
+  Told told;
+  follow(told,
+         {{0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=2 (queue active)"},  // too early
+          {0, "postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+          {1, "postfix/pickup[1]: B1C2A3B4D0: uid=103 from=<a@here.example> orig_id=A1C2A3B4D0"},
+          {1, "postfix/qmgr[1]: B1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=2 (queue active)"},
+          {2, std::string("postfix/smtp[3]: B1C2A3B4D0: to=<x@there.example>") + kSent},
+          {2, std::string("postfix/smtp[3]: B1C2A3B4D0: to=<y@there.example>") + kSent}});
+  ASSERT_EQ(told.mails.size(), 1U);
+  EXPECT_EQ(told.mails[0].sender, "a@here.example");
+  EXPECT_EQ(told.mails[0].recipients.size(), 2U);
+  EXPECT_EQ(told.attempts[1], "alice y@there.example sent");
+}
+
+TEST(MailTrails, SendmailsLoginIsOfItsProcess) {
+  Told told;
+  follow(told, {{0, "sm-mta[7]: AUTH=server, relay=c [192.0.2.1], authid=alice, mech=PLAIN, bits=0"},
+                {0,
+                 "sm-mta[7]: 6APCiRGH021530: from=<a@b.example>, size=34, class=0, nrcpts=2, msgid=<x>, proto=ESMTPA, "
+                 "daemon=MTA, relay=c [192.0.2.1]"},
+                {1,
+                 "sm-mta[8]: 6APCiRGH021530: to=<x@there.example>,<y@there.example>, delay=00:00:01, xdelay=00:00:01, "
+                 "mailer=esmtp, pri=1, relay=mx. [192.0.2.9], dsn=2.0.0, stat=Sent (ok)"},
+                {2,
+                 "sm-mta[7]: 6APCiRGH021531: from=<b@b.example>, size=34, class=0, nrcpts=1, msgid=<x>, proto=ESMTP, "
+                 "daemon=MTA, relay=d [192.0.2.2]"}});
+  ASSERT_EQ(told.mails.size(), 2U);
+  EXPECT_EQ(told.mails[0].user, "alice");
+  EXPECT_EQ(told.mails[0].recipients.size(), 2U);
+  EXPECT_EQ(told.mails[1].user, "");
+}
+
+TEST(MailTrails, MemoryIsBounded) {
+  Told told;
+  MailTrail trail(told);
+  for (int i = 0; i < 250000; ++i) {
+    const std::string line = fmt::format("Nov 29 10:00:01 mail postfix/smtpd[1]: {:08X}F0: client=c[192.0.2.1]", i);
+    trail.take(Instant(std::chrono::milliseconds(i)), read_log_event(line));
+  }
+  EXPECT_GE(trail.figures().forgotten, 149000);
+}
+
+}  // namespace
+}  // namespace replygate

@@ -1,0 +1,311 @@
+#include <archive.h>
+#include <archive_entry.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "milter/outcome/followed_log.h"
+#include "milter/outcome/journal_log.h"
+#include "milter/outcome/log_clock.h"
+#include "milter/outcome/mail_logs.h"
+#include "milter/outcome/past_log.h"
+#include "policy/scenario/scenario.h"
+#include "tests/support/folder.h"
+
+namespace replygate {
+namespace {
+
+namespace fs = std::filesystem;
+
+void compress(const std::string& path, std::string_view text, int (*filter)(archive*)) {
+  archive* a = archive_write_new();
+  filter(a);
+  archive_write_set_format_raw(a);
+  archive_write_open_filename(a, path.c_str());
+  archive_entry* entry = archive_entry_new();
+  archive_entry_set_filetype(entry, AE_IFREG);
+  archive_write_header(a, entry);
+  archive_write_data(a, text.data(), text.size());
+  archive_entry_free(entry);
+  archive_write_close(a);
+  archive_write_free(a);
+}
+
+std::vector<std::string> lines_of_log(const std::string& path) {
+  std::vector<std::string> lines;
+  auto log = PastLog::open(path);
+  if (!log) return {log.error()};
+  while ((*log)->read([&](std::string_view line) { lines.emplace_back(line); })) {
+  }
+  if (!(*log)->trouble().empty()) lines.push_back((*log)->trouble());
+  return lines;
+}
+
+TEST(PastLogs, AreReadAsTheyAreKept) {
+  const test::Folder folder;
+  std::string text;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 30000; ++i) {
+    expected.push_back(fmt::format("line {} {}", i, std::string(static_cast<std::size_t>(i % 97), 'x')));
+    text += expected.back() + "\n";
+  }
+  text.pop_back();  // the last one has no end
+  folder.write("plain", text);
+  compress(folder.file("gz"), text, archive_write_add_filter_gzip);
+  compress(folder.file("xz"), text, archive_write_add_filter_xz);
+  compress(folder.file("zst"), text, archive_write_add_filter_zstd);
+  for (const char* name : {"plain", "gz", "xz", "zst"}) EXPECT_EQ(lines_of_log(folder.file(name)), expected) << name;
+}
+
+TEST(PastLogs, SayWhatIsWrong) {
+  const test::Folder folder;
+  folder.write("empty", "");
+  EXPECT_TRUE(lines_of_log(folder.file("empty")).empty());
+  EXPECT_EQ(lines_of_log(folder.file("none")),
+            std::vector<std::string>{folder.file("none") + ": No such file or directory"});
+  EXPECT_NE(lines_of_log(folder.path().string())[0].find("it is a folder"), std::string::npos);
+  std::string text;
+  std::mt19937 random(1);
+  for (int i = 0; i < 200000; ++i) text += fmt::format("{}\n", random());
+  compress(folder.file("whole.gz"), text, archive_write_add_filter_gzip);
+  fs::resize_file(folder.file("whole.gz"), fs::file_size(folder.file("whole.gz")) / 2);
+  const auto lines = lines_of_log(folder.file("whole.gz"));
+  EXPECT_GT(lines.size(), 50000U);
+  EXPECT_NE(lines.back().find("whole.gz: "), std::string::npos) << lines.back();
+}
+
+TEST(PastLogs, ALongLineIsCut) {
+  const test::Folder folder;
+  folder.write("log", "a\n" + std::string(3000000, 'x') + "\nb\n");
+  const auto lines = lines_of_log(folder.file("log"));
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[1].size(), 65536U);
+  EXPECT_EQ(lines[2], "b");
+}
+
+TEST(LogClocks, FindTheYear) {
+  ::setenv("TZ", "Europe/Berlin", 1);
+  ::tzset();
+  LogClock clock(*parse_time("2026-02-10T12:00:00Z"));
+  EXPECT_EQ(clock.read("Dec 31 23:30:00 mx x"), *parse_time("2025-12-31T22:30:00Z"));
+  EXPECT_EQ(clock.read("Feb  1 00:00:01 mx x"), *parse_time("2026-01-31T23:00:01Z"));
+  EXPECT_EQ(clock.read("no time"), *parse_time("2026-01-31T23:00:01Z"));
+  EXPECT_EQ(clock.read("2026-01-02T03:04:05.5+02:00 mx x"), *parse_time("2026-01-02T01:04:05.5Z"));
+  EXPECT_EQ(clock.read("2026-07-02 03:04:05 1abcDE-000001-AB x"), *parse_time("2026-07-02T01:04:05Z"));
+  ::unsetenv("TZ");
+  ::tzset();
+}
+
+struct Counted final : MailTrail::Listener {
+  void mail(const LoggedMail& mail) override { ids.push_back(mail.id); }
+  void attempt(Instant, const LoggedMail*, const LogEvent&, std::string_view, bool) override { ++attempts; }
+  void refusal(Instant, const LogEvent&) override {}
+  void expired(Instant, const LoggedMail*) override {}
+  std::vector<std::string> ids;
+  int attempts = 0;
+};
+
+std::string mail_at(std::string_view time, std::string_view id) {
+  std::string text;
+  for (const std::string& rest :
+       {fmt::format("smtpd[1]: {}: client=c.example[192.0.2.1]", id),
+        fmt::format("qmgr[1]: {}: from=<a@b.example>, size=10, nrcpt=1 (queue active)", id),
+        fmt::format("smtp[1]: {}: to=<c@d.example>, relay=none, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (ok)",
+                    id),
+        fmt::format("qmgr[1]: {}: removed", id)}) {
+    text += fmt::format("{} mx postfix/{}\n", time, rest);
+  }
+  return text;
+}
+
+TEST(MailLogs, RotatedOnesAreReadInTheirOrder) {
+  const test::Folder folder;
+  folder.write("mail.log", mail_at("2026-11-03T00:00:00Z", "A3A3A3A3A3"));
+  folder.write("mail.log.1", mail_at("2026-11-02T00:00:00Z", "A2A2A2A2A2"));
+  compress(folder.file("mail.log.2.gz"), mail_at("2026-11-01T00:00:00Z", "A1A1A1A1A1"), archive_write_add_filter_gzip);
+  Counted counted;
+  LogProgress last;
+  const auto figures =
+      read_mail_logs({folder.file("mail.log"), folder.file("mail.log.1"), folder.file("mail.log.2.gz")}, counted,
+                     [&](const LogProgress& progress) { last = progress; });
+  ASSERT_TRUE(figures) << figures.error();
+  EXPECT_EQ(counted.ids, (std::vector<std::string>{"A1A1A1A1A1", "A2A2A2A2A2", "A3A3A3A3A3"}));
+  EXPECT_EQ(figures->trail.orphans, 0);
+  EXPECT_EQ(figures->lines, 12);
+  EXPECT_EQ(last.octets, last.of_octets);
+}
+
+TEST(MailLogs, AFolderOfJournalsMayBeEmpty) {
+  const test::Folder folder;
+  auto journal = JournalLog::open("", folder.path().string());
+  ASSERT_TRUE(journal) << journal.error();
+  EXPECT_FALSE((*journal)->next());
+  EXPECT_EQ((*journal)->cursor(), "");
+  EXPECT_FALSE(JournalLog::open("", folder.file("none")));
+}
+
+// A journal that systemd's own tool has written.
+TEST(MailLogs, AJournalGoesOnAtItsCursor) {
+  constexpr const char* kTool = "/lib/systemd/systemd-journal-remote";
+  if (::access(kTool, X_OK) != 0) GTEST_SKIP() << kTool << " is missing: apt-get install systemd-journal-remote";
+  const test::Folder folder;
+  std::string text;
+  for (int i = 0; i < 6; ++i) {
+    text += fmt::format(
+        "__REALTIME_TIMESTAMP={}\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID=0123456789abcdef0123456789abcdef\n"
+        "SYSLOG_FACILITY={}\nSYSLOG_IDENTIFIER=postfix/qmgr\nSYSLOG_PID=7\nMESSAGE=A{}C2A3B4D0: removed\n\n",
+        1795946400000000 + i * 1000000, 1000 + i, i == 3 ? 3 : 2, i);  // one is not of the mail system
+  }
+  folder.write("export", text);
+  const std::string command =
+      fmt::format("{} -o {} {} >/dev/null 2>&1", kTool, folder.file("x.journal"), folder.file("export"));
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  std::vector<std::string> ids;
+  std::string cursor;
+  for (int run = 0; run < 2; ++run) {
+    auto journal = JournalLog::open(cursor, folder.path().string());
+    ASSERT_TRUE(journal) << journal.error();
+    while (const auto entry = (*journal)->next()) {
+      ids.emplace_back(read_log_event(entry->line).id);
+      cursor = (*journal)->cursor();
+      if (run == 0 && ids.size() == 2) break;
+    }
+  }
+  EXPECT_EQ(ids, (std::vector<std::string>{"A0C2A3B4D0", "A1C2A3B4D0", "A2C2A3B4D0", "A4C2A3B4D0", "A5C2A3B4D0"}));
+}
+
+TEST(LogPositions, AreKeptAsText) {
+  const LogPosition position{1, 2, 3, 18446744073709551615ULL};
+  EXPECT_EQ(LogPosition::parse(position.text()), position);
+  for (const char* text : {"", "1 2 3", "1 2 3 x", "1 2 3 4 5"}) EXPECT_FALSE(LogPosition::parse(text)) << text;
+}
+
+// A log that is written, rotated in both ways and read by a reader that is killed again and again.
+class LifeOfALog {
+ public:
+  explicit LifeOfALog(unsigned seed) : random_(seed) {
+    follow();
+    write();
+    read();
+  }
+
+  void run(int steps) {
+    for (int i = 0; i < steps; ++i) {
+      write();
+      switch (random_() % 6) {
+        case 0: rotate(); break;
+        case 1: copy_and_truncate(); break;
+        case 2:
+          position_ = log_->position();
+          follow();  // killed, and started again
+          break;
+        default: break;
+      }
+      if (random_() % 3 != 0) read();
+    }
+    write();
+    read();
+  }
+
+  std::vector<int> read_lines;
+  int written = 0;
+  int rotations = 0;
+
+ private:
+  std::string path(int n) const { return folder_.file(n == 0 ? "mail.log" : fmt::format("mail.log.{}", n)); }
+
+  void write() {
+    std::ofstream out(path(0), std::ios::app);
+    for (auto n = 1 + random_() % 40; n > 0; --n) out << "line " << written++ << "\n";
+    out << "half";  // of a line
+    out.flush();
+    if (random_() % 2 == 0) read();
+    out << " a line\n";
+  }
+
+  void shift() {
+    for (int n = 8; n > 0; --n) {
+      if (fs::exists(path(n))) fs::rename(path(n), path(n + 1));
+    }
+    ++rotations;
+  }
+
+  void rotate() {
+    shift();
+    fs::rename(path(0), path(1));
+    date_it();
+    if (random_() % 2 == 0) std::ofstream(path(0)).flush();
+  }
+
+  void copy_and_truncate() {
+    shift();
+    fs::copy_file(path(0), path(1));
+    date_it();
+    std::ofstream(path(0), std::ios::trunc).flush();
+  }
+
+  // Clocks of file systems are slower than this test.
+  void date_it() {
+    fs::last_write_time(path(1),
+                        fs::file_time_type::clock::now() - std::chrono::hours(9) + std::chrono::minutes(rotations));
+  }
+
+  void follow() { log_ = std::make_unique<FollowedLog>(path(0), position_); }
+
+  void read() {
+    const auto take = [this](std::string_view line) {
+      if (line.starts_with("line ")) read_lines.push_back(std::stoi(std::string(line.substr(5))));
+    };
+    while (log_->read(take)) EXPECT_EQ(log_->trouble(), "");
+  }
+
+  test::Folder folder_;
+  std::mt19937 random_;
+  std::optional<LogPosition> position_;
+  std::unique_ptr<FollowedLog> log_;
+};
+
+TEST(FollowedLogs, LoseAndDoubleNothingOverKillsAndRotations) {
+  int rotations = 0;
+  for (unsigned seed = 1; seed <= 12; ++seed) {
+    LifeOfALog life(seed);
+    life.run(80);
+    ASSERT_EQ(life.read_lines.size(), static_cast<std::size_t>(life.written)) << "seed " << seed;
+    for (int i = 0; i < life.written; ++i)
+      ASSERT_EQ(life.read_lines[static_cast<std::size_t>(i)], i) << "seed " << seed;
+    rotations += life.rotations;
+  }
+  EXPECT_GE(rotations, 200);
+}
+
+TEST(FollowedLogs, BeginAtTheEndOfALogThatIsThere) {
+  const test::Folder folder;
+  folder.write("mail.log", "old\n");
+  FollowedLog log(folder.file("mail.log"), std::nullopt);
+  std::ofstream(folder.file("mail.log"), std::ios::app) << "new\n";
+  std::string seen;
+  while (log.read([&](std::string_view line) { seen += line; })) {
+  }
+  EXPECT_EQ(seen, "new");
+}
+
+TEST(FollowedLogs, SayWhereTheFileIsGone) {
+  const test::Folder folder;
+  folder.write("mail.log", "one\n");
+  const FollowedLog first(folder.file("mail.log"), std::nullopt);
+  folder.write("mail.log", "two\n");
+  FollowedLog log(folder.file("mail.log"), first.position());
+  EXPECT_NE(log.trouble().find("lines may be missing"), std::string::npos);
+  std::string seen;
+  while (log.read([&](std::string_view line) { seen += line; })) {
+  }
+  EXPECT_EQ(seen, "two");
+}
+
+}  // namespace
+}  // namespace replygate

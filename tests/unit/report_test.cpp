@@ -1,0 +1,175 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "milter/bounce/status_files.h"
+#include "milter/outcome/day_report.h"
+#include "policy/scenario/scenario.h"
+#include "tests/support/world.h"
+
+namespace replygate {
+namespace {
+
+using test::Talk;
+using test::World;
+
+class Reports : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = open_status_book("");
+    ASSERT_TRUE(opened) << opened.error();
+    book = *std::move(opened);
+  }
+
+  void take(DayReport& into, const std::vector<std::string>& lines) const {
+    for (const std::string& line : lines) {
+      const auto record = boost::json::parse(line).as_object();
+      into.record(record, *parse_time(std::string_view(record.at("time").as_string())));
+    }
+  }
+
+  // Mail A1C2A3B4D0 of alice to each recipient, with what came of it.
+  DayReport* log(std::initializer_list<std::pair<const char*, const char*>> attempts) {
+    report = std::make_unique<DayReport>(Instant(), *book);
+    MailTrail trail(*report);
+    const auto line = [&](const std::string& text) {
+      const std::string whole = "Nov 29 10:00:01 mail postfix/" + text;
+      trail.take(Instant(std::chrono::hours(1)), read_log_event(whole));
+    };
+    line("smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username=alice");
+    line("qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=9 (queue active)");
+    for (const auto& [to, rest] : attempts) {
+      line(fmt::format("smtp[1]: A1C2A3B4D0: to=<{}>, relay=mx.far.example[192.0.2.9]:25, delay=1, delays=0/0/1/0, {}",
+                       to, rest));
+    }
+    line(
+        "smtpd[1]: NOQUEUE: reject: RCPT from c.example[192.0.2.9]: 554 5.7.1 <x@y.example>: Relay access denied; "
+        "from=<a@c.example> to=<x@y.example> proto=ESMTP helo=<h>");
+    line(
+        "smtpd[1]: NOQUEUE: milter-reject: RCPT from c.example[192.0.2.9]: 452 4.7.1 Quota; from=<a@c.example> "
+        "to=<x@y.example> proto=ESMTP helo=<h>");
+    trail.finish();
+    report->finish();
+    return report.get();
+  }
+
+  std::unique_ptr<StatusBook> book;
+  std::unique_ptr<DayReport> report;
+};
+
+constexpr const char* kUnknown =
+    "dsn=5.1.1, status=bounced (host mx.far.example[192.0.2.9] said: 550 5.1.1 user unknown (in reply to RCPT TO "
+    "command))";
+constexpr const char* kListed =
+    "dsn=5.7.1, status=bounced (host mx.far.example[192.0.2.9] said: 554 5.7.1 Service unavailable; Client host "
+    "[192.0.2.7] blocked using zen.spamhaus.org (in reply to RCPT TO command))";
+constexpr const char* kFull =
+    "dsn=4.2.2, status=deferred (host mx.far.example[192.0.2.9] said: 452 4.2.2 mailbox full (in reply to RCPT TO "
+    "command))";
+constexpr const char* kSent = "dsn=2.0.0, status=sent (250 ok)";
+
+TEST_F(Reports, EachRecipientHasOneEnd) {
+  const DayReport& r = *log({{"a@far.example", kFull},
+                             {"a@far.example", kSent},
+                             {"b@far.example", kUnknown},
+                             {"c@far.example", kListed},
+                             {"d@far.example", kFull},
+                             {"d@far.example", kFull}});
+  EXPECT_EQ(r.delivered, 1);
+  EXPECT_EQ(r.bounced, 2);
+  EXPECT_EQ(r.waiting, 1);
+  ASSERT_EQ(r.blocked.size(), 1U);
+  EXPECT_EQ(r.blocked.begin()->first[0], "Spamhaus");
+  EXPECT_EQ(r.blocked.begin()->first[1], "ip_blocked");
+  EXPECT_EQ(r.blocked.begin()->second.example, "A1C2A3B4D0");
+  ASSERT_EQ(r.failed.size(), 1U);
+  EXPECT_EQ(r.failed.begin()->first[0], "far.example");
+  EXPECT_EQ(r.failed.begin()->first[1], "user_unknown");
+  ASSERT_EQ(r.dead.size(), 1U);
+  EXPECT_EQ(r.dead.begin()->first[0], "b@far.example");
+  EXPECT_EQ(r.deferred.begin()->first[1], "mailbox_full");
+}
+
+TEST_F(Reports, MailThatExpiredHasFailed) {
+  DayReport r(Instant(), *book);
+  MailTrail trail(r);
+  for (const char* text : {"smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1]",
+                           "qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)",
+                           "smtp[1]: A1C2A3B4D0: to=<a@far.example>, relay=none, delay=1, delays=0/0/1/0, dsn=4.2.2, "
+                           "status=deferred (host "
+                           "mx.far.example[192.0.2.9] said: 452 4.2.2 mailbox full (in reply to RCPT TO command))",
+                           "qmgr[1]: A1C2A3B4D0: from=<a@here.example>, status=expired, returned to sender"}) {
+    const std::string line = std::string("Nov 29 10:00:01 mail postfix/") + text;
+    trail.take(Instant(std::chrono::hours(1)), read_log_event(line));
+  }
+  trail.finish();
+  r.finish();
+  EXPECT_EQ(r.bounced, 1);
+  EXPECT_EQ(r.waiting, 0);
+  EXPECT_EQ(r.failed.begin()->first[1], "mailbox_full");
+}
+
+TEST_F(Reports, TheServersOwnRefusalsAreNotTheFilters) {
+  const DayReport& r = *log({});
+  ASSERT_EQ(r.own.size(), 1U);
+  EXPECT_EQ(r.own.begin()->first[0], "554 5.7.1 <…>: Relay access denied");
+  EXPECT_FALSE(r.is_silent());
+}
+
+constexpr const char* kQuota =
+    "[[rule]]\nname = \"quota\"\nper = \"user\"\nlimit = \"10 recipients / 1h\"\nreply = \"quota-exceeded\"\n";
+
+void send(World& world, const std::string& user, int recipients) {
+  Talk talk(world);
+  talk.connect("192.0.2.1");
+  talk.helo();
+  talk.mail("<a@here.example>", user);
+  for (int i = 0; i < recipients; ++i) talk.rcpt(fmt::format("<r{}@far.example>", i));
+  talk.data();
+  talk.end_of_headers();
+  talk.end();
+}
+
+TEST_F(Reports, RecordsTellOfRefusalsAndLimits) {
+  World world(kQuota);
+  send(world, "alice", 12);
+  send(world, "bob", 9);
+  send(world, "carol", 3);
+  DayReport r(Instant(), *book);
+  take(r, world.records.json);
+  EXPECT_EQ(r.passed, 22);
+  EXPECT_EQ(r.refused, 2);
+  EXPECT_EQ(r.refusals.at({"quota", "quota-exceeded", "soft"}).count, 2);
+  const auto limits = r.fullest(5);
+  ASSERT_EQ(limits.size(), 2U);
+  EXPECT_EQ(limits[0].key, "alice");
+  EXPECT_TRUE(limits[0].full);
+  EXPECT_EQ(limits[1].key, "bob");
+  EXPECT_DOUBLE_EQ(limits[1].part, 0.9);
+}
+
+TEST_F(Reports, WhatIsNewIsWhatWasNotThereBefore) {
+  World world(kQuota);
+  send(world, "carol", 3);
+  world.pass(std::chrono::hours(30));
+  const Instant since = world.now - std::chrono::minutes(1);
+  send(world, "alice", 11);
+  DayReport r(since, *book);
+  take(r, world.records.json);
+  EXPECT_EQ(r.passed, 10);
+  EXPECT_EQ(r.fresh.at({"quota", r.fresh.begin()->first[1]}).count, 1);
+  EXPECT_EQ(r.last_policy_before, world.policy->id());
+}
+
+TEST_F(Reports, SilenceIsSilent) {
+  World world(kQuota);
+  send(world, "carol", 3);
+  DayReport r(Instant(), *book);
+  take(r, world.records.json);
+  r.finish();
+  EXPECT_TRUE(r.is_silent());
+}
+
+}  // namespace
+}  // namespace replygate

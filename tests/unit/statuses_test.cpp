@@ -1,0 +1,288 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <set>
+
+#include "milter/bounce/input.h"
+#include "milter/bounce/status_files.h"
+#include "policy/catalogue/classes.h"
+#include "policy/mail/text.h"
+#include "policy/remote/reply_reader.h"
+#include "policy/remote/status_book.h"
+#include "policy/remote/wording.h"
+
+namespace replygate {
+namespace {
+
+std::vector<StatusFile> built_in() {
+  std::string error;
+  auto files = status_files("/nonexistent", error);
+  EXPECT_EQ(error, "");
+  return files;
+}
+
+StatusBook& book() {
+  static const auto kBook = StatusBook::create(load_statuses(built_in()).value()).value();
+  return *kBook;
+}
+
+// --- the data
+// ---------------------------------------------------------------------------------------------------------
+
+TEST(StatusData, NamesItsSources) {
+  for (const StatusEntry& entry : book().knowledge().entries) {
+    EXPECT_TRUE(entry.source.starts_with("https://")) << entry.place << " " << entry.source;
+  }
+}
+
+TEST(StatusData, IsWrittenInLowerCase) {
+  for (const StatusEntry& entry : book().knowledge().entries) {
+    for (const std::string& phrase : entry.phrases) {
+      for (std::size_t i = 0; i < phrase.size(); ++i) {
+        const bool capital = phrase[i] >= 'A' && phrase[i] <= 'Z' && (i == 0 || phrase[i - 1] != '\\');
+        EXPECT_FALSE(capital) << entry.place << ": texts are in lower case when \"" << phrase << "\" sees them";
+      }
+    }
+  }
+}
+
+TEST(StatusData, SaysNothingTwice) {
+  std::set<std::string> seen;
+  for (const StatusEntry& entry : book().knowledge().entries) {
+    const bool plain = entry.codes.empty() && entry.enhanced.empty() && entry.at.empty() && !entry.severity;
+    for (const std::string& phrase : entry.phrases) {
+      const std::string key = std::to_string(static_cast<int>(entry.ground)) + phrase;
+      EXPECT_FALSE(plain && entry.ground != Ground::provider && !seen.insert(key).second)
+          << entry.place << ": " << phrase;
+    }
+  }
+}
+
+bool is_literal(std::string_view phrase) {
+  return phrase.find_first_of("\\[](){}.*+?|^$") == std::string_view::npos && phrase.size() > 5;
+}
+
+// A phrase without signs of an expression is a text that it is meant for.
+// tests/statuses/lines.tsv: what servers of many makes say, in several languages.
+TEST(StatusData, KnowsLinesOfManyServers) {
+  std::ifstream lines(STATUS_LINES);
+  std::size_t seen = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#')) continue;
+    const auto parts = split(line, '\t');
+    ASSERT_EQ(parts.size(), 3U) << line;
+    for (const RemoteStatus& status : read_line(parts[2])) {
+      const Explained explained = book().explain(status);
+      EXPECT_EQ(info_of(explained.reason).slug, parts[0]) << line;
+      EXPECT_EQ(explained.dead.value_or(false), parts[1] == "1") << line;
+      ++seen;
+    }
+  }
+  EXPECT_GE(seen, 700U);
+}
+
+TEST(StatusData, NoEntryStandsInTheShadowOfAnEarlierOne) {
+  for (const StatusEntry& entry : book().knowledge().entries) {
+    if (entry.ground == Ground::provider || entry.ground == Ground::guess || !entry.codes.empty() ||
+        !entry.enhanced.empty() || !entry.at.empty() || entry.no_enhanced) {
+      continue;
+    }
+    for (const std::string& phrase : entry.phrases) {
+      if (!is_literal(phrase)) continue;
+      RemoteStatus status;
+      status.text = phrase;
+      status.told = entry.severity;
+      EXPECT_EQ(info_of(book().explain(status).reason).slug, info_of(entry.reason).slug)
+          << entry.place << ": " << phrase;
+    }
+  }
+}
+
+TEST(StatusData, MistakesAreNamed) {
+  const auto error_of = [](std::string text) {
+    const auto loaded = load_statuses({{"x.toml", std::move(text)}});
+    return loaded ? "" : loaded.error();
+  };
+  EXPECT_NE(error_of("a = 1").find("x.toml:1: there is no key \"a\""), std::string::npos);
+  EXPECT_NE(error_of("[[phrase]]\nreason = \"x\"\nphrase = \"y\"\nsource = \"z\"").find("no reason \"x\""),
+            std::string::npos);
+  EXPECT_NE(error_of("[[phrase]]\nreason = \"spam\"\nphrase = \"y\"").find("needs a source"), std::string::npos);
+  EXPECT_NE(error_of("[[phrase]]\nreason = \"spam\"\nsource = \"z\"").find("needs a phrase"), std::string::npos);
+  EXPECT_NE(error_of("[[status]]\nreason = \"spam\"\nphrase = \"y\"\nsource = \"z\"").find("[[phrase]]"),
+            std::string::npos);
+  EXPECT_NE(error_of("[[phrase]]\nreason = \"spam\"\nphrase = \"{no}\"\nsource = \"z\"").find("[words] has no {no}"),
+            std::string::npos);
+  EXPECT_NE(error_of("[[phrase]\n").find("x.toml:1:"), std::string::npos);
+  auto loaded = load_statuses({{"x.toml", "[[phrase]]\nreason = \"spam\"\nphrase = \"(\"\nsource = \"z\""}});
+  ASSERT_TRUE(loaded);
+  const auto made = StatusBook::create(*std::move(loaded));
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().find("x.toml:1"), std::string::npos);
+}
+
+TEST(StatusData, ReasonsHaveClassificationsOfTheCatalogue) {
+  for (const ReasonInfo& info : reasons()) {
+    EXPECT_EQ(reason_from(info.slug), info.reason);
+    EXPECT_TRUE(info.classification.empty() || find_classification(info.classification) != nullptr) << info.slug;
+    EXPECT_EQ(fault_from(to_string(info.fault)), info.fault);
+  }
+}
+
+// --- what is made of replies
+// --------------------------------------------------------------------------------------------
+
+struct Kind {
+  const char* text;
+  const char* reason;
+  bool dead;
+};
+
+class StatusKinds : public testing::TestWithParam<Kind> {};
+
+TEST_P(StatusKinds, AreToldApart) {
+  const RemoteStatus status = read_status(GetParam().text);
+  const Explained explained = book().explain(status);
+  EXPECT_EQ(info_of(explained.reason).slug, GetParam().reason) << GetParam().text << " by " << explained.matched;
+  EXPECT_EQ(explained.dead.value_or(false), GetParam().dead) << GetParam().text;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Recipients, StatusKinds,
+    testing::Values(
+        Kind{"550 5.1.1 <ann@a.example>: there is no mailbox of that name, user unknown", "user_unknown", true},
+        Kind{"550 We know no such recipient here", "user_unknown", true},
+        Kind{"553 the address ann@a.example could not be found", "user_unknown", true},
+        Kind{"550 5.4.1 Recipient address rejected: Access denied. [x.prod.protection.outlook.com]", "user_unknown",
+             true},
+        Kind{"550 Dieser Benutzer existiert nicht", "user_unknown", true},
+        Kind{"550 El usuario no existe", "user_unknown", true}, Kind{"550 Utilisateur inconnu", "user_unknown", true},
+        Kind{"550 5.2.1 This account has been disabled for good", "mailbox_disabled", true},
+        Kind{"550 the mailbox is temporarily suspended", "mailbox_disabled", false},
+        Kind{"551 5.1.6 the recipient has moved to another server", "has_moved", true},
+        Kind{"Host or domain name not found. Name service error for name=a.example type=A: Host not found",
+             "domain_unknown", true},
+        Kind{"Host or domain name not found. Name service error for name=a.example type=MX: Host not found, try again",
+             "network", false},
+        Kind{"452 4.2.2 The mailbox of ann@a.example is full", "mailbox_full", false},
+        Kind{"550 le quota depasse, boite pleine", "mailbox_full", false},
+        Kind{"550 5.7.129 not in the list of senders to accept", "recipient_filter", false},
+        Kind{"550 User unknown (in reply to end of DATA command)", "recipient_filter", false}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Senders, StatusKinds,
+    testing::Values(
+        Kind{"554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", "ip_blocked",
+             false},
+        Kind{"554 5.7.1 blocked using zen.spamhaus.org; Error: open resolver; https://check.spamhaus.org/returnc/pub/",
+             "system", false},
+        Kind{"550 5.7.1 part of their network is on our block list (S3150).", "ip_blocked", false},
+        Kind{"421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to user complaints", "ip_blocked",
+             false},
+        Kind{"550 5.7.25 no PTR record for 192.0.2.1", "no_ptr", false},
+        Kind{"550 5.7.26 the sender is unauthenticated, says gsmtp", "auth_failure", false},
+        Kind{"550 the SPF check of a.example failed", "auth_failure", false},
+        Kind{"553 5.1.8 Sender address rejected: domain not found", "sender_rejected", false},
+        Kind{"554 5.7.1 <ann@a.example>: Relay access denied", "relay_denied", false},
+        Kind{"450 4.2.0 Greylisted, come back in 5 minutes", "greylist", false},
+        Kind{"421 too many connections from you", "rate_limited", false},
+        Kind{"554 this looks like spam to us", "spam", false},
+        Kind{"554 5.7.1 virus found in attachment: Eicar", "virus", false},
+        Kind{"552 5.3.4 the message is too large", "too_big", false}, Kind{"530 5.7.0 TLS required", "tls", false},
+        Kind{"503 bad sequence of commands", "protocol", false},
+        Kind{"550 refused for policy reasons", "policy", false},
+        Kind{"connect to mx.a.example[192.0.2.1]:25: Connection timed out", "expired", false},
+        Kind{"connect to mx.a.example[192.0.2.1]:25: No route to host", "network", false},
+        Kind{"451 4.3.0 internal error", "system", false},
+        Kind{"556 5.1.10 the domain has a null MX", "domain_unknown", true}));
+
+TEST(Statuses, AddressesDecideNothing) {
+  const auto explained = book().explain(read_status("550 5.1.1 <spam-virus@quota-full.example>: user unknown"));
+  EXPECT_EQ(explained.reason, Reason::user_unknown);
+  EXPECT_EQ(masked("To <A.B@c.example>, ok"), "to <@@@@@@@@@@@@@>, ok");
+  EXPECT_EQ(masked("4XQ0f52Yhqz9: 550 5.1.1 [192.0.2.7] 1712312345 OFR004 id=42"),
+            "~~~~~~~~~~~~: 550 5.1.1 [000.0.0.0] 0000000000 ofr004 id=42");
+}
+
+TEST(Statuses, SeverityIsOfTheFirstDigit) {
+  EXPECT_EQ(book().explain(read_status("550 4.2.2 x")).severity, Severity::permanent);
+  EXPECT_EQ(book().explain(read_status("450 5.1.1 x")).severity, Severity::transient);
+  EXPECT_EQ(book().explain(read_status("250 2.0.0 ok")).severity, Severity::success);
+  EXPECT_EQ(book().explain(read_status("mailbox full, giving up")).severity, Severity::permanent);
+}
+
+TEST(Statuses, WhoeverAsksToComeBackHasNotBuriedTheAddress) {
+  EXPECT_EQ(book().explain(read_status("450 4.1.1 user unknown")).dead, std::nullopt);
+  EXPECT_EQ(book().explain(read_status("550 5.1.1 user unknown")).dead, true);
+}
+
+TEST(Statuses, ASenderWhoIsRefusedBuriesNoRecipient) {
+  for (const char* text :
+       {"550-Verification failed for <a@b.example> 550-The account or domain may not exist 550 Sender verify failed",
+        "550 5.7.1 Your account has been disabled (in reply to MAIL FROM command)",
+        "550 5.7.1 Your domain does not exist in our allow list", "550 5.7.1 mailbox disabled for external senders",
+        "550 5.2.1 Mailbox is inactive because it is full"}) {
+    EXPECT_NE(book().explain(read_status(text)).dead, std::optional(true)) << text;
+  }
+  EXPECT_EQ(book().explain(read_status("550 5.1.1 <bob@x.example>: User unknown")).dead, std::optional(true));
+}
+
+TEST(Statuses, WhatIsNoStatusIsNotKnown) {
+  for (const char* text :
+       {"Version: 5.1.1 released", "Order: 550 items were shipped", "Total; 552 units", "Price: 499 EUR"}) {
+    EXPECT_FALSE(book().explain(read_status(text)).severity) << text;
+  }
+}
+
+TEST(Statuses, ADelayIsTheNetworks) {
+  const auto told = book().explain(
+      read_status("(delivery temporarily suspended: connect to mx.d[192.0.2.1]:25: Connection refused)"));
+  EXPECT_EQ(told.reason, Reason::network);
+}
+
+TEST(Statuses, WhenToComeBack) {
+  EXPECT_EQ(book().explain(read_status("450 4.7.1 greylisted, try again in 5 minutes")).retry_after_s, 300);
+  EXPECT_EQ(book().explain(read_status("450 4.7.1 please wait 60 seconds")).retry_after_s, 60);
+  EXPECT_EQ(book().explain(read_status("550 5.7.1 wait 60 seconds")).retry_after_s, std::nullopt);
+  EXPECT_EQ(delay_in("in 99999999999999999999 hours"), std::nullopt);
+  EXPECT_EQ(delay_in("5 minutes ago in 2 h"), 7200);
+}
+
+TEST(Statuses, WhatTellsNothingIsNotKnown) {
+  const auto nothing = book().explain(read_status("xyzzy"));
+  EXPECT_FALSE(nothing.is_status);
+  EXPECT_EQ(nothing.confidence, Confidence::none);
+  const auto code_alone = book().explain(read_status("570 xyzzy plugh"));
+  EXPECT_TRUE(code_alone.is_status);
+  EXPECT_EQ(code_alone.dead, false);
+}
+
+TEST(Statuses, SaysWhatDecided) {
+  const RemoteStatus status = read_status("552 5.2.2 <bob@x.example> Mailbox FULL today");
+  const auto explained = book().explain(status);
+  EXPECT_EQ(explained.matched, "Mailbox FULL");
+  EXPECT_EQ(explained.confidence, Confidence::phrase);
+}
+
+TEST(Statuses, AnAdministratorsOwnFilesGoFirst) {
+  auto files = built_in();
+  files.insert(files.begin(),
+               {"own.toml",
+                "provider = \"Partner\"\nhosts = [\"partner.example\"]\nsource = \"https://partner.example/\"\n"
+                "[[status]]\nreason = \"greylist\"\ncodes = [550]\n"});
+  const auto own = StatusBook::create(load_statuses(files).value()).value();
+  const auto status = read_status("host mx.partner.example[192.0.2.3] said: 550 user unknown");
+  const auto explained = own->explain(status);
+  EXPECT_EQ(explained.reason, Reason::greylist);
+  EXPECT_EQ(explained.provider, "Partner");
+}
+
+TEST(Statuses, TimeIsBounded) {
+  std::string text = "550 ";
+  for (int i = 0; i < 200000; ++i) text += "user@@ ";
+  EXPECT_TRUE(book().explain(read_status(text)).is_status);
+}
+
+}  // namespace
+}  // namespace replygate
