@@ -70,6 +70,17 @@ void print_logs(const json::array& places) {
   }
 }
 
+void print_outcomes(const json::object& o) {
+  if (o.empty()) return;
+  const double lost = number_at(o, "forgotten") + number_at(o, "dropped");
+  status_line("outcomes",
+              fmt::format("{}: {} of {}, {} of mail unknown here; {} with {} remembered{}", text_at(o, "log"),
+                          counted_at(o, "outcomes", "outcome"), counted_at(o, "attempts", "attempt"),
+                          fmt::format("{:.0f}", number_at(o, "unknown")), counted_at(o, "messages", "message"),
+                          counted_at(o, "recipients", "recipient"),
+                          lost == 0 ? "" : fmt::format(", {:.0f} forgotten too early", lost)));
+}
+
 int print_status(const json::object& s) {
   const json::object& milter = object_at(s, "milter");
   const json::object& store = object_at(s, "store");
@@ -91,6 +102,7 @@ int print_status(const json::object& s) {
               fmt::format("{}: {}; {}, {}", text_at(store, "backend"), store_trouble.empty() ? "fine" : store_trouble,
                           counted_at(store, "failures", "failure"), counted_at(store, "evictions", "eviction")));
   print_logs(array_at(s, "log"));
+  print_outcomes(object_at(s, "outcomes"));
   print_waits(object_at(s, "waits"));
   return trouble.empty() ? kFine : kFound;
 }

@@ -127,11 +127,13 @@ void FollowedLog::find_again() {
   const LogPosition was = *position_;
   for (const Sibling& file : files) {
     if (file.device != was.device || file.inode != was.inode || file.size < was.offset) continue;
-    if (open(file, was.offset) && position_->seal == was.seal) return;
+    goes_on_ = open(file, was.offset) && position_->seal == was.seal;
+    if (goes_on_) return;
   }
   position_ = was;
   file_ = nullptr;
-  if (open_copy()) return;
+  goes_on_ = open_copy();
+  if (goes_on_) return;
   if (files.empty() || files.back().path != path_) return;
   open(files.back(), 0);
   trouble_ = fmt::format("{}: the file that was read last is gone; lines may be missing", path_);

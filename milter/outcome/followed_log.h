@@ -42,6 +42,8 @@ class FollowedLog {
     return true;
   }
 
+  // It has found the position that it was to go on at.
+  bool goes_on() const { return goes_on_; }
   // Behind the lines that were handed on; nothing before the first look at a file.
   const std::optional<LogPosition>& position() const { return position_; }
   // What was lost or cannot be read; "" where all is well. Told until the next reading.
@@ -73,6 +75,7 @@ class FollowedLog {
   std::optional<LogPosition> position_;
   std::string block_;
   std::string trouble_;
+  bool goes_on_ = false;
 };
 
 }  // namespace replygate

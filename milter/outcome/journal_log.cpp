@@ -16,8 +16,7 @@ std::string why_not(int result) { return std::generic_category().message(-result
 
 void JournalLog::Close::operator()(sd_journal* journal) const { sd_journal_close(journal); }
 
-tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open(const std::string& cursor,
-                                                                        const std::string& folder) {
+tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open_unplaced(const std::string& folder) {
   sd_journal* raw = nullptr;
   const int opened = folder.empty() ? sd_journal_open(&raw, SD_JOURNAL_LOCAL_ONLY)
                                     : sd_journal_open_directory(&raw, folder.c_str(), 0);
@@ -27,13 +26,43 @@ tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open(const st
   if (const int matched = sd_journal_add_match(raw, "SYSLOG_FACILITY=2", 0); matched < 0) {
     return tl::unexpected(fmt::format("the journal: {}", why_not(matched)));
   }
+  return log;
+}
+
+tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open(const std::string& cursor,
+                                                                        const std::string& folder) {
+  auto log = open_unplaced(folder);
+  if (!log) return log;
+  sd_journal* raw = (*log)->journal_.get();
   const int sought = cursor.empty() ? sd_journal_seek_head(raw) : sd_journal_seek_cursor(raw, cursor.c_str());
   if (sought < 0) return tl::unexpected(fmt::format("the journal: {}", why_not(sought)));
   // The entry itself, where it is still there, was read before.
-  if (!cursor.empty() && sd_journal_next(raw) > 0 && sd_journal_test_cursor(raw, cursor.c_str()) <= 0) {
-    sd_journal_previous(raw);
+  if (!cursor.empty() && sd_journal_next(raw) > 0) {
+    (*log)->goes_on_ = sd_journal_test_cursor(raw, cursor.c_str()) > 0;
+    if (!(*log)->goes_on_) sd_journal_previous(raw);
   }
   return log;
+}
+
+tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open_at_end(const std::string& folder) {
+  auto log = open_unplaced(folder);
+  if (!log) return log;
+  sd_journal* raw = (*log)->journal_.get();
+  if (const int sought = sd_journal_seek_tail(raw); sought < 0) {
+    return tl::unexpected(fmt::format("the journal: {}", why_not(sought)));
+  }
+  // Behind the last entry there may be one by the time it is asked for.
+  (*log)->at_entry_ = sd_journal_previous(raw) > 0;
+  if (!(*log)->at_entry_) sd_journal_seek_head(raw);
+  return log;
+}
+
+void JournalLog::look_again() {
+  if (sd_journal_get_fd(journal_.get()) >= 0) sd_journal_process(journal_.get());
+}
+
+bool JournalLog::is_readable() const {
+  return sd_journal_has_runtime_files(journal_.get()) > 0 || sd_journal_has_persistent_files(journal_.get()) > 0;
 }
 
 const std::string& JournalLog::field(const char* name, std::string& into) const {

@@ -69,6 +69,7 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(PolicyKeeper& ke
                                                                 Troubles& troubles) {
   std::unique_ptr<Daemon> daemon(new Daemon(keeper, clock, troubles));
   auto opened = daemon->open_records();
+  if (opened) opened = daemon->open_outcomes();
   if (opened) opened = daemon->open_store();
   if (opened) opened = daemon->open_doors();
   if (opened) opened = daemon->open_services();
@@ -104,6 +105,17 @@ tl::expected<void, std::string> Daemon::open_records() {
   notifier_ = std::make_unique<Notifier>(notify, note_carriers(notify, own_), health_);
   notifier_->on_trouble([this](const std::string& why) { troubles_.tell("notify", {why}); });
   recorder_.add(*notifier_);
+  return {};
+}
+
+tl::expected<void, std::string> Daemon::open_outcomes() {
+  const OutcomeSettings& settings = settings_.outcomes;
+  if (settings.log.empty()) return {};
+  const std::string path = settings.path.empty() ? keeper_.folder() + "/outcomes.db" : settings.path;
+  auto outcomes = OutcomeReader::open(settings, path, clock_, recorder_, troubles_);
+  if (!outcomes) return tl::unexpected("outcomes: " + outcomes.error());
+  outcomes_ = *std::move(outcomes);
+  recorder_.add(*outcomes_);
   return {};
 }
 
@@ -193,6 +205,7 @@ tl::expected<void, std::string> Daemon::open_services() {
                                       .troubles = troubles_,
                                       .history = history_.get(),
                                       .notifier = notifier_.get(),
+                                      .outcomes = outcomes_.get(),
                                       .lookups = lookups_.get(),
                                       .started = clock_.now()});
   const std::string address = settings_.control.empty() ? default_control_socket() : settings_.control;
@@ -221,6 +234,7 @@ void Daemon::start() {
   });
   recorder_.start();
   if (notifier_) notifier_->start();
+  if (outcomes_) outcomes_->start();
   if (delegation_) delegation_->start();
   keeper_.start();
   if (control_) control_->start();
@@ -283,6 +297,7 @@ int Daemon::serve() {
   if (http_) http_->stop();
   keeper_.stop();
   recorder_.stop();
+  if (outcomes_) outcomes_->stop();
   if (notifier_) notifier_->stop();
   sinks_->close();
   if (history_) history_->close();

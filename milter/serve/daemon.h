@@ -13,6 +13,7 @@
 #include "milter/log/sinks.h"
 #include "milter/lookup/live_sources.h"
 #include "milter/net/stream_server.h"
+#include "milter/outcome/outcome_reader.h"
 #include "milter/serve/desk.h"
 #include "milter/serve/notifier.h"
 #include "milter/serve/policy_keeper.h"
@@ -40,6 +41,7 @@ class Daemon {
   Daemon(PolicyKeeper& keeper, const Clock& clock, Troubles& troubles);
 
   tl::expected<void, std::string> open_records();
+  tl::expected<void, std::string> open_outcomes();
   tl::expected<void, std::string> open_store();
   tl::expected<void, std::string> open_doors();
   tl::expected<void, std::string> open_services();
@@ -72,8 +74,9 @@ class Daemon {
   References references_;
   OwnConnections own_;
   std::unique_ptr<LogSinks> sinks_;
-  std::unique_ptr<History> history_;    // may be null
-  std::unique_ptr<Notifier> notifier_;  // may be null
+  std::unique_ptr<History> history_;         // may be null
+  std::unique_ptr<Notifier> notifier_;       // may be null
+  std::unique_ptr<OutcomeReader> outcomes_;  // may be null
   std::unique_ptr<Store> store_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<LiveSources> lookups_;

@@ -32,6 +32,7 @@ std::vector<std::string> takes_restart(const Settings& running, const Settings& 
   differ(running.control != wanted.control, "[control]");
   differ(running.metrics != wanted.metrics, "[metrics]");
   differ(running.history != wanted.history, "[history]");
+  differ(running.outcomes != wanted.outcomes, "[outcomes]");
   differ(running.notify != wanted.notify, "[notify]");
   return sections;
 }

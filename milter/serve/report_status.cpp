@@ -6,6 +6,7 @@
 
 #include <boost/json.hpp>
 
+#include "milter/outcome/outcome_reader.h"
 #include "milter/serve/notifier.h"
 #include "policy/decide/record_fields.h"
 
@@ -87,6 +88,13 @@ json::array troubles_of(const Desk& desk) {
   return list;
 }
 
+json::object outcomes_of(const OutcomeReader& reader) {
+  const OutcomeReader::Figures f = reader.figures();
+  return {{"log", json_text(f.log)},    {"lines", f.lines},         {"attempts", f.attempts},
+          {"unknown", f.unknown},       {"outcomes", f.outcomes},   {"messages", f.messages},
+          {"recipients", f.recipients}, {"forgotten", f.forgotten}, {"dropped", f.dropped}};
+}
+
 std::string lost_milter(const Desk& desk) {
   for (const Troubles::Trouble& t : desk.troubles.all()) {
     if (t.of.starts_with(kOfMilter)) return t.what;
@@ -147,6 +155,7 @@ json::object report_status(const Desk& desk) {
                       {"store", store_of(desk)},
                       {"log", log_of(desk)},
                       {"waits", waits_of(desk)}};
+  if (desk.outcomes != nullptr) status["outcomes"] = outcomes_of(*desk.outcomes);
   if (desk.notifier != nullptr) status["notify"] = desk.notifier->report();
   return status;
 }

@@ -6,9 +6,9 @@
 namespace replygate {
 namespace {
 
-constexpr std::string_view kTop[] = {"version", "include", "milter",  "policy_service", "site",    "store",
-                                     "log",     "keys",    "mailbox", "lists",          "maps",    "replies",
-                                     "rule",    "test",    "control", "metrics",        "history", "notify"};
+constexpr std::string_view kTop[] = {"version", "include", "milter",  "policy_service", "site",    "store", "log",
+                                     "keys",    "mailbox", "lists",   "maps",           "replies", "rule",  "test",
+                                     "control", "metrics", "history", "outcomes",       "notify"};
 constexpr std::string_view kIncluded[] = {"lists", "maps", "replies", "rule", "test", "notify", "version"};
 constexpr std::string_view kMilter[] = {"listen",        "engine",          "on_error",   "mode",
                                         "idle_timeout",  "packet_timeout",  "max_packet", "max_session_memory",
@@ -25,6 +25,7 @@ constexpr std::string_view kMailbox[] = {"file", "sqlite", "query", "quota_statu
 constexpr std::string_view kControl[] = {"listen"};
 constexpr std::string_view kMetrics[] = {"listen"};
 constexpr std::string_view kHistory[] = {"path", "keep", "max_records", "max_size"};
+constexpr std::string_view kOutcomesSection[] = {"log", "path", "keep", "max_recipients"};
 constexpr std::string_view kNotify[] = {"to",           "from",         "smtp",         "webhook",
                                         "on",           "pause",        "user_on",      "user_pause",
                                         "user_warning", "user_refusal", "most_per_hour"};
@@ -65,6 +66,7 @@ constexpr std::array kSections = {
     Section{"control", kControl},
     Section{"metrics", kMetrics},
     Section{"history", kHistory},
+    Section{"outcomes", kOutcomesSection},
     Section{"notify", kNotify},
     Section{"user_text", kUserText},
     Section{"reply", kReply},

@@ -52,12 +52,33 @@ void ServiceLoader::history(const Node& table, HistorySettings& history) {
   read_duration(context_, table, "keep", {60'000, kLongestKept, "\"1m\"", "\"366d\""}, history.keep);
   read_number(context_, table, "max_records", {0, 100'000'000, "0", "100000000"}, history.records);
   read_size(context_, table, "max_size", {1'000'000, std::int64_t{1} << 50U, "\"1 MB\"", "\"1 PiB\""}, history.octets);
-  const Entry* e = table.find("path");
-  if (e == nullptr || !context_.expect(e->value, Node::Kind::string, "path")) return;
-  history.path = e->value.string;
-  if (history.path.starts_with('/') && history.path.size() > 1) return;
-  context_.error(Rg::service, e->value.region, fmt::format("\"{}\" is not an absolute path of a folder", history.path),
-                 "write for instance \"/var/lib/replygate/history\"");
+  if (const Entry* e = table.find("path")) history.path = absolute(*e, "a folder", "/var/lib/replygate/history");
+}
+
+// A path, as it is written.
+std::string ServiceLoader::absolute(const Entry& entry, std::string_view what, std::string_view example) {
+  if (!context_.expect(entry.value, Node::Kind::string, entry.key)) return "";
+  const std::string& path = entry.value.string;
+  if (!path.starts_with('/') || path.size() == 1) {
+    context_.error(Rg::service, entry.value.region, fmt::format("\"{}\" is not an absolute path of {}", path, what),
+                   fmt::format("write for instance \"{}\"", example));
+  }
+  return path;
+}
+
+void ServiceLoader::outcomes(const Node& table, OutcomeSettings& outcomes) {
+  context_.check_keys(table, "outcomes", "[outcomes]");
+  read_duration(context_, table, "keep", {3'600'000, kLongestKept, "\"1h\"", "\"366d\""}, outcomes.keep);
+  read_number(context_, table, "max_recipients", {1000, 100'000'000, "1000", "100000000"}, outcomes.recipients);
+  if (const Entry* e = table.find("path")) outcomes.path = absolute(*e, "a file", "/var/lib/replygate/outcomes.db");
+  const Entry* e = table.find("log");
+  if (e == nullptr) {
+    context_.error(Rg::missing_key, table.region, "[outcomes] does not say where the MTA's log is",
+                   "add log = \"journal\" or log = \"/var/log/mail.log\"");
+    return;
+  }
+  const bool journal = e->value.kind == Node::Kind::string && e->value.string == "journal";
+  outcomes.log = journal ? "journal" : absolute(*e, "a log, nor \"journal\"", "/var/log/mail.log");
 }
 
 }  // namespace replygate

@@ -89,6 +89,7 @@ Settings SettingsLoader::load() {
   if (const Node* table = section("control")) services.control(*table, settings);
   if (const Node* table = section("metrics")) services.metrics(*table, settings);
   if (const Node* table = section("history")) services.history(*table, settings.history);
+  if (const Node* table = section("outcomes")) services.outcomes(*table, settings.outcomes);
   if (const Node* table = section("notify")) NotifyLoader(context_, settings.notify).load(*table);
   return settings;
 }

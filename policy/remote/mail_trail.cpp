@@ -48,6 +48,8 @@ void each_recipient(std::string_view list, Take take) {
 
 }  // namespace
 
+std::string_view next_id_of(const LogEvent& event) { return event.next.empty() ? accepted_id(event.text) : event.next; }
+
 struct MailTrail::Message {
   LoggedMail mail;
   Known origin;            // whose copy it is
@@ -151,7 +153,7 @@ bool MailTrail::link(const Known& from, const Known& to) {
 // What a remote server calls its copy is its own affair, though it be an id of ours: the copy must have come from where
 // the message went.
 bool MailTrail::take_next(const Known& message, const LogEvent& event) {
-  const std::string_view id = event.next.empty() ? accepted_id(event.text) : event.next;
+  const std::string_view id = next_id_of(event);
   const Known next = id.empty() ? nullptr : find(id);
   if (!next || next->mail.time < message->mail.time) return false;
   if (event.program.ends_with("/local")) {

@@ -30,6 +30,9 @@ struct LoggedMail {
   std::vector<std::string> recipients;  // as they were addressed, each once
 };
 
+// Under which id the server that took it has the message, if it is one of ours; "" where the event does not tell.
+std::string_view next_id_of(const LogEvent& event);
+
 // Puts the lines of a log together: which attempt belongs to which message, also through a content filter, an alias or
 // a second queue. An id means a message until it is removed. Memory is bounded: of more than 100,000 messages under way
 // the oldest are forgotten. One thread.

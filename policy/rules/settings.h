@@ -72,6 +72,16 @@ struct HistorySettings {
   bool operator==(const HistorySettings&) const = default;
 };
 
+// Where the daemon learns what became of the mail, and how much of that it keeps.
+struct OutcomeSettings {
+  std::string log;   // "journal", or the path of the MTA's log; "": it learns nothing
+  std::string path;  // of the file that keeps it; "": `outcomes.db` beside the last good policy
+  Duration keep = std::chrono::hours(14 * 24);
+  std::int64_t recipients = 1'000'000;  // at most that are kept
+
+  bool operator==(const OutcomeSettings&) const = default;
+};
+
 // What is written to a user. Empty: what the daemon has for the event.
 struct UserText {
   std::optional<ReplyTemplate> subject;
@@ -133,6 +143,7 @@ struct Settings {
   std::string control;  // a Unix socket; "": in the daemon's run-time folder, if there is one
   std::string metrics;  // over HTTP; "": nowhere
   HistorySettings history;
+  OutcomeSettings outcomes;
   NotifySettings notify;
 };
 

@@ -45,6 +45,11 @@ std::string services_text(const Settings& settings) {
   text +=
       fmt::format("history    path {}, keep {}, max_records {}\n", history.path.empty() ? "(default)" : history.path,
                   format_duration(history.keep), history.records);
+  if (const OutcomeSettings& outcomes = settings.outcomes; !outcomes.log.empty()) {
+    text += fmt::format("outcomes   log {}, path {}, keep {}, max_recipients {}\n", outcomes.log,
+                        outcomes.path.empty() ? "(default)" : outcomes.path, format_duration(outcomes.keep),
+                        outcomes.recipients);
+  }
   if (notify.nobody()) return text;
   std::vector<std::string_view> events;
   for (const NotifySettings::Event event : notify.on) events.push_back(to_string(event));

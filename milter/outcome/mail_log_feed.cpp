@@ -1,0 +1,81 @@
+#include "milter/outcome/mail_log_feed.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <system_error>
+
+#include "milter/outcome/followed_log.h"
+#include "milter/outcome/journal_log.h"
+#include "milter/outcome/log_clock.h"
+
+namespace replygate {
+namespace {
+
+class FileFeed final : public MailLogFeed {
+ public:
+  FileFeed(const std::string& path, const std::string& position)
+      : path_(path), log_(path, LogPosition::parse(position)) {}
+
+  bool read(Instant now, const Take& take) override {
+    LogClock clock(now);
+    return log_.read([&](std::string_view line) {
+      const LogEvent event = read_log_event(line);
+      take(clock.read(line), event);
+    });
+  }
+
+  bool goes_on() const override { return log_.goes_on(); }
+  std::string position() const override { return log_.position() ? log_.position()->text() : ""; }
+
+  std::string trouble() const override {
+    if (!log_.trouble().empty()) return log_.trouble();
+    if (::access(path_.c_str(), R_OK) == 0) return "";
+    return fmt::format("{}: {}", path_, std::generic_category().message(errno));
+  }
+
+ private:
+  const std::string path_;
+  FollowedLog log_;
+};
+
+class JournalFeed final : public MailLogFeed {
+ public:
+  JournalFeed(std::unique_ptr<JournalLog> log, std::string position)
+      : log_(std::move(log)), position_(std::move(position)) {}
+
+  bool read(Instant, const Take& take) override {
+    constexpr int kTogether = 2000;
+    log_->look_again();
+    for (int i = 0; i < kTogether; ++i) {
+      const auto entry = log_->next();
+      if (!entry) return false;
+      take(entry->time, read_log_event(entry->line));
+    }
+    return true;
+  }
+
+  bool goes_on() const override { return log_->goes_on(); }
+  std::string position() const override {
+    const std::string cursor = log_->cursor();
+    return cursor.empty() ? position_ : cursor;
+  }
+
+  std::string trouble() const override { return log_->is_readable() ? "" : "the journal: it may not be read"; }
+
+ private:
+  std::unique_ptr<JournalLog> log_;
+  const std::string position_;
+};
+
+}  // namespace
+
+tl::expected<std::unique_ptr<MailLogFeed>, std::string> open_mail_log_feed(const std::string& log,
+                                                                           const std::string& position) {
+  if (log != "journal") return std::make_unique<FileFeed>(log, position);
+  auto journal = position.empty() ? JournalLog::open_at_end() : JournalLog::open(position);
+  if (!journal) return tl::unexpected(journal.error());
+  return std::make_unique<JournalFeed>(*std::move(journal), position);
+}
+
+}  // namespace replygate

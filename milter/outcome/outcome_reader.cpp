@@ -1,0 +1,226 @@
+#include "milter/outcome/outcome_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "milter/bounce/status_files.h"
+#include "milter/guarded.h"
+#include "milter/log/say.h"
+#include "milter/outcome/sent_mail.h"
+#include "milter/thread_name.h"
+
+namespace replygate {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+
+constexpr const char* kOutcomes = "outcomes";
+constexpr milliseconds kOutcomePause{100};
+constexpr milliseconds kAfterTrouble{1000};
+constexpr milliseconds kForRecords{2000};
+constexpr std::size_t kMostHeard = 200'000;  // recipients that wait to be kept
+// What is read once more after a restart, so that it is known again which message went on under which id.
+constexpr Duration kReadAgain = minutes(10);
+constexpr std::int64_t kMostReadAgain = 200'000;  // lines
+
+}  // namespace
+
+OutcomeReader::OutcomeReader(const OutcomeSettings& settings, const Clock& clock, Recorder& recorder,
+                             Troubles& troubles)
+    : settings_(settings), clock_(clock), recorder_(recorder), troubles_(troubles) {
+  figures_.log = settings.log;
+}
+
+tl::expected<std::unique_ptr<OutcomeReader>, std::string> OutcomeReader::open(const OutcomeSettings& settings,
+                                                                              const std::string& path,
+                                                                              const Clock& clock, Recorder& recorder,
+                                                                              Troubles& troubles) {
+  std::unique_ptr<OutcomeReader> reader(new OutcomeReader(settings, clock, recorder, troubles));
+  if (auto prepared = reader->prepare(path); !prepared) return tl::unexpected(prepared.error());
+  return reader;
+}
+
+tl::expected<void, std::string> OutcomeReader::prepare(const std::string& path) {
+  auto book = open_status_book(kStatusFolder);
+  if (!book) return tl::unexpected(book.error());
+  book_ = *std::move(book);
+  std::string aside;
+  auto file = OutcomeFile::open(path, aside);
+  if (!file) return tl::unexpected(file.error());
+  file_ = *std::move(file);
+  if (!aside.empty()) say(fmt::format("{} could not be read, and is kept as {}", path, aside));
+  note_figures();
+  return {};
+}
+
+void OutcomeReader::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void OutcomeReader::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void OutcomeReader::hear(Rendering& rendering) {
+  auto sent = sent_mail(rendering.record());
+  if (!sent) return;
+  const std::lock_guard lock(mutex_);
+  if (heard_recipients_ + sent->recipients.size() > kMostHeard) {
+    ++figures_.dropped;
+    return;
+  }
+  heard_recipients_ += sent->recipients.size();
+  heard_.push_back(*std::move(sent));
+}
+
+OutcomeReader::Figures OutcomeReader::figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
+}
+
+void OutcomeReader::run() {
+  name_thread(kOutcomes);
+  for (bool stopping = false; !stopping;) {
+    bool more = false;
+    const bool went_well = guarded(kOutcomes, [&] { more = round(); });
+    if (!went_well) guarded(kOutcomes, [&] { begin_anew("", clock_.now()); });
+    std::unique_lock lock(mutex_);
+    if (!more) wake_.wait_for(lock, went_well ? kOutcomePause : kAfterTrouble, [this] { return stopping_; });
+    stopping = stopping_;
+  }
+  // What was let through until now will be asked for by the next one.
+  guarded(kOutcomes, [&] { round(); });
+}
+
+// True: there may be more to read at once.
+bool OutcomeReader::round() {
+  const Instant now = clock_.now() + clock_.wall_ahead();
+  if (now < rest_until_) return false;
+  if (ledger_ == nullptr && !begin(now)) return false;
+  file_->begin();
+  keep_heard();
+  const bool more = read_log(now);
+  forgotten_ += file_->forget(now - settings_.keep, settings_.recipients);
+  note_progress(now);
+  const std::deque<MailOutcome> outcomes = ledger_->outcomes();
+  if (const auto kept = file_->commit(); !kept) {
+    begin_anew(kept.error(), now);
+    return false;
+  }
+  keeping_.clear();
+  tell(outcomes);
+  const std::string trouble = feed_->trouble();
+  troubles_.tell(kOutcomes, {trouble.empty() ? "" : "outcomes: " + trouble});
+  note_figures();
+  return more;
+}
+
+// Goes on where the file says.
+bool OutcomeReader::begin(Instant now) {
+  OutcomeFile::Progress progress = file_->progress();
+  if (progress.log != settings_.log) progress = {settings_.log, "", 0};
+  auto feed = open_mail_log_feed(settings_.log, progress.position);
+  if (!feed) {
+    troubles_.tell(kOutcomes, {"outcomes: " + feed.error()});
+    rest_until_ = now + kAfterTrouble;
+    return false;
+  }
+  feed_ = *std::move(feed);
+  ledger_ = std::make_unique<OutcomeLedger>(*file_, *book_);
+  again_ = feed_->goes_on() ? progress.lines : 0;
+  lines_ = 0;
+  checkpoints_.assign(1, {feed_->position(), 0, now});
+  return true;
+}
+
+// What the transaction would have done is done once it can be.
+void OutcomeReader::begin_anew(const std::string& why, Instant now) {
+  if (!why.empty()) troubles_.tell(kOutcomes, {"outcomes: " + why});
+  file_->roll_back();
+  if (ledger_ != nullptr) add_figures(ledger_->figures());
+  ledger_.reset();
+  feed_.reset();
+  rest_until_ = now + kAfterTrouble;
+  const std::lock_guard lock(mutex_);
+  for (const SentMail& mail : keeping_) heard_recipients_ += mail.recipients.size();
+  heard_.insert(heard_.begin(), std::make_move_iterator(keeping_.begin()), std::make_move_iterator(keeping_.end()));
+  keeping_.clear();
+}
+
+void OutcomeReader::keep_heard() {
+  std::vector<SentMail> heard;
+  {
+    const std::lock_guard lock(mutex_);
+    heard.swap(heard_);
+    heard_recipients_ = 0;
+  }
+  const std::size_t first = keeping_.size();
+  keeping_.insert(keeping_.end(), std::make_move_iterator(heard.begin()), std::make_move_iterator(heard.end()));
+  for (std::size_t i = first; i < keeping_.size(); ++i) file_->add(keeping_[i].sending, keeping_[i].recipients);
+}
+
+// A message is recorded before the MTA may say anything of it.
+bool OutcomeReader::read_log(Instant now) {
+  bool first = true;
+  return feed_->read(now, [&](Instant time, const LogEvent& event) {
+    if (std::exchange(first, false)) {
+      recorder_.catch_up(kForRecords);
+      keep_heard();
+    }
+    ++lines_;
+    const bool again = again_ > 0;
+    again ? --again_ : ++read_;
+    ledger_->take(std::min(time, now), event, again);
+  });
+}
+
+// While lines are read again nothing is new.
+void OutcomeReader::note_progress(Instant now) {
+  if (again_ > 0) return;
+  const std::string position = feed_->position();
+  if (position != checkpoints_.back().position) checkpoints_.push_back({position, lines_, now});
+  const auto too_old = [&](const Checkpoint& next) {
+    return next.time + kReadAgain < now || lines_ - next.lines > kMostReadAgain;
+  };
+  while (checkpoints_.size() > 1 && too_old(checkpoints_[1])) checkpoints_.pop_front();
+  const OutcomeFile::Progress progress{settings_.log, checkpoints_.front().position,
+                                       lines_ - checkpoints_.front().lines};
+  if (progress == noted_) return;
+  file_->set_progress(progress);
+  noted_ = progress;
+}
+
+void OutcomeReader::tell(const std::deque<MailOutcome>& outcomes) {
+  for (const MailOutcome& outcome : outcomes) {
+    for (OutcomeListener* listener : listeners_) guarded(kOutcomes, [&] { listener->hear(outcome); });
+  }
+}
+
+void OutcomeReader::add_figures(const OutcomeLedger::Figures& figures) {
+  before_.attempts += figures.attempts;
+  before_.unknown += figures.unknown;
+  before_.outcomes += figures.outcomes;
+}
+
+void OutcomeReader::note_figures() {
+  const OutcomeLedger::Figures present = ledger_ == nullptr ? OutcomeLedger::Figures() : ledger_->figures();
+  const std::lock_guard lock(mutex_);
+  figures_.lines = read_;
+  figures_.attempts = before_.attempts + present.attempts;
+  figures_.unknown = before_.unknown + present.unknown;
+  figures_.outcomes = before_.outcomes + present.outcomes;
+  figures_.messages = file_->contents().messages;
+  figures_.recipients = file_->contents().recipients;
+  figures_.forgotten = forgotten_;
+}
+
+}  // namespace replygate

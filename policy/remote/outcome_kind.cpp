@@ -1,0 +1,50 @@
+#include "policy/remote/outcome_kind.h"
+
+#include <algorithm>
+#include <array>
+
+namespace replygate {
+namespace {
+
+constexpr std::array<std::string_view, 6> kKinds = {"delivered", "deferred", "hard_bounce",
+                                                    "blocked",   "failed",   "complaint"};
+
+// Who refuses the message because of who we are, or takes it for spam.
+bool refuses_us(Reason reason, Fault fault) {
+  switch (reason) {
+    case Reason::ip_blocked:
+    case Reason::no_ptr:
+    case Reason::sender_rejected:
+    case Reason::auth_failure:
+    case Reason::rate_limited:
+    case Reason::spam: return true;
+    case Reason::policy: return fault == Fault::our_address || fault == Fault::our_dns || fault == Fault::our_auth;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(OutcomeKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+
+std::optional<OutcomeKind> outcome_kind_from(std::string_view name) {
+  const auto it = std::ranges::find(kKinds, name);
+  if (it == kKinds.end()) return std::nullopt;
+  return static_cast<OutcomeKind>(it - kKinds.begin());
+}
+
+std::optional<OutcomeKind> outcome_of(const Explained& explained) {
+  if (!explained.is_status || explained.reason == Reason::own_refusal) return std::nullopt;
+  if (explained.reason == Reason::complaint) return OutcomeKind::complaint;
+  const Severity severity = explained.severity.value_or(info_of(explained.reason).usual);
+  if (severity == Severity::success) return OutcomeKind::delivered;
+  if (severity == Severity::transient) return OutcomeKind::deferred;
+  if (refuses_us(explained.reason, explained.fault)) return OutcomeKind::blocked;
+  return explained.dead.value_or(false) ? OutcomeKind::hard_bounce : OutcomeKind::failed;
+}
+
+OutcomeKind outcome_of_expiry(Reason last) {
+  return refuses_us(last, info_of(last).fault) ? OutcomeKind::blocked : OutcomeKind::failed;
+}
+
+}  // namespace replygate

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "policy/remote/status_book.h"
+
+// What became of a message for one of its recipients. Pure; any thread.
+namespace replygate {
+
+// clang-format off: a table, one row an entry
+enum class OutcomeKind : std::uint8_t {
+  delivered,
+  deferred,     // not yet: it will be tried again
+  hard_bounce,  // the address is dead
+  blocked,      // they refuse us: for reputation, as spam, for want of authentication
+  failed,       // given up for any other reason
+  complaint,    // delivered, and its recipient has reported it as spam
+};
+// clang-format on
+
+std::string_view to_string(OutcomeKind kind);
+std::optional<OutcomeKind> outcome_kind_from(std::string_view name);
+
+// Nothing more becomes of it, reports aside.
+constexpr bool is_final(OutcomeKind kind) { return kind != OutcomeKind::deferred && kind != OutcomeKind::complaint; }
+
+// What an explained status makes of the attempt; nothing where it is no attempt to deliver, as a refusal of our own.
+std::optional<OutcomeKind> outcome_of(const Explained& explained);
+
+// What a message that was given up after deferrals has failed for.
+OutcomeKind outcome_of_expiry(Reason last);
+
+}  // namespace replygate

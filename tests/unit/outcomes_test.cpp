@@ -1,0 +1,225 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+
+#include "milter/outcome/outcome_reader.h"
+#include "tests/support/eventually.h"
+#include "tests/support/folder.h"
+#include "tests/support/hand_clock.h"
+#include "tests/support/world.h"
+
+namespace replygate {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+class Telling final : public OutcomeListener {
+ public:
+  void hear(const MailOutcome& o) override {
+    const std::lock_guard lock(mutex_);
+    texts_.push_back(fmt::format("{} {}{} {} {}", o.sending.queue_id, o.recipient,
+                                 o.became.empty() ? "" : " as " + o.became, to_string(o.kind),
+                                 info_of(o.explained.reason).slug));
+  }
+  Texts texts() const {
+    const std::lock_guard lock(mutex_);
+    return texts_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Texts texts_;
+};
+
+class Outcomes : public ::testing::Test {
+ protected:
+  Outcomes() { folder_.write("mail.log", "2025-11-24T00:00:00Z mx postfix/qmgr[1]: OLD000000: removed\n"); }
+  ~Outcomes() override { stop(); }
+
+  void start(const OutcomeSettings& changed = {}) {
+    OutcomeSettings settings = changed;
+    settings.log = folder_.file("mail.log");
+    recorder_ = std::make_unique<Recorder>();
+    auto reader = OutcomeReader::open(settings, folder_.file("outcomes.db"), clock_, *recorder_, troubles_);
+    ASSERT_TRUE(reader) << reader.error();
+    reader_ = *std::move(reader);
+    recorder_->add(*reader_);
+    reader_->add(telling_);
+    recorder_->start();
+    reader_->start();
+  }
+  void stop() {
+    if (recorder_ != nullptr) recorder_->stop();
+    reader_.reset();
+    recorder_.reset();
+  }
+
+  void accept(const std::string& id, const Texts& recipients, const std::string& sender = "s@example.org") {
+    Record record{.policy = policy_, .time = clock_.now(), .begun = clock_.now(), .door = "milter"};
+    record.ref = "R" + id;
+    record.ending = Ending::accepted;
+    record.transaction.queue_id = id;
+    record.transaction.sender = mailbox_of(sender);
+    for (const std::string& r : recipients) {
+      record.recipients.push_back(
+          {.recipient = {.raw = r, .address = mailbox_of(r)}, .verdict = {}, .ref = "r", .time = {}});
+    }
+    recorder_->write(std::move(record));
+  }
+  void log(std::string_view daemon, const std::string& text) {
+    std::ofstream(folder_.file("mail.log"), std::ios::app)
+        << "2025-11-24T10:00:00.000000+00:00 mx postfix/" << daemon << "[7]: " << text << "\n";
+  }
+  void attempt(const std::string& id, const std::string& to, std::string_view dsn, std::string_view status,
+               std::string_view text, const std::string& original = "") {
+    log("smtp", fmt::format("{}: to=<{}>, {}relay=mx.there.test[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn={}, "
+                            "status={} ({})",
+                            id, to, original.empty() ? "" : "orig_to=<" + original + ">, ", dsn, status, text));
+  }
+  void sent(const std::string& id, const std::string& to) { attempt(id, to, "2.0.0", "sent", "250 2.0.0 Ok"); }
+  void bounced(const std::string& id, const std::string& to) {
+    attempt(id, to, "5.1.1", "bounced",
+            "host mx.there.test[192.0.2.9] said: 550 5.1.1 no such user (in reply to RCPT TO command)");
+  }
+  void deferred(const std::string& id, const std::string& to) {
+    attempt(id, to, "4.2.2", "deferred",
+            "host mx.there.test[192.0.2.9] said: 452 4.2.2 mailbox full (in reply to RCPT TO command)");
+  }
+  void expect(const Texts& expected) {
+    EXPECT_TRUE(test::eventually([&] { return telling_.texts().size() >= expected.size(); }));
+    EXPECT_EQ(telling_.texts(), expected);
+  }
+
+  test::Folder folder_;
+  test::HandClock clock_;
+  Troubles troubles_;
+  const std::shared_ptr<const Policy> policy_ = test::policy_from("[site]\nlocal_domains = [\"example.org\"]\n");
+  Telling telling_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<OutcomeReader> reader_;
+};
+
+TEST_F(Outcomes, AreThoseOfOurMail) {
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test", "c@there.test"});
+  sent("AAAA11111", "A@There.test");
+  bounced("AAAA11111", "b@there.test");
+  attempt("AAAA11111", "c@there.test", "5.7.1", "bounced",
+          "host mx.there.test[192.0.2.9] said: 554 5.7.1 Service unavailable; Client host [198.51.100.1] blocked using "
+          "zen.spamhaus.org (in reply to RCPT TO command)");
+  sent("BBBB22222", "a@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown",
+          "AAAA11111 c@there.test blocked ip_blocked"});
+  EXPECT_EQ(reader_->figures().unknown, 1);
+}
+
+TEST_F(Outcomes, HaveOneEnd) {
+  start();
+  accept("AAAA11111", {"a@there.test"});
+  deferred("AAAA11111", "a@there.test");
+  deferred("AAAA11111", "a@there.test");
+  sent("AAAA11111", "a@there.test");
+  deferred("AAAA11111", "a@there.test");
+  bounced("AAAA11111", "a@there.test");
+  log("qmgr", "AAAA11111: removed");
+  sent("AAAA11111", "z@there.test");  // of another message by now
+  accept("AAAA11111", {"b@there.test"});
+  log("qmgr", "CCCC33333: removed");
+  expect({"AAAA11111 a@there.test deferred mailbox_full", "AAAA11111 a@there.test delivered delivered"});
+}
+
+TEST_F(Outcomes, ExpireWithTheMessage) {
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  sent("AAAA11111", "b@there.test");
+  deferred("AAAA11111", "a@there.test");
+  log("qmgr", "AAAA11111: from=<s@example.org>, status=expired, returned to sender");
+  expect({"AAAA11111 b@there.test delivered delivered", "AAAA11111 a@there.test deferred mailbox_full",
+          "AAAA11111 a@there.test failed expired"});
+}
+
+TEST_F(Outcomes, FollowFiltersAndAliases) {
+  start();
+  accept("AAAA11111", {"team@example.org", "b@there.test"});
+  log("smtpd", "AAAA11111: client=pc[198.51.100.7], sasl_method=PLAIN, sasl_username=s");
+  log("qmgr", "AAAA11111: from=<s@example.org>, size=1, nrcpt=2 (queue active)");
+  log("smtpd", "BBBB22222: client=localhost[127.0.0.1]");
+  log("qmgr", "BBBB22222: from=<s@example.org>, size=1, nrcpt=3 (queue active)");
+  log("smtp",
+      "AAAA11111: to=<b@there.test>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, "
+      "status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as BBBB22222)");
+  log("qmgr", "AAAA11111: removed");
+  stop();
+  start();  // the filter's id is known although the line is another daemon's
+  bounced("BBBB22222", "b@there.test");
+  attempt("BBBB22222", "x@there.test", "2.0.0", "sent", "250 Ok", "team@example.org");
+  attempt("BBBB22222", "y@there.test", "2.0.0", "sent", "250 Ok", "team@example.org");
+  expect({"AAAA11111 b@there.test hard_bounce user_unknown",
+          "AAAA11111 team@example.org as x@there.test delivered delivered",
+          "AAAA11111 team@example.org as y@there.test delivered delivered"});
+}
+
+TEST_F(Outcomes, GoOnOverRestartsAndRotations) {
+  Texts expected;
+  for (int i = 0; i < 40; ++i) {
+    start();
+    const std::string id = fmt::format("AAAA{:05}", i);
+    accept(id, {"a@there.test", "b@there.test"});
+    sent(id, "a@there.test");
+    expected.push_back(id + " a@there.test delivered delivered");
+    expect(expected);
+    stop();
+    if (i % 3 == 1) std::filesystem::rename(folder_.file("mail.log"), folder_.file("mail.log.1"));
+    if (i % 3 == 2) {
+      std::filesystem::copy_file(folder_.file("mail.log"), folder_.file("mail.log.1"),
+                                 std::filesystem::copy_options::overwrite_existing);
+      std::filesystem::resize_file(folder_.file("mail.log"), 0);
+    }
+    sent(id, "a@there.test");
+    bounced(id, "b@there.test");
+    expected.push_back(id + " b@there.test hard_bounce user_unknown");
+  }
+  start();
+  expect(expected);
+}
+
+TEST_F(Outcomes, AreBounded) {
+  OutcomeSettings settings;
+  settings.recipients = 1000;
+  start(settings);
+  for (int i = 0; i < 1500; ++i) accept(fmt::format("AAAA{:05}", i), {"a@there.test"});
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().forgotten == 500; }));
+  EXPECT_EQ(reader_->figures().recipients, 1000);
+  clock_.pass(settings.keep + std::chrono::hours(1));
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().messages == 0; }));
+  EXPECT_EQ(reader_->figures().forgotten, 1500);
+}
+
+TEST(OutcomeKinds, AreWhatExplainSays) {
+  const auto kind = [](Reason reason, Severity severity, std::optional<bool> dead = std::nullopt) {
+    Explained e;
+    e.reason = reason;
+    e.severity = severity;
+    e.dead = dead;
+    e.fault = info_of(reason).fault;
+    const auto outcome = outcome_of(e);
+    return outcome ? std::string(to_string(*outcome)) : "none";
+  };
+  EXPECT_EQ(kind(Reason::user_unknown, Severity::permanent, true), "hard_bounce");
+  EXPECT_EQ(kind(Reason::user_unknown, Severity::transient, true), "deferred");
+  EXPECT_EQ(kind(Reason::mailbox_full, Severity::permanent, false), "failed");
+  EXPECT_EQ(kind(Reason::spam, Severity::permanent), "blocked");
+  EXPECT_EQ(kind(Reason::auth_failure, Severity::permanent), "blocked");
+  EXPECT_EQ(kind(Reason::own_refusal, Severity::permanent), "none");
+  EXPECT_EQ(kind(Reason::complaint, Severity::permanent), "complaint");
+  for (const OutcomeKind k : {OutcomeKind::delivered, OutcomeKind::deferred, OutcomeKind::hard_bounce,
+                              OutcomeKind::blocked, OutcomeKind::failed, OutcomeKind::complaint}) {
+    EXPECT_EQ(outcome_kind_from(to_string(k)), k);
+  }
+}
+
+}  // namespace
+}  // namespace replygate
