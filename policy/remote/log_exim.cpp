@@ -9,6 +9,21 @@ namespace {
 
 std::string_view up_to_blank(std::string_view text) { return text.substr(0, text.find(' ')); }
 
+// Up to one of `ends` that is not within quotes: a local part may be quoted, and have anything in it.
+std::string_view address_up_to(std::string_view text, std::string_view ends) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    } else if (!quoted && ends.find(text[i]) != std::string_view::npos) {
+      return text.substr(0, i);
+    }
+  }
+  return quoted ? text.substr(0, text.find_first_of(ends)) : text;
+}
+
 // "H=host.example (helo) [192.0.2.9]:4711 P=…", and gives what stands behind the address. The greeting may be anything,
 // an address in brackets and fields included: the client's address is the last one behind a parenthesis.
 std::string_view take_host(std::string_view after, LogEvent& event) {
@@ -26,7 +41,7 @@ std::string_view take_host(std::string_view after, LogEvent& event) {
 // "<= a@b H=host [ip] P=esmtpsa A=plain:alice S=1234 id=…"; each field behind the one before.
 void read_arrival(std::string_view rest, LogEvent& event) {
   event.kind = LogEventKind::sender;
-  event.sender = up_to_blank(rest);
+  event.sender = address_up_to(rest, " ");
   event.local = true;
   rest.remove_prefix(std::min(rest.size(), event.sender.size() + 1));
   if (event.sender == "<>") event.sender = "";
@@ -59,14 +74,16 @@ std::string_view status_of_sign(std::string_view sign) {
 // "** a@b <c@d> R=… T=… H=host [ip]: text"
 void read_delivery(std::string_view rest, LogEvent& event) {
   event.kind = LogEventKind::attempt;
-  const std::size_t end = rest.find_first_of(" :");
-  event.recipient = rest.substr(0, end);
-  std::string_view after = end == std::string_view::npos ? "" : rest.substr(end);
+  event.recipient = address_up_to(rest, " :");
+  std::string_view after = rest.substr(event.recipient.size());
   if (after.starts_with(" <")) {
     std::string_view behind = after.substr(1);
     if (const auto original = take_bracketed(behind)) {
       event.original = *original;
       after = behind;
+      // The name of a mailbox here; what was deferred before has the address.
+      const bool is_address = event.recipient.find('@') != std::string_view::npos;
+      if (!is_address && event.original.find('@') != std::string_view::npos) event.recipient = event.original;
     }
   }
   if (const std::size_t host = after.find(" H="); host != std::string_view::npos) {

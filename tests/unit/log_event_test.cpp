@@ -164,7 +164,23 @@ TEST(LogEvents, Exim) {
       read_log_event("2026-11-29 10:00:01 1abcDE-000001-AB => bob <b@here.example> R=local_user T=maildir_home");
   EXPECT_EQ(out.original, "b@here.example");
   EXPECT_EQ(out.status, "sent");
+  // A local part is the name of the mailbox; a deferral before had the address.
+  EXPECT_EQ(out.recipient, "b@here.example");
   EXPECT_EQ(read_log_event("2026-11-29 10:00:01 1abcDE-000001-AB Completed").kind, Kind::removed);
+}
+
+TEST(LogEvents, EximQuotesLocalParts) {
+  const auto in = read_log_event(
+      "2026-11-29 10:00:01 1abcDE-000001-AB <= \"a \\\" H=x [192.0.2.66]\"@b.example H=c.example [192.0.2.9] P=esmtp "
+      "S=1");
+  EXPECT_EQ(in.sender, "\"a \\\" H=x [192.0.2.66]\"@b.example");
+  EXPECT_EQ(in.client_ip, "192.0.2.9");
+  const auto out = read_log_event(
+      "2026-11-29 10:00:01 1abcDE-000001-AB ** \"x: y\"@far.example R=dns T=smtp H=mx.far.example [192.0.2.9]: 550 no");
+  EXPECT_EQ(out.recipient, "\"x: y\"@far.example");
+  EXPECT_EQ(out.text, "550 no");
+  const auto open = read_log_event("2026-11-29 10:00:01 1abcDE-000001-AB <= \"a@b.example H=c [192.0.2.9] P=esmtp");
+  EXPECT_EQ(open.sender, "\"a@b.example");
 }
 
 // What strangers write, made of the words that lines are made of.
