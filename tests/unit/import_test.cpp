@@ -395,12 +395,12 @@ TEST(Import, ARuleOfPostfwdWithConditionsNeverLosesThemAll) {
 }
 
 TEST(Import, AnAccessTableNeverBecomesARuleWithoutConditions) {
-  constexpr std::array<std::string_view, 20> kKeys = {
-      "192.0.2.7", "10",         "10.0.0.0/8", "0.0.0.0/0", "::/0",     "2001:db8",   "a@b.example",
-      "a@",        "@b.example", "<>",         "example",   ".example", "b.example",  ".b.example",
-      "/./",       "!/./",       "/^/",        "//",        "unknown",  "!10.0.0.0/8"};
-  constexpr std::array<std::string_view, 8> kActions = {"REJECT",  "OK",           "DUNNO",     "HOLD",
-                                                        "DISCARD", "PREPEND X: y", "450 later", "550"};
+  constexpr std::array<std::string_view, 23> kKeys = {
+      "192.0.2.7",  "10", "10.0.0.0/8", "0.0.0.0/0",   "::/0",      "2001:db8",   "a@b.example", "a@",
+      "@b.example", "<>", "example",    ".example",    "b.example", ".b.example", "/./",         "!/./",
+      "/^/",        "//", "unknown",    "!10.0.0.0/8", "!",         "/",          "!/"};
+  constexpr std::array<std::string_view, 9> kActions = {"REJECT",       "OK",        "DUNNO", "HOLD", "DISCARD",
+                                                        "PREPEND X: y", "450 later", "550",   ""};
   constexpr std::array<std::string_view, 4> kAs = {"client", "helo", "sender", "recipient"};
   constexpr std::array<std::string_view, 4> kTypes = {"", "hash", "cidr", "pcre"};
   std::mt19937 random(17);
