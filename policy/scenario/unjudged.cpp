@@ -20,7 +20,9 @@ std::vector<std::string> unknown_of(const Rule& rule, FactSet beyond, const std:
     unknown.push_back(fmt::format("what the source \"{}\" said", live->name));
   }
   for (const Unit unit : units) {
-    if (rule.counts(unit)) unknown.push_back(fmt::format("the number of {}", to_string(unit)));
+    if (!rule.counts(unit)) continue;
+    unknown.push_back(unit == Unit::connections ? "connections without mail"
+                                                : fmt::format("the number of {}", to_string(unit)));
   }
   return unknown;
 }
