@@ -4,7 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <string>
@@ -13,6 +15,7 @@
 #include "milter/bounce/status_files.h"
 #include "milter/cli/commands.h"
 #include "milter/cli/help_format.h"
+#include "milter/exit_status.h"
 #include "milter/log/say.h"
 #include "milter/past_commands.h"
 #include "policy/mail/text.h"
@@ -231,7 +234,11 @@ void add_watching(CLI::App& app, Action& action) {
   tail->add_option("--rule", tail_options->rule, "by this rule");
   tail->add_option("--code", tail_options->code, "with this reply code");
   tail->add_option("--ip", tail_options->ip, "of this client or network");
-  tail->footer("Examples:\n  replygate tail --code 452\n  replygate tail --ip 192.0.2.0/24 --json");
+  auto* outcomes = tail->add_flag("--outcomes", tail_options->outcomes, "what became of accepted mail, instead");
+  for (const char* option : {"--rule", "--code"}) outcomes->excludes(tail->get_option(option));
+  tail->footer(
+      "Examples:\n  replygate tail --code 452\n  replygate tail --ip 192.0.2.0/24 --json\n"
+      "  replygate tail --outcomes --address alice@example.org");
   act(tail, action, tail_options, tail_command);
 
   auto* why = app.add_subcommand("why", "why was this refused, or let through?");
@@ -314,6 +321,13 @@ std::vector<std::string> meant_words(const CLI::App& app, int argc, char** argv)
   return words;
 }
 
+// What could not be written was not done, whoever reads it.
+int written(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  fmt::print(stderr, "replygate: the output could not be written: {}\n", std::strerror(errno));
+  return status == kFine ? kIoError : status;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Decides which SMTP reply mail gets, by a policy.", "replygate");
   app.formatter(help_format());
@@ -339,7 +353,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kFine : kUsage;
   }
-  return action();
+  return written(action());
 }
 
 // A closed stdout or stderr is not to become a file of ours.

@@ -8,20 +8,40 @@
 namespace replygate {
 namespace {
 
+const CLI::Validator kNotEmpty([](const std::string& text) { return std::string(text.empty() ? "is empty" : ""); }, "");
+// A number that is none is within no bounds.
+const CLI::Validator kTimes(
+    [](const std::string& text) {
+      double times = 0;
+      const bool good = CLI::detail::lexical_cast(text, times) && times >= 1 && times <= 100;
+      return std::string(good ? "" : "write a number from 1 to 100");
+    },
+    "");
+
 // Where commands about the past find it.
-void add_past(CLI::App* command, PastOptions& options) {
-  command->add_option("--history", options.history, "a folder of records, instead of the policy's");
+CLI::Option* add_past(CLI::App* command, PastOptions& options) {
+  auto* history = command->add_option("--history", options.history, "a folder of records, instead of the policy's");
+  history->check(kNotEmpty);
   for (const char* mta : {"--postfix", "--sendmail", "--exim"}) {
-    command->add_option(mta, options.files, "logs instead: files, also rotated and compressed ones, - or journal");
+    command->add_option(mta, options.files, "logs instead: files, also rotated and compressed ones, - or journal")
+        ->check(kNotEmpty);
   }
+  return history;
+}
+
+// Both would be read as if they were one.
+void add_one_past(CLI::App* command, PastOptions& options) {
+  auto* history = add_past(command, options);
+  for (const char* mta : {"--postfix", "--sendmail", "--exim"}) history->excludes(command->get_option(mta));
 }
 
 void add_replay(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("replay", "what a policy would have answered to past mail");
   auto options = std::make_shared<ReplayOptions>();
   command->add_option("file", options->file, "the policy")->required();
-  command->add_option("--since", options->since, "compare from then on, e.g. 7d; earlier mail fills counters");
-  add_past(command, *options);
+  command->add_option("--since", options->since, "compare from then on, e.g. 7d; earlier mail fills counters")
+      ->check(kNotEmpty);
+  add_one_past(command, *options);
   command->add_option("--max-new-refusals", options->max_new_refusals,
                       "exit with 1 if more recipients would be refused");
   command->add_option("-n,--count", options->count, "keys of each rule")
@@ -39,11 +59,11 @@ void add_replay(CLI::App& app, Action& action) {
 void add_suggest(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("suggest", "limits that fit past mail, as a policy in observe mode");
   auto options = std::make_shared<SuggestOptions>();
-  command->add_option("--since", options->since, "use mail from then on, e.g. 28d");
-  add_past(command, *options);
+  command->add_option("--since", options->since, "use mail from then on, e.g. 28d")->check(kNotEmpty);
+  add_one_past(command, *options);
   command->add_option("--head-room", options->head_room, "a limit is this many times what ordinary keys sent")
       ->capture_default_str()
-      ->check(CLI::Range(1.0, 100.0));
+      ->check(kTimes);
   command->add_flag("--json", options->json, "print JSON");
   command->footer(
       "Writes nothing, and asks no daemon.\n\n"
@@ -55,7 +75,7 @@ void add_suggest(CLI::App& app, Action& action) {
 void add_report(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("report", "what happened: refusals here and elsewhere, full limits, what is new");
   auto options = std::make_shared<ReportOptions>();
-  command->add_option("--since", options->since, "of mail from then on")->capture_default_str();
+  command->add_option("--since", options->since, "of mail from then on")->capture_default_str()->check(kNotEmpty);
   add_past(command, *options);
   command->add_option("--statuses", options->statuses, "folder with your own knowledge of replies")
       ->default_val(kStatusFolder);

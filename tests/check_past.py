@@ -167,6 +167,25 @@ class Past(unittest.TestCase):
         run("replay", self.path / "none.toml", status=66)
         (self.path / "empty").write_text("")
         self.assertIn("no mail in it", run("suggest", "--postfix", self.path / "empty", status=1).stderr)
+        for options in (("suggest", "--head-room", "nan"), ("suggest", "--head-room", "0.5"), ("report", "--since", ""),
+                        ("replay", file, "--since", ""), ("report", "--history", ""), ("suggest", "--postfix", ""),
+                        ("replay", file, "--history", self.path, "--postfix", self.fourth),
+                        ("suggest", "--exim", self.fourth, "--history", self.path)):
+            self.assertTrue(run(*options, status=64).stderr, options)
+
+    def test_a_log_that_is_named_twice_is_read_once(self):
+        file = self.policy('version = 1\n[site]\nrelay = "mta"\n')
+        link = self.path / "same.log"
+        link.symlink_to(self.fourth)
+        once = run("replay", file, "--postfix", self.fourth, "--json").stdout
+        self.assertEqual(run("replay", file, "--postfix", self.fourth, link, self.fourth, "--json").stdout, once)
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w") as full:
+            for command in (["codes"], ["report", "--postfix", str(self.fourth)]):
+                result = subprocess.run([BINARY, *command], stdout=full, stderr=subprocess.PIPE, text=True)
+                self.assertIn("No space left on device", result.stderr)
+                self.assertNotEqual(result.returncode, 0)
 
 
 if __name__ == "__main__":

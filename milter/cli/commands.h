@@ -148,6 +148,7 @@ struct TailOptions : ControlOptions {
   std::string rule;
   int code = 0;
   std::string ip;
+  bool outcomes = false;
 };
 int tail_command(const TailOptions& options);
 

@@ -1,10 +1,5 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
-#include <boost/json.hpp>
-#include <chrono>
 
 #include "milter/bounce/status_files.h"
 #include "milter/cli/catalogue_json.h"
@@ -12,176 +7,13 @@
 #include "milter/cli/past.h"
 #include "milter/cli/progress.h"
 #include "milter/local_time.h"
-#include "milter/log/history_scan.h"
-#include "milter/outcome/day_report.h"
+#include "milter/outcome/gather_report.h"
+#include "milter/outcome/report_page.h"
 #include "milter/serve/note_carrier.h"
-#include "milter/serve/note_text.h"
-#include "milter/serve/report_status.h"
 #include "policy/mail/text.h"
-#include "policy/mail/unicode.h"
-#include "policy/scenario/scenario.h"
 
 namespace replygate {
 namespace {
-
-namespace json = boost::json;
-
-using Kinds = DayReport::Kinds;
-
-constexpr std::size_t kMostReportLines = 60;
-
-// Lines of a report, sixty at most.
-class ReportPage {
- public:
-  void add(std::string line) { lines_.push_back(std::move(line)); }
-
-  std::string text() const {
-    std::string text;
-    const bool cut = lines_.size() > kMostReportLines;
-    const std::size_t shown = cut ? kMostReportLines - 1 : lines_.size();
-    for (std::size_t i = 0; i < shown; ++i) text += lines_[i] + "\n";
-    if (cut) text += fmt::format("and {} lines more: replygate report --json\n", lines_.size() - shown);
-    return text;
-  }
-
- private:
-  std::vector<std::string> lines_;
-};
-
-using Sorted = std::vector<std::pair<std::vector<std::string>, const DayReport::Tally*>>;
-
-// The most frequent first.
-Sorted most_frequent(const Kinds& kinds) {
-  Sorted all;
-  for (const auto& [words, tally] : kinds) all.emplace_back(words, &tally);
-  std::ranges::stable_sort(all, std::ranges::greater(), [](const auto& one) { return one.second->count; });
-  return all;
-}
-
-std::string shortened(std::string_view text, std::size_t most) {
-  const std::string safe = without_controls(std::string(text));
-  return safe.size() <= most ? safe : fmt::format("{}~", whole_characters(safe, most - 1));
-}
-
-std::string why_command(const DayReport::Tally& tally) {
-  return "replygate why " + shell_word(without_controls(tally.example));
-}
-
-// A title, then `line` of each kind; `most` of them.
-template <typename Line>
-void add_report_kinds(ReportPage& page, std::string_view title, const Kinds& kinds, std::size_t most,
-                      const Line& line) {
-  if (kinds.empty()) return;
-  std::int64_t total = 0;
-  for (const auto& [words, tally] : kinds) total += tally.count;
-  page.add("");
-  page.add(fmt::format("{}: {}", title, total));
-  const Sorted sorted = most_frequent(kinds);
-  for (std::size_t i = 0; i < sorted.size() && i < most; ++i) line(sorted[i].first, *sorted[i].second);
-  if (sorted.size() > most) page.add(fmt::format("        and {} more", counted(sorted.size() - most, "kind")));
-}
-
-std::string word_at(const std::vector<std::string>& words, std::size_t i) { return i < words.size() ? words[i] : ""; }
-
-void add_remote(ReportPage& page, std::string_view title, const Kinds& kinds, std::size_t most) {
-  add_report_kinds(page, title, kinds, most, [&](const auto& words, const DayReport::Tally& tally) {
-    page.add(fmt::format("{:>6}  {}: {}; \"{}\"", tally.count, shortened(word_at(words, 0), 60), word_at(words, 1),
-                         shortened(tally.text, 70)));
-    const std::string advice = word_at(words, 2);
-    page.add(fmt::format("        {}{}{}", shortened(advice, 90), advice.empty() ? "" : " — ", why_command(tally)));
-  });
-}
-
-void add_refusals(ReportPage& page, const DayReport& report) {
-  add_report_kinds(page, "refused here", report.refusals, 6, [&](const auto& words, const DayReport::Tally& tally) {
-    page.add(fmt::format("{:>6}  {} ({}, {} bounce): \"{}\" — {}", tally.count, word_at(words, 0), word_at(words, 1),
-                         word_at(words, 2), shortened(tally.text, 50), why_command(tally)));
-  });
-  add_report_kinds(page, "refused by the mail server itself", report.own, 5,
-                   [&](const auto& words, const DayReport::Tally& tally) {
-                     page.add(fmt::format("{:>6}  \"{}\", first from {}", tally.count, shortened(word_at(words, 0), 90),
-                                          tally.text.empty() ? "?" : shortened(tally.text, 40)));
-                   });
-}
-
-void add_limits(ReportPage& page, const DayReport& report) {
-  const auto limits = report.fullest(5);
-  if (limits.empty()) return;
-  page.add("");
-  page.add("full or nearly full");
-  for (const DayReport::Limit& l : limits) {
-    page.add(fmt::format("{:>5.0f}%  {} of {}, {}{} — replygate quota show {}", l.part * 100, l.rule,
-                         shortened(l.key, 60), l.window, l.full ? ", refused" : "",
-                         shell_word(without_controls(l.key))));
-  }
-}
-
-void add_news(ReportPage& page, const DayReport& report) {
-  if (!report.last_policy_before.empty()) {
-    add_report_kinds(page, "rules that answered and had not before", report.fresh, 3,
-                     [&](const auto& words, const DayReport::Tally& tally) {
-                       page.add(fmt::format("{:>6}  {} ({}) — {}", tally.count, word_at(words, 0), word_at(words, 1),
-                                            why_command(tally)));
-                     });
-  }
-  const bool changed = report.policies.size() > 1 || (!report.last_policy_before.empty() && !report.policies.empty() &&
-                                                      !report.policies.contains({report.last_policy_before}));
-  if (!changed) return;
-  page.add("");
-  page.add(fmt::format("the policy changed; ids that served: {} — replygate status", report.policies.size()));
-}
-
-std::string report_text(const DayReport& report, std::string_view head) {
-  ReportPage page;
-  page.add(fmt::format("{}: {} recipients let through, {} refused; {} delivered, {} bounced, {} waiting", head,
-                       report.passed, report.refused, report.delivered, report.bounced, report.waiting));
-  if (report.is_silent()) return page.text();
-  add_remote(page, "they refuse us", report.blocked, 4);
-  add_remote(page, "mail that failed", report.failed, 4);
-  add_report_kinds(page, "addresses that died", report.dead, 5, [&](const auto& words, const DayReport::Tally& tally) {
-    page.add(fmt::format("{:>6}  {} {} — {}", tally.count, shortened(word_at(words, 0), 60), word_at(words, 1),
-                         why_command(tally)));
-  });
-  add_refusals(page, report);
-  add_limits(page, report);
-  add_remote(page, "still waiting", report.deferred, 2);
-  add_news(page, report);
-  return page.text();
-}
-
-json::array json_of(const Kinds& kinds, std::initializer_list<std::string_view> names) {
-  json::array array;
-  for (const auto& [words, tally] : most_frequent(kinds)) {
-    json::object object{
-        {"count", tally->count}, {"example", json_text(tally->example)}, {"text", json_text(tally->text)}};
-    std::size_t i = 0;
-    for (const std::string_view name : names) object[name] = json_text(word_at(words, i++));
-    array.push_back(std::move(object));
-  }
-  return array;
-}
-
-json::object json_of(const DayReport& report) {
-  json::array limits;
-  for (const DayReport::Limit& l : report.fullest(1000)) {
-    limits.push_back(json::object{
-        {"rule", l.rule}, {"key", json_text(l.key)}, {"limit", l.window}, {"part", l.part}, {"full", l.full}});
-  }
-  return {{"passed", report.passed},
-          {"refused", report.refused},
-          {"delivered", report.delivered},
-          {"bounced", report.bounced},
-          {"waiting", report.waiting},
-          {"they_refuse_us", json_of(report.blocked, {"provider", "reason", "advice"})},
-          {"failed", json_of(report.failed, {"provider", "reason", "advice"})},
-          {"still_waiting", json_of(report.deferred, {"provider", "reason", "advice"})},
-          {"dead_addresses", json_of(report.dead, {"recipient", "reason"})},
-          {"refusals", json_of(report.refusals, {"rule", "class", "bounce"})},
-          {"own_refusals", json_of(report.own, {"reply"})},
-          {"limits", std::move(limits)},
-          {"new_rules", json_of(report.fresh, {"rule", "place"})},
-          {"policies", json_of(report.policies, {"policy"})}};
-}
 
 void print_mail(const std::string& to, std::string_view host, std::string_view text) {
   fmt::print(
@@ -190,27 +22,10 @@ void print_mail(const std::string& to, std::string_view host, std::string_view t
       without_controls(to), host, text.substr(0, text.find('\n')).substr(0, 200), text);
 }
 
-// What could not be read; "" where all could.
-std::string gather(const ReportOptions& o, DayReport& report, Progress& progress) {
-  const TellProgress tell = [&](const LogProgress& so_far) { progress.tell(so_far); };
-  const PastOptions records{o.history, {}};
-  const auto take = [&](std::string_view line) {
-    boost::system::error_code error;
-    const json::value value = json::parse(line, error);
-    if (error || !value.is_object()) return;
-    const json::value* time = value.get_object().if_contains("time");
-    const auto when = time != nullptr && time->is_string() ? parse_time(time->get_string()) : std::nullopt;
-    if (when) report.record(value.get_object(), *when);
-  };
-  if (o.files.empty() || !o.history.empty()) {
-    const auto scanned = scan_history(source_of(records, nullptr).history, take, {});
-    if (!scanned) return scanned.error();
-  }
-  if (o.files.empty()) return "";
-  const auto read = read_mail_logs(o.files, report, tell);
-  if (!read) return read.error();
-  for (const std::string& trouble : read->troubles) fmt::print(stderr, "replygate report: {}\n", trouble);
-  return "";
+// What the command was told; without logs, or with its folder named, the history too.
+ReportSources sources_of(const ReportOptions& o) {
+  const bool records = o.files.empty() || !o.history.empty();
+  return {records ? source_of(PastOptions{o.history, {}}, nullptr).history : "", o.files};
 }
 
 }  // namespace
@@ -225,17 +40,19 @@ int report_command(const ReportOptions& options) {
   }
   DayReport report(*since, **book);
   Progress progress("lines");
-  const std::string trouble = gather(options, report, progress);
+  const auto gathered =
+      gather_report(sources_of(options), report, [&](const LogProgress& so_far) { progress.tell(so_far); });
   progress.clear();
-  if (!trouble.empty()) {
-    fmt::print(stderr, "replygate report: {}\n", trouble);
+  if (!gathered) {
+    fmt::print(stderr, "replygate report: {}\n", gathered.error());
     return kNoInput;
   }
+  for (const std::string& trouble : *gathered) fmt::print(stderr, "replygate report: {}\n", trouble);
   report.finish();
   const std::string head =
       options.since.empty() ? "all of it" : fmt::format("since {:%Y-%m-%d %H:%M}", local_parts(*since));
   if (options.json) {
-    fmt::print("{}", line_of(json_of(report)));
+    fmt::print("{}", line_of(report_json(report)));
   } else if (!options.mail.empty()) {
     print_mail(options.mail, host_name(), report_text(report, head));
   } else {

@@ -7,6 +7,7 @@
 #include "milter/cli/ask_daemon.h"
 #include "milter/cli/colors.h"
 #include "milter/cli/commands.h"
+#include "milter/cli/outcome_text.h"
 #include "milter/cli/table.h"
 #include "milter/cli/when.h"
 #include "milter/json_members.h"
@@ -62,6 +63,19 @@ void print_decision(const json::object& record, const json::object& judged, cons
                                         user.empty() ? "" : " (" + user + ")", text_at(judged, "recipient"))));
 }
 
+constexpr std::string_view kHeadOfOutcomes = "time      what became of it  ref  <sender> (login) -> <recipient>\n";
+
+void print_outcome(const json::object& record, const json::object& outcome) {
+  const Colors c = colors_of(stdout);
+  const std::string user = text_at(record, "user");
+  const std::string kind = text_at(outcome, "outcome");
+  const char* color = kind == "delivered" ? c.good : kind == "deferred" ? c.warning : c.bad;
+  fmt::print("{}", labelled(local_clock(text_at(record, "time")), kIndentOfTail,
+                            fmt::format("{}{}{}  {}  <{}>{} -> <{}>", color, outcome_text(outcome), c.off,
+                                        text_at(record, "ref"), text_at(record, "sender"),
+                                        user.empty() ? "" : " (" + user + ")", text_at(outcome, "recipient"))));
+}
+
 void print_line(const std::string& line, bool as_json) {
   boost::system::error_code error;
   const json::value value = json::parse(line, error);
@@ -69,6 +83,8 @@ void print_line(const std::string& line, bool as_json) {
     fmt::print("{}\n", line);
   } else if (const json::object& record = value.as_object(); record.contains("left_out")) {
     say(fmt::format("{:.0f} records came too fast and were skipped", number_at(record, "left_out")));
+  } else if (text_at(record, "event") == "outcome") {
+    for (const json::value& outcome : array_at(record, "recipients")) print_outcome(record, outcome.as_object());
   } else {
     const json::object& message = object_at(record, "message");
     const json::array& recipients = array_at(record, "recipients");
@@ -107,6 +123,7 @@ int tail_command(const TailOptions& options) {
                                       {"address", options.address},
                                       {"rule", options.rule},
                                       {"code", options.code},
+                                      {"outcomes", options.outcomes},
                                       {"ip", options.ip}});
   const std::string error = answer ? text_at(*answer, "error") : answer.error();
   if (!error.empty()) {
@@ -114,7 +131,8 @@ int tail_command(const TailOptions& options) {
     return answer ? kUsage : kUnavailable;
   }
   const bool seen = !options.json && ::isatty(STDOUT_FILENO) != 0;  // what reads a pipe wants decisions alone
-  if (seen) fmt::print("{}{}{}", colors_of(stdout).quiet, kHead, colors_of(stdout).off);
+  const std::string_view head = options.outcomes ? kHeadOfOutcomes : kHead;
+  if (seen) fmt::print("{}{}{}", colors_of(stdout).quiet, head, colors_of(stdout).off);
   std::fflush(stdout);
   while (const auto line = (*client)->next_line()) print_line(*line, options.json);
   say("the daemon has ended");

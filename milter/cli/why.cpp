@@ -5,6 +5,7 @@
 #include "milter/cli/ask_daemon.h"
 #include "milter/cli/colors.h"
 #include "milter/cli/commands.h"
+#include "milter/cli/outcome_text.h"
 #include "milter/cli/table.h"
 #include "milter/cli/when.h"
 #include "milter/json_members.h"
@@ -108,6 +109,23 @@ bool is_about(const json::object& recipient, std::string_view word) {
   return equal_ignoring_case(text_at(recipient, "recipient"), word) || text_at(recipient, "ref") == word;
 }
 
+// What became of it, and what to do where that is not well.
+void print_outcomes(const json::object& recipient) {
+  const Colors colors = colors_of(stdout);
+  for (const json::value& value : array_at(recipient, "outcomes")) {
+    const json::object& outcome = value.as_object();
+    const std::string time = text_at(outcome, "time");
+    const std::string kind = text_at(outcome, "outcome");
+    const char* color = kind == "delivered" ? colors.good : kind == "deferred" ? colors.warning : colors.bad;
+    fmt::print("  {:<8}{}{}{}\n", "became", color,
+               wrapped(fmt::format("{} {}", local_clock(time), outcome_text(outcome)), kIndentOfWhy, terminal_width()),
+               colors.off);
+    for (const json::value& line : array_at(object_at(outcome, "status"), "do")) {
+      if (line.is_string()) why_line("do", std::string(line.as_string()));
+    }
+  }
+}
+
 void print_record(const json::object& r, std::string_view word) {
   const std::string outcome = text_at(r, "held").empty() ? text_at(r, "outcome") : "held";
   const std::string queue_id = text_at(r, "queue_id");
@@ -128,8 +146,26 @@ void print_record(const json::object& r, std::string_view word) {
     if (some && !is_about(recipient, word)) continue;
     fmt::print("  to      <{}>  ref {}\n", text_at(recipient, "recipient"), text_at(recipient, "ref"));
     print_verdict(recipient, r);
+    print_outcomes(recipient);
+  }
+  for (const json::value& value : array_at(r, "more")) {
+    fmt::print("  added   <{}> by the MTA\n", text_at(value.as_object(), "recipient"));
+    print_outcomes(value.as_object());
   }
   fmt::print("  policy  {}\n\n", text_at(r, "policy"));
+}
+
+// Of a decision that the history no longer has.
+void print_outcome_alone(const json::object& r) {
+  for (const json::value& value : array_at(r, "recipients")) {
+    const json::object& outcome = value.as_object();
+    fmt::print("{}", labelled("", 0,
+                              fmt::format("{} ({})  <{}> to <{}>  ref {}  queue id {}: {}",
+                                          local_time(text_at(r, "time")), time_from_now(text_at(r, "time")),
+                                          text_at(r, "sender"), text_at(outcome, "recipient"), text_at(r, "ref"),
+                                          text_at(r, "queue_id"), outcome_text(outcome))));
+  }
+  fmt::print("\n");
 }
 
 }  // namespace
@@ -138,7 +174,10 @@ int why_command(const WhyOptions& options) {
   return ask_daemon(
       options, {{"command", "why"}, {"word", options.word}, {"count", options.count}}, [&](const json::object& result) {
         const json::array& records = array_at(result, "records");
-        for (const json::value& record : records) print_record(record.as_object(), options.word);
+        for (const json::value& record : records) {
+          const bool alone = text_at(record.as_object(), "event") == "outcome";
+          alone ? print_outcome_alone(record.as_object()) : print_record(record.as_object(), options.word);
+        }
         if (!records.empty()) return kFine;
         say(fmt::format("nothing is known of \"{}\"; the history may have ended before it{}", options.word,
                         options.word.find_first_of(" #") == std::string::npos

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "milter/json_members.h"
+#include "milter/outcome/who_answered.h"
 #include "policy/mail/text.h"
 #include "policy/remote/log_line.h"
 
@@ -19,30 +20,16 @@ constexpr std::size_t kMostLimits = 20000;
 constexpr std::size_t kMostDeferred = 100000;
 constexpr double kNearlyFull = 0.8;
 
-// They refuse us, or what we send, whoever it is to.
-bool is_about_us(Reason reason) {
-  switch (reason) {
-    case Reason::ip_blocked:
-    case Reason::no_ptr:
-    case Reason::sender_rejected:
-    case Reason::auth_failure:
-    case Reason::rate_limited:
-    case Reason::spam:
-    case Reason::policy: return true;
-    default: return false;
-  }
-}
-
-// Who answered: a provider that is known, else the domain of the server, else that of the recipient where the server
-// has no name.
-std::string who_answered(const RemoteStatus& status, const Explained& explained) {
-  if (!explained.provider.empty()) return std::string(explained.provider);
-  const bool named = !status.host.empty() && !is_digit(status.host.back());
-  const std::string_view host =
-      named ? std::string_view(status.host) : std::string_view(status.recipient).substr(status.recipient.find('@') + 1);
-  const std::size_t last = host.rfind('.');
-  const std::size_t before = last == std::string_view::npos || last == 0 ? last : host.rfind('.', last - 1);
-  return to_lower(before == std::string_view::npos ? host : host.substr(before + 1));
+// What a record of an outcome has kept of it.
+RemoteStatus remote_status_of(const json::object& kept, OutcomeKind kind) {
+  RemoteStatus status;
+  const int code = static_cast<int>(number_at(kept, "code"));
+  if (code != 0) status.code = code;
+  status.enhanced = EnhancedCode::parse(text_at(kept, "enhanced"));
+  status.text = text_at(kept, "text");
+  status.host = text_at(kept, "host");
+  status.told = kind == OutcomeKind::deferred ? Severity::transient : Severity::permanent;
+  return status;
 }
 
 // A reply without what differs from one client to the next.
@@ -63,8 +50,8 @@ std::string kind_of_reply(std::string_view text) {
 
 }  // namespace
 
-void DayReport::note(Kinds& kinds, std::vector<std::string> words, std::string_view example, std::string_view text,
-                     Instant time) {
+DayReport::Tally& DayReport::note(Kinds& kinds, std::vector<std::string> words, std::string_view example,
+                                  std::string_view text, Instant time) {
   if (kinds.size() >= kMostKinds && !kinds.contains(words)) words = {"(others)"};
   Tally& tally = kinds[std::move(words)];
   if (tally.count++ == 0) {
@@ -72,6 +59,7 @@ void DayReport::note(Kinds& kinds, std::vector<std::string> words, std::string_v
     tally.text = text;
   }
   tally.last = std::max(tally.last, time);
+  return tally;
 }
 
 void DayReport::limits(const json::object& judged) {
@@ -103,6 +91,7 @@ void DayReport::judged(const json::object& judged, const json::object& record, I
   }
   if (!counts) return;
   limits(judged);
+  would_have(judged, record, time);
   if (action != "refuse") return;
   const json::object& reply = object_at(judged, "reply");
   note(refusals, {rule, text_at(judged, "classification"), text_at(judged, "bounce")},
@@ -110,7 +99,24 @@ void DayReport::judged(const json::object& judged, const json::object& record, I
        fmt::format("{:.0f} {} {}", number_at(reply, "code"), text_at(reply, "enhanced"), text_at(reply, "text")), time);
 }
 
-void DayReport::record(const json::object& record, Instant time) {
+void DayReport::would_have(const json::object& judged, const json::object& record, Instant time) {
+  for (const json::value& value : array_at(judged, "observed")) {
+    if (!value.is_object()) continue;
+    const json::object& one = value.get_object();
+    const std::string action = text_at(one, "action");
+    note(observed, {text_at(one, "rule"), action.empty() ? text_at(one, "classification") : action},
+         text_at(record, "ref"), "", time);
+  }
+}
+
+void DayReport::record(const json::object& record, Instant time, bool outcomes) {
+  if (text_at(record, "event") == "outcome") {
+    if (!outcomes || time < since_) return;
+    for (const json::value& value : array_at(record, "recipients")) {
+      if (value.is_object()) outcome(value.get_object(), record, time);
+    }
+    return;
+  }
   const std::string policy = text_at(record, "policy");
   if (time < since_) {
     last_policy_before = policy;
@@ -130,15 +136,56 @@ void DayReport::record(const json::object& record, Instant time) {
   }
 }
 
-void DayReport::ended(const RemoteStatus& status, std::string_view id, Kinds& others, Instant time) {
+void DayReport::ended(const Failure& failure, std::string_view id, Kinds& others, Instant time) {
+  const std::string slug(info_of(failure.reason).slug);
+  const bool about_us = outcome_of_expiry(failure.reason) == OutcomeKind::blocked || failure.reason == Reason::policy;
+  Tally& tally = note(about_us ? blocked : others, {failure.who, slug, failure.advice}, id, failure.text, time);
+  if (&others == &deferred) ++tally.waiting;
+  if (failure.dead && &others == &failed) note(dead, {failure.recipient, slug}, id, failure.text, time);
+}
+
+DayReport::Failure DayReport::failure_of(const RemoteStatus& status) {
   const Explained explained = book_.explain(status);
-  const std::string slug(info_of(explained.reason).slug);
-  const std::string advice = explained.advice.empty() ? "" : std::string(explained.advice.front());
-  const std::string text =
-      fmt::format("{}{}", status.code ? fmt::format("{} ", *status.code) : "", without_controls(status.text));
-  note(is_about_us(explained.reason) ? blocked : others, {who_answered(status, explained), slug, advice}, id, text,
-       time);
-  if (explained.dead == true && &others == &failed) note(dead, {status.recipient, slug}, id, text, time);
+  return {
+      .who = who_answered(status, explained),
+      .reason = explained.reason,
+      .advice = explained.advice.empty() ? "" : std::string(explained.advice.front()),
+      .text = fmt::format("{}{}", status.code ? fmt::format("{} ", *status.code) : "", without_controls(status.text)),
+      .recipient = status.recipient,
+      .dead = explained.dead == true};
+}
+
+void DayReport::take_end(OutcomeKind kind, Failure failure, const std::string& id, Instant time) {
+  if (kind == OutcomeKind::deferred) {
+    if (kept_ >= kMostDeferred) return;
+    const std::string recipient = failure.recipient;
+    if (deferred_[id].insert_or_assign(recipient, std::pair(std::move(failure), time)).second) ++kept_;
+    return;
+  }
+  if (const auto found = deferred_.find(id); found != deferred_.end()) {
+    kept_ -= found->second.erase(failure.recipient);
+    if (found->second.empty()) deferred_.erase(found);
+  }
+  if (kind == OutcomeKind::delivered) {
+    ++delivered;
+  } else {
+    ++bounced;
+    ended(failure, id, failed, time);
+  }
+}
+
+void DayReport::outcome(const json::object& outcome, const json::object& record, Instant time) {
+  const auto kind = outcome_kind_from(text_at(outcome, "outcome"));
+  if (!kind || *kind == OutcomeKind::complaint) return;
+  if (flag_at(outcome, "corrects")) --delivered;
+  const std::string recipient = text_at(outcome, "recipient");
+  Failure failure{.recipient = recipient};
+  if (*kind != OutcomeKind::delivered) {
+    RemoteStatus status = remote_status_of(object_at(outcome, "status"), *kind);
+    status.recipient = recipient;
+    failure = failure_of(status);
+  }
+  take_end(*kind, std::move(failure), text_at(record, "queue_id"), time);
 }
 
 void DayReport::attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
@@ -146,21 +193,12 @@ void DayReport::attempt(Instant now, const LoggedMail* mail, const LogEvent& eve
   if (now < since_ || handed_on || mail == nullptr) return;
   RemoteStatus status = status_of(event);
   status.recipient = recipient;
-  if (status.told == Severity::transient) {
-    if (kept_ >= kMostDeferred) return;
-    if (deferred_[mail->id].insert_or_assign(status.recipient, std::pair(status, now)).second) ++kept_;
-    return;
-  }
-  if (const auto found = deferred_.find(mail->id); found != deferred_.end()) {
-    kept_ -= found->second.erase(status.recipient);
-    if (found->second.empty()) deferred_.erase(found);
-  }
-  if (status.told == Severity::success) {
-    ++delivered;
-  } else {
-    ++bounced;
-    ended(status, mail->id, failed, now);
-  }
+  const OutcomeKind kind = status.told == Severity::transient ? OutcomeKind::deferred
+                           : status.told == Severity::success ? OutcomeKind::delivered
+                                                              : OutcomeKind::failed;
+  Failure failure{.recipient = status.recipient};
+  if (kind != OutcomeKind::delivered) failure = failure_of(status);
+  take_end(kind, std::move(failure), mail->id, now);
 }
 
 void DayReport::expired(Instant now, const LoggedMail* mail) {
@@ -198,8 +236,8 @@ std::vector<DayReport::Limit> DayReport::fullest(std::size_t most) const {
 }
 
 bool DayReport::is_silent() const {
-  return blocked.empty() && failed.empty() && deferred.empty() && refusals.empty() && own.empty() && limits_.empty() &&
-         fresh.empty() && (policies.size() < 2);
+  return blocked.empty() && failed.empty() && deferred.empty() && refusals.empty() && own.empty() && observed.empty() &&
+         limits_.empty() && fresh.empty() && (policies.size() < 2);
 }
 
 }  // namespace replygate

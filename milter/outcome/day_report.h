@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "policy/remote/mail_trail.h"
+#include "policy/remote/outcome_kind.h"
 #include "policy/remote/status_book.h"
 
 namespace replygate {
@@ -21,8 +22,9 @@ class DayReport final : public MailTrail::Listener {
   // Of one kind of event: how many, and one of them to look at.
   struct Tally {
     std::int64_t count = 0;
-    std::string example;  // what `why`, `explain` or `quota show` take
-    std::string text;     // of the first one
+    std::int64_t waiting = 0;  // of them: mail that is still deferred
+    std::string example;       // what `why`, `explain` or `quota show` take
+    std::string text;          // of the first one
     Instant last{};
   };
   // By up to three words: rule, class and bounce; provider, reason and advice.
@@ -38,7 +40,8 @@ class DayReport final : public MailTrail::Listener {
   // `book` outlives it.
   DayReport(Instant since, StatusBook& book) : since_(since), book_(book) {}
 
-  void record(const boost::json::object& record, Instant time);
+  // A record of a decision; one of an outcome counts only with `outcomes`, where no log tells of the same.
+  void record(const boost::json::object& record, Instant time, bool outcomes = false);
   void mail(const LoggedMail&) override {}
   void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                bool handed_on) override;
@@ -60,19 +63,33 @@ class DayReport final : public MailTrail::Listener {
   Kinds deferred;  // still: provider, reason
   Kinds dead;      // addresses: recipient, reason
   Kinds refusals;  // of ours: rule, class, bounce
+  Kinds observed;  // what rules in observe mode would have done: rule, what
   Kinds own;       // the MTA's own: reply
   Kinds fresh;     // rules that answered, and had not before the time
   Kinds policies;  // ids that served
   std::string last_policy_before;
 
  private:
-  using Waiting = std::map<std::string, std::pair<RemoteStatus, Instant>, std::less<>>;  // by recipient
+  // What is told of a failed attempt: who said what, why and what to do.
+  struct Failure {
+    std::string who = {};
+    Reason reason = Reason::unspecified;
+    std::string advice = {};
+    std::string text = {};
+    std::string recipient = {};
+    bool dead = false;
+  };
+  using Waiting = std::map<std::string, std::pair<Failure, Instant>, std::less<>>;  // by recipient
 
-  static void note(Kinds& kinds, std::vector<std::string> words, std::string_view example, std::string_view text,
-                   Instant time);
+  static Tally& note(Kinds& kinds, std::vector<std::string> words, std::string_view example, std::string_view text,
+                     Instant time);
   void judged(const boost::json::object& judged, const boost::json::object& record, Instant time);
+  void outcome(const boost::json::object& outcome, const boost::json::object& record, Instant time);
+  void would_have(const boost::json::object& judged, const boost::json::object& record, Instant time);
   void limits(const boost::json::object& judged);
-  void ended(const RemoteStatus& status, std::string_view id, Kinds& others, Instant time);
+  Failure failure_of(const RemoteStatus& status);
+  void ended(const Failure& failure, std::string_view id, Kinds& others, Instant time);
+  void take_end(OutcomeKind kind, Failure failure, const std::string& id, Instant time);
 
   Instant since_;
   StatusBook& book_;

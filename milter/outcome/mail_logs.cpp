@@ -89,6 +89,14 @@ bool is_pipe(const std::string& path) {
   return kind == std::filesystem::file_type::fifo || kind == std::filesystem::file_type::character;
 }
 
+// What is named twice is read once.
+bool is_named(const std::vector<LogToRead>& logs, const std::string& path) {
+  return std::ranges::any_of(logs, [&](const LogToRead& log) {
+    std::error_code ignored;
+    return log.path == path || std::filesystem::equivalent(log.path, path, ignored);
+  });
+}
+
 }  // namespace
 
 tl::expected<LogFigures, std::string> read_mail_logs(const std::vector<std::string>& files,
@@ -96,6 +104,7 @@ tl::expected<LogFigures, std::string> read_mail_logs(const std::vector<std::stri
   LogReader reader(listener, progress);
   std::vector<LogToRead> logs;
   for (const std::string& path : files) {
+    if (is_named(logs, path)) continue;
     if (path == "journal" || path == "-" || is_pipe(path)) {
       logs.push_back({path, Instant::max()});  // goes on where files end
       continue;

@@ -71,6 +71,9 @@ void take_session(const json::object& record, PastTransaction& t) {
   t.local = flag_at(record, "local_submission");
 }
 
+// As outcome_line() begins them.
+bool is_outcome_record(std::string_view line) { return line.substr(0, 60).find("\"event\":\"outcome\"") != line.npos; }
+
 class Logged final : public MailTrail::Listener {
  public:
   explicit Logged(const std::function<void(PastTransaction)>& take) : take_(take) {}
@@ -158,6 +161,7 @@ tl::expected<PastFigures, std::string> read_past(const PastSource& source,
     return figures;
   }
   const auto take_record = [&](std::string_view line) {
+    if (is_outcome_record(line)) return;
     auto past = past_of_record(line);
     ++(past ? figures.transactions : figures.left_out);
     if (past) take(*std::move(past));

@@ -9,6 +9,7 @@
 #include "milter/json_members.h"
 #include "milter/log/say.h"
 #include "milter/serve/control_quota.h"
+#include "milter/serve/past_decisions.h"
 #include "milter/serve/report_status.h"
 
 namespace replygate {
@@ -68,13 +69,7 @@ void why(Desk& desk, const json::object& request, const Done& done) {
   const std::string word = text_at(request, "word");
   if (word.empty()) return done({.status = kUsage, .error = "why needs a reference, a queue id or an address"});
   const auto most = static_cast<std::size_t>(number_of(request, "count", 20, kMostRows));
-  json::array records;
-  for (const std::string& line : desk.history->find(word, most)) {
-    boost::system::error_code error;
-    json::value record = json::parse(line, error);
-    if (!error) records.push_back(std::move(record));
-  }
-  done({.result = {{"records", std::move(records)}}});
+  done({.result = {{"records", past_decisions(*desk.history, word, most)}}});
 }
 
 void drain(Desk& desk, const json::object& request, const Done& done) {

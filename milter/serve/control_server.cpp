@@ -120,6 +120,12 @@ class Commander final : public StreamClient {
       filter.from = IpNetwork::parse(from);
       if (!filter.from) return say_last({.status = kUsage, .error = "ip is an address or a network"});
     }
+    const json::value* outcomes = request.if_contains("outcomes");
+    filter.outcomes = outcomes != nullptr && outcomes->is_bool() && outcomes->get_bool();
+    if (filter.outcomes && commands_.desk.outcomes == nullptr) {
+      return say_last(
+          {.status = kUnavailable, .error = "no outcomes are known; [outcomes] in the policy names the log"});
+    }
     send(ControlAnswer{.result = {{"watching", true}}}.line());
     watch_ = commands_.desk.tail.watch(
         std::move(filter), [weak = std::weak_ptr(self<Commander>()), &io = server().io()](const std::string& record) {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "milter/bounce/status_files.h"
 #include "milter/door/delegation.h"
 #include "milter/exit_status.h"
 #include "milter/files.h"
@@ -16,6 +17,7 @@
 #include "milter/lookup/mailboxes.h"
 #include "milter/net/listening.h"
 #include "milter/net/socket_name.h"
+#include "milter/outcome/gather_report.h"
 #include "milter/serve/control_server.h"
 #include "milter/serve/http_server.h"
 #include "milter/serve/service_manager.h"
@@ -28,6 +30,7 @@ namespace {
 constexpr std::chrono::milliseconds kStopPatience{8000};
 constexpr std::chrono::milliseconds kAwaitPause{250};
 constexpr std::chrono::milliseconds kNamePause{500};
+constexpr std::chrono::seconds kMailPatience{10};
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -73,8 +76,16 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(PolicyKeeper& ke
   if (opened) opened = daemon->open_store();
   if (opened) opened = daemon->open_doors();
   if (opened) opened = daemon->open_services();
+  if (opened) daemon->open_report();
   if (!opened) return tl::unexpected(opened.error());
   return daemon;
+}
+
+// Notes say whom they come from.
+NotifySettings Daemon::notes_settings() const {
+  NotifySettings notify = settings_.notify;
+  if (notify.from.empty()) notify.from = fmt::format("replygate@{}", first_->site().default_domain);
+  return notify;
 }
 
 tl::expected<void, std::string> Daemon::open_records() {
@@ -88,20 +99,20 @@ tl::expected<void, std::string> Daemon::open_records() {
   recorder_.add(tail_);
   const bool named = !settings_.history.path.empty();
   if (settings_.history.records > 0 && (named || look_for(keeper_.folder()) != Presence::absent)) {
-    auto history =
-        History::open(named ? settings_.history.path : keeper_.folder() + "/history", settings_.history, troubles_);
+    const std::string folder = named ? settings_.history.path : keeper_.folder() + "/history";
+    auto history = History::open(folder, settings_.history, troubles_);
     if (!history && named) return tl::unexpected("history: " + history.error());
     if (!history) {
       troubles_.tell("history", {fmt::format("history: {}; `why` will not know past decisions", history.error())});
     }
     if (history) {
       history_ = *std::move(history);
+      history_folder_ = folder;
       recorder_.add(*history_);
     }
   }
   if (settings_.notify.nobody()) return {};
-  NotifySettings notify = settings_.notify;
-  if (notify.from.empty()) notify.from = fmt::format("replygate@{}", first_->site().default_domain);
+  const NotifySettings notify = notes_settings();
   notifier_ = std::make_unique<Notifier>(notify, note_carriers(notify, own_), health_);
   notifier_->on_trouble([this](const std::string& why) { troubles_.tell("notify", {why}); });
   recorder_.add(*notifier_);
@@ -116,6 +127,13 @@ tl::expected<void, std::string> Daemon::open_outcomes() {
   if (!outcomes) return tl::unexpected("outcomes: " + outcomes.error());
   outcomes_ = *std::move(outcomes);
   recorder_.add(*outcomes_);
+  outcomes_->add(outcome_statistics_);
+  chronicle_ = std::make_unique<OutcomeChronicle>(history_.get(), tail_);
+  outcomes_->add(*chronicle_);
+  if (!notifier_) return {};
+  watch_ = std::make_unique<OutcomeWatch>([this](NotifySettings::Event event, const std::string& key,
+                                                 const auto& make) { notifier_->tell_admins(event, key, make); });
+  outcomes_->add(*watch_);
   return {};
 }
 
@@ -188,6 +206,20 @@ void Daemon::look_for_awaited() {
   troubles_.tell("services", std::move(missing));
 }
 
+void Daemon::open_report() {
+  if (settings_.report.to.empty()) return;
+  NotifySettings mail = notes_settings();
+  mail.to = settings_.report.to;
+  const auto write = [folder = history_folder_, log = settings_.outcomes.log](Instant since,
+                                                                              const std::function<void()>& go_on) {
+    const ReportSources sources{folder, log.empty() ? std::vector<std::string>() : with_rotated(log, since)};
+    return write_report(sources, kStatusFolder, since, host_name(), [&](const LogProgress&) { go_on(); });
+  };
+  const bool kept = look_for(keeper_.folder()) != Presence::absent;
+  report_ = std::make_unique<ReportMailer>(settings_.report, kept ? keeper_.folder() + "/report-until" : "", write,
+                                           mail_carrier(mail, own_, kMailPatience), clock_, troubles_);
+}
+
 // Without a control socket mail flows all the same: only one that the policy names must be had, or be had soon.
 tl::expected<void, std::string> Daemon::open_services() {
   desk_ = std::make_unique<Desk>(Desk{.settings = settings_,
@@ -206,6 +238,7 @@ tl::expected<void, std::string> Daemon::open_services() {
                                       .history = history_.get(),
                                       .notifier = notifier_.get(),
                                       .outcomes = outcomes_.get(),
+                                      .outcome_statistics = &outcome_statistics_,
                                       .lookups = lookups_.get(),
                                       .started = clock_.now()});
   const std::string address = settings_.control.empty() ? default_control_socket() : settings_.control;
@@ -235,6 +268,7 @@ void Daemon::start() {
   recorder_.start();
   if (notifier_) notifier_->start();
   if (outcomes_) outcomes_->start();
+  if (report_) report_->start();
   if (delegation_) delegation_->start();
   keeper_.start();
   if (control_) control_->start();
@@ -299,6 +333,7 @@ int Daemon::serve() {
   recorder_.stop();
   if (outcomes_) outcomes_->stop();
   if (notifier_) notifier_->stop();
+  if (report_) report_->stop();
   sinks_->close();
   if (history_) history_->close();
   const int status = good ? kFine : kUnavailable;

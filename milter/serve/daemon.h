@@ -14,9 +14,13 @@
 #include "milter/lookup/live_sources.h"
 #include "milter/net/stream_server.h"
 #include "milter/outcome/outcome_reader.h"
+#include "milter/outcome/outcome_record.h"
 #include "milter/serve/desk.h"
 #include "milter/serve/notifier.h"
+#include "milter/serve/outcome_statistics.h"
+#include "milter/serve/outcome_watch.h"
 #include "milter/serve/policy_keeper.h"
+#include "milter/serve/report_mailer.h"
 #include "milter/serve/signals.h"
 #include "milter/store/health.h"
 
@@ -40,11 +44,13 @@ class Daemon {
  private:
   Daemon(PolicyKeeper& keeper, const Clock& clock, Troubles& troubles);
 
+  NotifySettings notes_settings() const;
   tl::expected<void, std::string> open_records();
   tl::expected<void, std::string> open_outcomes();
   tl::expected<void, std::string> open_store();
   tl::expected<void, std::string> open_doors();
   tl::expected<void, std::string> open_services();
+  void open_report();
   // Opens something, and starts it if the daemon has started.
   using Opener = std::function<tl::expected<void, std::string>()>;
   tl::expected<void, std::string> have(Opener open, bool needed);
@@ -74,9 +80,13 @@ class Daemon {
   References references_;
   OwnConnections own_;
   std::unique_ptr<LogSinks> sinks_;
-  std::unique_ptr<History> history_;         // may be null
-  std::unique_ptr<Notifier> notifier_;       // may be null
-  std::unique_ptr<OutcomeReader> outcomes_;  // may be null
+  std::unique_ptr<History> history_;    // may be null
+  std::string history_folder_;          // "" where none is kept
+  std::unique_ptr<Notifier> notifier_;  // may be null
+  OutcomeStatistics outcome_statistics_;
+  std::unique_ptr<OutcomeChronicle> chronicle_;  // of outcomes; may be null, as the two below
+  std::unique_ptr<OutcomeWatch> watch_;
+  std::unique_ptr<OutcomeReader> outcomes_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<LiveSources> lookups_;
@@ -86,6 +96,7 @@ class Daemon {
   std::unique_ptr<Desk> desk_;
   std::unique_ptr<StreamServer> control_;  // may be null
   std::unique_ptr<StreamServer> http_;     // may be null
+  std::unique_ptr<ReportMailer> report_;   // may be null
   bool started_ = false;
   std::vector<Opener> awaited_;    // of the thread below once it runs
   std::unique_ptr<Ticker> await_;  // opens what could not be had at the start

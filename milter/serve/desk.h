@@ -19,6 +19,7 @@ namespace replygate {
 
 class Notifier;
 class OutcomeReader;
+class OutcomeStatistics;
 
 // What an admin may see and change of the running daemon. Outlives whoever looks; each part is safe for any thread.
 struct Desk {
@@ -35,10 +36,11 @@ struct Desk {
   Recorder& recorder;
   LogSinks& sinks;
   Troubles& troubles;
-  History* history = nullptr;         // null: none is kept
-  Notifier* notifier = nullptr;       // null: nobody is told
-  OutcomeReader* outcomes = nullptr;  // null: what became of the mail is not known
-  Lookups* lookups = nullptr;         // null: what live sources say is not known
+  History* history = nullptr;                       // null: none is kept
+  Notifier* notifier = nullptr;                     // null: nobody is told
+  OutcomeReader* outcomes = nullptr;                // null: what became of the mail is not known
+  OutcomeStatistics* outcome_statistics = nullptr;  // null where outcomes is
+  Lookups* lookups = nullptr;                       // null: what live sources say is not known
   Instant started{};
 };
 

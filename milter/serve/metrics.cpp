@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "milter/serve/notifier.h"
+#include "milter/serve/outcome_statistics.h"
 #include "milter/serve/report_status.h"
 #include "policy/decide/record_fields.h"
 #include "policy/mail/text.h"
@@ -117,6 +118,16 @@ void add_decisions(Page& page, const Desk& desk) {
   page.counter("evictions_total", "Counters forgotten before their time: the store was full.", f.evictions);
 }
 
+void add_outcome_figures(Page& page, const Desk& desk) {
+  if (desk.outcomes == nullptr) return;
+  page.family("outcomes_total", "counter", "What became of recipients of accepted mail.");
+  for (const auto& [kind, count] : desk.outcome_statistics->figures()) {
+    const auto& [outcome, reason, classification, provider] = kind;
+    page.sample({{"outcome", outcome}, {"reason", reason}, {"class", classification}, {"provider", provider}},
+                static_cast<double>(count));
+  }
+}
+
 void add_waits(Page& page, const Desk& desk) {
   page.family("decision_seconds", "histogram", "How long the MTA waited for an answer.");
   for (const Stage stage : kStages) {
@@ -173,6 +184,7 @@ std::string metrics_text(const Desk& desk) {
   add_traffic(page, desk);
   add_policy(page, desk);
   add_decisions(page, desk);
+  add_outcome_figures(page, desk);
   add_waits(page, desk);
   add_store(page, desk);
   add_log(page, desk);

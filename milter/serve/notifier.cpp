@@ -65,6 +65,10 @@ void Notifier::tell(Event event, const std::string& key, Make make) {
   queue(event, std::move(note));
 }
 
+void Notifier::tell_admins(Event event, const std::string& key, const std::function<Note()>& make) {
+  tell(event, key, make);
+}
+
 // A user hears of what is enforced, and of mail that he has logged in to send.
 template <typename Make>
 void Notifier::tell_user(Event event, const Record& record, const Rule& rule, Make make) {

@@ -45,6 +45,9 @@ class Notifier final : public RecordListener {
            const StoreHealth& health, Pauses pauses);
   ~Notifier() override { stop(); }
 
+  // Tells the admins of what is in no record, if they want to know of `event`. `make` writes the note, without its
+  // event, where it may go.
+  void tell_admins(NotifySettings::Event event, const std::string& key, const std::function<Note()>& make);
   // Who is told when notes are lost, and with "" when one has arrived again; before start().
   void on_trouble(std::function<void(const std::string&)> told) { troubled_ = std::move(told); }
   void hear(Rendering& rendering) override;

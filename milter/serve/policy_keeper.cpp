@@ -34,6 +34,7 @@ std::vector<std::string> takes_restart(const Settings& running, const Settings& 
   differ(running.history != wanted.history, "[history]");
   differ(running.outcomes != wanted.outcomes, "[outcomes]");
   differ(running.notify != wanted.notify, "[notify]");
+  differ(running.report != wanted.report, "[report]");
   return sections;
 }
 

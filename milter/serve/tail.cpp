@@ -60,7 +60,22 @@ void Tail::hear(Rendering& rendering) {
   if (watchers_ == 0) return;
   const std::lock_guard lock(mutex_);
   for (const auto& [id, watching] : watching_) {
-    if (matches(watching.first, rendering.record())) watching.second(rendering.json());
+    const auto& [filter, watcher] = watching;
+    if (!filter.outcomes && matches(filter, rendering.record())) watcher(rendering.json());
+  }
+}
+
+void Tail::tell_outcome(std::initializer_list<std::string_view> addresses, std::string_view client_ip,
+                        const std::string& line) {
+  if (watchers_ == 0) return;
+  const auto ip = IpAddress::parse(client_ip);
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, watching] : watching_) {
+    const auto& [filter, watcher] = watching;
+    const auto wanted = [&](std::string_view address) { return equal_ignoring_case(address, filter.address); };
+    const bool named = filter.address.empty() || std::ranges::any_of(addresses, wanted);
+    const bool from = !filter.from || (ip && filter.from->contains(*ip));
+    if (filter.outcomes && named && from) watcher(line);
   }
 }
 

@@ -3,10 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "milter/log/rendering.h"
 
@@ -21,6 +23,7 @@ class Tail final : public RecordListener {
     std::string rule;               // that answered, or would have
     int code = 0;                   // that the client got, or would have
     std::optional<IpNetwork> from;  // of the client
+    bool outcomes = false;          // instead of decisions: what became of them
   };
   using Watcher = std::function<void(const std::string& json)>;  // a line with LF; must not block
 
@@ -29,6 +32,9 @@ class Tail final : public RecordListener {
   void unwatch(std::uint64_t id);
 
   void hear(Rendering& rendering) override;
+  // What became of a message: `addresses` are its sender, user and recipient; `line` is for those who want outcomes.
+  void tell_outcome(std::initializer_list<std::string_view> addresses, std::string_view client_ip,
+                    const std::string& line);
 
  private:
   static bool matches(const Filter& filter, const Record& record);

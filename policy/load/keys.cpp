@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kTop[] = {"version", "include", "milter",  "policy_service", "site",    "store", "log",
                                      "keys",    "mailbox", "lists",   "maps",           "replies", "rule",  "test",
-                                     "control", "metrics", "history", "outcomes",       "notify"};
+                                     "control", "metrics", "history", "outcomes",       "notify",  "report"};
 constexpr std::string_view kIncluded[] = {"lists", "maps", "replies", "rule", "test", "notify", "version"};
 constexpr std::string_view kMilter[] = {"listen",        "engine",          "on_error",   "mode",
                                         "idle_timeout",  "packet_timeout",  "max_packet", "max_session_memory",
@@ -29,6 +29,7 @@ constexpr std::string_view kOutcomesSection[] = {"log", "path", "keep", "max_rec
 constexpr std::string_view kNotify[] = {"to",           "from",         "smtp",         "webhook",
                                         "on",           "pause",        "user_on",      "user_pause",
                                         "user_warning", "user_refusal", "most_per_hour"};
+constexpr std::string_view kReport[] = {"to", "every", "at"};
 constexpr std::string_view kUserText[] = {"subject", "text"};
 constexpr std::string_view kReply[] = {"class", "code", "enhanced", "text"};
 constexpr std::string_view kRule[] = {"name",       "when",     "unless",  "per",           "limit",    "count",
@@ -68,6 +69,7 @@ constexpr std::array kSections = {
     Section{"history", kHistory},
     Section{"outcomes", kOutcomesSection},
     Section{"notify", kNotify},
+    Section{"report", kReport},
     Section{"user_text", kUserText},
     Section{"reply", kReply},
     Section{"rule", kRule},

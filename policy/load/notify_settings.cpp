@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/load/mail_address.h"
 #include "policy/load/quantities.h"
 #include "policy/load/socket.h"
 #include "policy/mail/address.h"
@@ -12,10 +13,10 @@ namespace {
 
 using Event = NotifySettings::Event;
 
-constexpr std::pair<std::string_view, Event> kEvents[] = {{"warning", Event::warning},
-                                                          {"first-refusal", Event::first_refusal},
-                                                          {"eviction", Event::eviction},
-                                                          {"store", Event::store}};
+constexpr std::pair<std::string_view, Event> kEvents[] = {
+    {"warning", Event::warning},   {"first-refusal", Event::first_refusal},
+    {"eviction", Event::eviction}, {"store", Event::store},
+    {"bounces", Event::bounces},   {"blocked", Event::blocked}};
 constexpr std::pair<std::string_view, Event> kUserEvents[] = {{"warning", Event::warning},
                                                               {"first-refusal", Event::first_refusal}};
 constexpr std::string_view kUserPlaceholder = "{user}";
@@ -24,14 +25,6 @@ bool is_url(std::string_view text) {
   const bool scheme = text.starts_with("http://") || text.starts_with("https://");
   const auto plain = [](char c) { return c > ' ' && c < '\x7f'; };
   return scheme && text.find("//") + 2 < text.size() && std::ranges::all_of(text, plain);
-}
-
-Address mail_address(std::string_view text) {
-  return canonical_address(text, {.default_domain = "", .is_local = [](std::string_view) { return false; }});
-}
-
-bool is_mail_address(const Address& address) {
-  return address.form == Address::Form::mailbox && !address.domain().empty();
 }
 
 }  // namespace
@@ -73,7 +66,7 @@ void NotifyLoader::webhook(const Node& table) {
 }
 
 void NotifyLoader::addresses(const Node& table) {
-  if (const Entry* e = table.find("from")) address(e->value, "from", settings_.from);
+  if (const Entry* e = table.find("from")) read_mail_address(context_, e->value, "from", settings_.from);
   const Entry* e = table.find("to");
   if (e == nullptr) return;
   if (e->value.kind != Node::Kind::array) return recipient(e->value);
@@ -83,7 +76,7 @@ void NotifyLoader::addresses(const Node& table) {
 void NotifyLoader::recipient(const Node& node) {
   const bool user = node.kind == Node::Kind::string && node.string.find('{') != std::string::npos;
   if (user) return user_recipient(node);
-  address(node, "to", settings_.to.emplace_back());
+  read_mail_address(context_, node, "to", settings_.to.emplace_back());
 }
 
 // A login is an address, or becomes one with a domain behind it.
@@ -96,17 +89,6 @@ void NotifyLoader::user_recipient(const Node& node) {
   }
   context_.error(Rg::service, node.region, fmt::format("\"{}\" does not become an address", node.string),
                  "write \"{user}\" where logins are addresses, or \"{user}@example.org\" where they are not");
-}
-
-void NotifyLoader::address(const Node& node, std::string_view key, std::string& target) {
-  if (!context_.expect(node, Node::Kind::string, key)) return;
-  const Address parsed = mail_address(node.string);
-  if (is_mail_address(parsed)) {
-    target = parsed.full;
-  } else {
-    context_.error(Rg::service, node.region, fmt::format("\"{}\" is not an address of mail", node.string),
-                   "write for instance \"postmaster@example.org\"");
-  }
 }
 
 template <std::size_t N>

@@ -25,7 +25,6 @@ class NotifyLoader {
   void addresses(const Node& table);
   void recipient(const Node& node);
   void user_recipient(const Node& node);
-  void address(const Node& node, std::string_view key, std::string& target);
   template <std::size_t N>
   void events(const Entry& entry, const std::pair<std::string_view, Event> (&choices)[N], std::vector<Event>& events);
   void users(const Node& table);

@@ -62,16 +62,6 @@ std::optional<NumberRange> range_of(FactKind kind, std::string_view text, std::i
   return std::nullopt;
 }
 
-// "22:30": minutes of the day; "24:00" is its end.
-std::optional<std::int64_t> clock_of(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || text.size() != colon + 3 || colon > 2) return std::nullopt;
-  const auto hours = parse_count(text.substr(0, colon));
-  const auto minutes = parse_count(text.substr(colon + 1));
-  if (!hours || !minutes || *minutes > 59 || *hours * 60 + *minutes > kEndOfDay) return std::nullopt;
-  return *hours * 60 + *minutes;
-}
-
 // "sat", "Saturday": 1 Monday … 7 Sunday.
 std::optional<std::int64_t> weekday_of(std::string_view text) {
   const std::string word = to_lower(text);
@@ -92,7 +82,7 @@ std::vector<NumberRange> cycle(std::int64_t first, std::int64_t last, std::int64
 std::vector<NumberRange> cyclic_ranges(FactKind kind, std::string_view text) {
   const bool clock = kind == FactKind::clock;
   const std::size_t dash = text.find('-');
-  const auto value = clock ? clock_of : weekday_of;
+  const auto value = clock ? parse_clock : weekday_of;
   const auto first = value(trim(text.substr(0, dash)));
   const auto last = dash == std::string_view::npos ? first : value(trim(text.substr(dash + 1)));
   if (!first || !last || (clock && (dash == std::string_view::npos || *first == *last))) return {};
@@ -274,6 +264,15 @@ std::vector<NumberRange> parse_range(Context& context, FactKind kind, std::strin
                       : "it is never below 0");
   }
   return ranges;
+}
+
+std::optional<std::int64_t> parse_clock(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos || text.size() != colon + 3 || colon > 2) return std::nullopt;
+  const auto hours = parse_count(text.substr(0, colon));
+  const auto minutes = parse_count(text.substr(colon + 1));
+  if (!hours || !minutes || *minutes > 59 || *hours * 60 + *minutes > kEndOfDay) return std::nullopt;
+  return *hours * 60 + *minutes;
 }
 
 std::optional<std::int64_t> parse_share(std::string_view text) {

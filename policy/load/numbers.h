@@ -24,4 +24,7 @@ std::optional<Limit> parse_limit(Context& context, const Node& node);
 // "80%", "12.5%": hundredths of a percent. Nothing for anything else.
 std::optional<std::int64_t> parse_share(std::string_view text);
 
+// "22:30": minutes of the day; "24:00" is its end. Nothing for anything else.
+std::optional<std::int64_t> parse_clock(std::string_view text);
+
 }  // namespace replygate

@@ -7,6 +7,7 @@
 #include "policy/load/milter_settings.h"
 #include "policy/load/notify_settings.h"
 #include "policy/load/quantities.h"
+#include "policy/load/report_settings.h"
 #include "policy/load/service_settings.h"
 #include "policy/load/store_settings.h"
 #include "policy/mail/domain.h"
@@ -91,6 +92,7 @@ Settings SettingsLoader::load() {
   if (const Node* table = section("history")) services.history(*table, settings.history);
   if (const Node* table = section("outcomes")) services.outcomes(*table, settings.outcomes);
   if (const Node* table = section("notify")) NotifyLoader(context_, settings.notify).load(*table);
+  if (const Node* table = section("report")) load_report_settings(context_, *table, settings.report);
   return settings;
 }
 

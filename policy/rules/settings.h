@@ -92,7 +92,7 @@ struct UserText {
 
 // What the daemon tells an admin of, by mail or to a web server, and a user by mail; none of them: nobody.
 struct NotifySettings {
-  enum class Event : std::uint8_t { warning, first_refusal, eviction, store };
+  enum class Event : std::uint8_t { warning, first_refusal, eviction, store, bounces, blocked };
 
   struct Users {
     std::vector<std::string> to;  // what becomes an address once {user} is the login
@@ -108,7 +108,8 @@ struct NotifySettings {
   std::string from;  // "": replygate@ the default domain
   std::string smtp = "inet:25@127.0.0.1";
   std::string webhook;  // http:// or https://
-  std::vector<Event> on = {Event::warning, Event::first_refusal, Event::eviction, Event::store};
+  std::vector<Event> on = {Event::warning, Event::first_refusal, Event::eviction,
+                           Event::store,   Event::bounces,       Event::blocked};
   Duration pause = std::chrono::hours(1);  // for one event of one key
   std::int64_t most_per_hour = 20;
   Users users;
@@ -118,6 +119,19 @@ struct NotifySettings {
 };
 
 std::string_view to_string(NotifySettings::Event event);
+
+// The report that the daemon sends by mail, by the MTA of [notify].
+struct ReportSettings {
+  enum class Every : std::uint8_t { day, week };
+
+  std::vector<std::string> to;  // none: nobody
+  Every every = Every::day;     // a week begins on Monday
+  std::int64_t at = 6 * 60;     // minute of the local day
+
+  bool operator==(const ReportSettings&) const = default;
+};
+
+std::string_view to_string(ReportSettings::Every every);
 
 // Where mailbox_used comes from; neither source nor service: it is unknown.
 struct MailboxSource {
@@ -145,6 +159,7 @@ struct Settings {
   HistorySettings history;
   OutcomeSettings outcomes;
   NotifySettings notify;
+  ReportSettings report;
 };
 
 }  // namespace replygate

@@ -66,6 +66,12 @@ std::string services_text(const Settings& settings) {
                             fmt::join(events, ", "), format_duration(users.pause));
 }
 
+std::string report_settings_text(const ReportSettings& report) {
+  if (report.to.empty()) return "";
+  return fmt::format("report     to {}, every {}, at {:02}:{:02}\n", fmt::join(report.to, ", "),
+                     to_string(report.every), report.at / 60, report.at % 60);
+}
+
 std::string bounds_text(const Settings& settings) {
   const DoorBounds& b = settings.bounds;
   std::string text =
@@ -80,8 +86,11 @@ std::string bounds_text(const Settings& settings) {
 
 }  // namespace
 
+std::string_view to_string(ReportSettings::Every every) { return every == ReportSettings::Every::day ? "day" : "week"; }
+
 std::string_view to_string(NotifySettings::Event event) {
-  constexpr std::array<std::string_view, 4> words = {"warning", "first-refusal", "eviction", "store"};
+  constexpr std::array<std::string_view, 6> words = {"warning", "first-refusal", "eviction",
+                                                     "store",   "bounces",       "blocked"};
   return words[static_cast<std::size_t>(event)];
 }
 
@@ -104,6 +113,7 @@ std::string settings_text(const Settings& settings, const Site& site) {
   text += store_text(settings.store);
   text += mailbox_text(settings.mailbox);
   text += services_text(settings);
+  text += report_settings_text(settings.report);
   return text;
 }
 

@@ -5,7 +5,10 @@
 
 #include "milter/bounce/status_files.h"
 #include "milter/outcome/day_report.h"
+#include "milter/outcome/gather_report.h"
+#include "milter/outcome/report_page.h"
 #include "policy/scenario/scenario.h"
+#include "tests/support/folder.h"
 #include "tests/support/world.h"
 
 namespace replygate {
@@ -162,6 +165,30 @@ TEST_F(Reports, WhatIsNewIsWhatWasNotThereBefore) {
   EXPECT_EQ(r.last_policy_before, world.policy->id());
 }
 
+TEST_F(Reports, ObserveModeIsTold) {
+  World world(std::string(kQuota) + "mode = \"observe\"\n");
+  send(world, "alice", 12);
+  DayReport r(Instant(), *book);
+  take(r, world.records.json);
+  r.finish();
+  EXPECT_EQ(r.refused, 0);
+  EXPECT_EQ(r.observed.at({"quota", "quota-exceeded"}).count, 2);
+  const std::string text = report_text(r, "today");
+  EXPECT_NE(text.find("rules in observe mode would have answered: 2\n     2  quota (quota-exceeded)"),
+            std::string::npos)
+      << text;
+}
+
+TEST_F(Reports, WhatWaitsIsNamedInTheCountOfThoseWhoRefuseUs) {
+  constexpr const char* kListedForNow =
+      "dsn=4.7.1, status=deferred (host mx.far.example[192.0.2.9] said: 450 4.7.1 Service unavailable; Client host "
+      "[192.0.2.7] blocked using zen.spamhaus.org (in reply to RCPT TO command))";
+  const DayReport& r = *log({{"c@far.example", kListed}, {"d@far.example", kListedForNow}});
+  const std::string text = report_text(r, "today");
+  EXPECT_NE(text.find("1 bounced, 1 waiting"), std::string::npos) << text;
+  EXPECT_NE(text.find("they refuse us: 2, 1 of them still waiting"), std::string::npos) << text;
+}
+
 TEST_F(Reports, SilenceIsSilent) {
   World world(kQuota);
   send(world, "carol", 3);
@@ -169,6 +196,36 @@ TEST_F(Reports, SilenceIsSilent) {
   take(r, world.records.json);
   r.finish();
   EXPECT_TRUE(r.is_silent());
+}
+
+TEST(RotatedLogs, AreReadAsFarAsTheyAreNewEnough) {
+  const test::Folder folder;
+  for (const char* name :
+       {"mail.log", "mail.log.1", "mail.log.2.gz", "mail.log-20261129", "mail.log.bak", "mail.err"}) {
+    folder.write(name, "x");
+  }
+  const auto touch = [&](const char* name, int hours) {
+    std::filesystem::last_write_time(
+        folder.file(name), std::filesystem::file_time_type::clock::from_sys(Instant(std::chrono::hours(hours))));
+  };
+  touch("mail.log.2.gz", 490'000);
+  touch("mail.log.1", 490'048);
+  touch("mail.log-20261129", 490'030);
+  const auto files = with_rotated(folder.file("mail.log"), Instant(std::chrono::hours(490'024)));
+  EXPECT_EQ(files, (std::vector{folder.file("mail.log-20261129"), folder.file("mail.log.1"), folder.file("mail.log")}));
+  EXPECT_EQ(with_rotated("journal", Instant()), std::vector<std::string>{"journal"});
+}
+
+TEST(WrittenReports, SayWhatCouldNotBeRead) {
+  const test::Folder folder;
+  const auto nothing = [](const LogProgress&) {};
+  const auto report = write_report({"", {folder.file("none")}}, "", Instant(), "mx", nothing);
+  ASSERT_FALSE(report);
+  EXPECT_NE(report.error().find("No such file"), std::string::npos);
+  folder.write("log", "Nov 29 10:00:01 mail postfix/qmgr[1]: A1C2A3B4D0: removed\n");
+  const auto quiet = write_report({"", {folder.file("log")}}, "", Instant(), "mx", nothing);
+  ASSERT_TRUE(quiet);
+  EXPECT_TRUE(quiet->starts_with("mx since ")) << *quiet;
 }
 
 }  // namespace
