@@ -112,7 +112,8 @@ bool is_about(const json::object& recipient, std::string_view word) {
 // What became of it, and what to do where that is not well.
 void print_outcomes(const json::object& recipient) {
   const Colors colors = colors_of(stdout);
-  for (const json::value& value : array_at(recipient, "outcomes")) {
+  const json::array& outcomes = array_at(recipient, "outcomes");
+  for (const json::value& value : outcomes) {
     const json::object& outcome = value.as_object();
     const std::string time = text_at(outcome, "time");
     const std::string kind = text_at(outcome, "outcome");
@@ -120,6 +121,7 @@ void print_outcomes(const json::object& recipient) {
     fmt::print("  {:<8}{}{}{}\n", "became", color,
                wrapped(fmt::format("{} {}", local_clock(time), outcome_text(outcome)), kIndentOfWhy, terminal_width()),
                colors.off);
+    if (kind == "delivered" || &value != &outcomes.back()) continue;
     for (const json::value& line : array_at(object_at(outcome, "status"), "do")) {
       if (line.is_string()) why_line("do", std::string(line.as_string()));
     }
