@@ -14,6 +14,7 @@ using Event = NotifySettings::Event;
 
 constexpr std::pair<std::string_view, Event> kEvents[] = {{"warning", Event::warning},
                                                           {"first-refusal", Event::first_refusal},
+                                                          {"held", Event::held},
                                                           {"eviction", Event::eviction},
                                                           {"store", Event::store}};
 constexpr std::pair<std::string_view, Event> kUserEvents[] = {{"warning", Event::warning},

@@ -82,7 +82,7 @@ struct UserText {
 
 // What the daemon tells an admin of, by mail or to a web server, and a user by mail; none of them: nobody.
 struct NotifySettings {
-  enum class Event : std::uint8_t { warning, first_refusal, eviction, store };
+  enum class Event : std::uint8_t { warning, first_refusal, held, eviction, store };
 
   struct Users {
     std::vector<std::string> to;  // what becomes an address once {user} is the login
@@ -98,7 +98,7 @@ struct NotifySettings {
   std::string from;  // "": replygate@ the default domain
   std::string smtp = "inet:25@127.0.0.1";
   std::string webhook;  // http:// or https://
-  std::vector<Event> on = {Event::warning, Event::first_refusal, Event::eviction, Event::store};
+  std::vector<Event> on = {Event::warning, Event::first_refusal, Event::held, Event::eviction, Event::store};
   Duration pause = std::chrono::hours(1);  // for one event of one key
   std::int64_t most_per_hour = 20;
   Users users;

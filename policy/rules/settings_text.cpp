@@ -76,7 +76,7 @@ std::string bounds_text(const Settings& settings) {
 }  // namespace
 
 std::string_view to_string(NotifySettings::Event event) {
-  constexpr std::array<std::string_view, 4> words = {"warning", "first-refusal", "eviction", "store"};
+  constexpr std::array<std::string_view, 5> words = {"warning", "first-refusal", "held", "eviction", "store"};
   return words[static_cast<std::size_t>(event)];
 }
 
