@@ -289,8 +289,10 @@ void RuleLoader::headers(const Node& node) {
     }
     if (!context_.expect(e.value, Node::Kind::string, e.key)) continue;
     auto parsed = ReplyTemplate::parse(e.value.string);
-    if (const auto* mistake = std::get_if<ReplyTemplate::Mistake>(&parsed)) {
-      context_.error(Rg::reply_text, part_of(e.value, mistake->at, mistake->length), mistake->message, mistake->help);
+    if (const auto* mistakes = std::get_if<ReplyTemplate::Mistakes>(&parsed)) {
+      for (const auto& m : *mistakes) {
+        context_.error(Rg::reply_text, part_of(e.value, m.at, m.length), m.message, m.help);
+      }
     } else if (std::get<ReplyTemplate>(parsed).lines() > 1) {
       context_.error(Rg::header_field, e.value.region, "a header field has one line", "make it one line");
     } else {
