@@ -347,6 +347,15 @@ TEST(LookupTable, PasswordsAreNotKept) {
             "password = (hidden)\n\n\n\n\nquery = a\n#password = (hidden)\n  b\n");
 }
 
+// Whoever mistypes a line must not find its password in a log.
+TEST(LookupTable, WhatNoTableHasIsNotShown) {
+  EXPECT_EQ(without_passwords("password s3cret\ns3cret\npassword: s3cret\npassword c2VjcmV0==\n"),
+            "password (hidden)\n(hidden)\npassword (hidden)\npassword (hidden)\n");
+  EXPECT_EQ(without_passwords("kennwort = s3cret\ns3cret=\nquery = a\n"),
+            "kennwort = (hidden)\n(hidden)= (hidden)\nquery = a\n");
+  EXPECT_EQ(without_passwords("\n# the password is s3cret\nuser = u\n"), "\n# (hidden)\nuser = u\n");
+}
+
 TEST(LookupTable, PasswordsOfUrisAreNotKept) {
   EXPECT_EQ(without_passwords("hosts = postgresql://u:s3cret@a/d b\n  postgresql://u:p@ss@[::1]:5432\n"),
             "hosts = postgresql://(hidden)@a/d b\n  postgresql://(hidden)@[::1]:5432\n");
