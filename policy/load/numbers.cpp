@@ -6,6 +6,7 @@
 
 #include "policy/load/foreign.h"
 #include "policy/load/meant.h"
+#include "policy/load/meant_counting.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 
@@ -305,7 +306,7 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) {
     constexpr std::string_view kUnlimited[] = {"unlimited"};
-    const bool none = !nearest(text, kUnlimited).empty() || text == kUnlimited[0];
+    const bool none = text == kUnlimited[0] || is_meant_unlimited(text);
     context.error(Rg::limit_syntax, node.region, fmt::format("\"{}\" names no period", text),
                   none ? unlimited_help(text)
                        : limit_help(text, "write for instance \"500 recipients / 1h\" or \"25 MiB / 1d\""));
