@@ -64,7 +64,7 @@ bool write_whole(const std::string& path, std::string_view text) {
 
 // Owner before mode: chown clears some bits of it.
 bool take_rights(const std::string& path, const std::string& like) {
-  struct stat s {};
+  struct stat s{};
   if (like.empty()) return true;
   return ::stat(like.c_str(), &s) == 0 && ::chown(path.c_str(), s.st_uid, s.st_gid) == 0 &&
          ::chmod(path.c_str(), s.st_mode & 07777U) == 0;
@@ -103,13 +103,13 @@ std::optional<std::string> read_all(int file, std::size_t likely, std::size_t mo
 }  // namespace
 
 Presence look_for(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) == 0) return Presence::present;
   return errno == ENOENT || errno == ENOTDIR ? Presence::absent : Presence::unknown;
 }
 
 std::string stamp_of_file(const std::string& path) {
-  struct stat s {};
+  struct stat s{};
   if (::stat(path.c_str(), &s) != 0) return "absent";
   return fmt::format("{}:{}:{}:{}.{}:{}.{}", s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec,
                      s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
@@ -117,7 +117,7 @@ std::string stamp_of_file(const std::string& path) {
 
 std::optional<std::string> read_file(const std::string& path, std::string& why, std::size_t most) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat status {};
+  struct stat status{};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
     why = last_error();
     return std::nullopt;

@@ -30,8 +30,8 @@ int open_log(const std::string& path) {
 }
 
 bool is_at(int fd, const std::string& path) {
-  struct stat open {};
-  struct stat there {};
+  struct stat open{};
+  struct stat there{};
   return ::fstat(fd, &open) == 0 && ::stat(path.c_str(), &there) == 0 && open.st_dev == there.st_dev &&
          open.st_ino == there.st_ino;
 }
@@ -97,8 +97,8 @@ void Writer::note_trouble(const std::string& trouble, int failure) {
 
 // Nobody may write for a while after a disk was full. What else went wrong is over with the next line.
 bool Writer::has_room_again() const {
-  struct stat file {};
-  struct statvfs disk {};
+  struct stat file{};
+  struct statvfs disk{};
   if (failure_ != ENOSPC || ::stat(name().c_str(), &file) != 0 || !S_ISREG(file.st_mode)) return false;
   return ::statvfs(name().c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize > 2 * unwritten_;
 }
@@ -142,7 +142,7 @@ void Writer::take_back(std::string_view written) {
   const std::size_t lf = written.rfind('\n');
   const std::size_t cut = lf == std::string_view::npos ? written.size() : written.size() - lf - 1;
   torn_ = cut > 0 || (torn_ && lf == std::string_view::npos);
-  struct stat s {};
+  struct stat s{};
   if (cut == 0 || ::fstat(fd_, &s) != 0 || !S_ISREG(s.st_mode)) return;
   torn_ = ::ftruncate(fd_, s.st_size - static_cast<off_t>(cut)) != 0;
 }

@@ -32,8 +32,7 @@ std::string shell_word(std::string_view key) {
 std::string plain_line(std::string_view text) {
   constexpr std::size_t kMost = 300;
   std::string result(text.substr(0, kMost));
-  std::ranges::replace_if(
-      result, [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(result, [](char c) { return c < ' ' || c > '~'; }, '?');
   return result;
 }
 

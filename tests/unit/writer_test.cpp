@@ -65,7 +65,7 @@ TEST(Writer, AGroupMayReadTheFile) {
   const auto writer = Writer::to_file(folder.file("decisions.json"));
   ::umask(before);
   ASSERT_TRUE(writer);
-  struct stat file {};
+  struct stat file{};
   ASSERT_EQ(::stat(folder.file("decisions.json").c_str(), &file), 0);
   EXPECT_EQ(file.st_mode & 07777, 0640U);
   if (grouped) {
