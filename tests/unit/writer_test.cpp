@@ -60,7 +60,8 @@ TEST(Writer, KeepsEntriesWholeFromManyThreads) {
 TEST(Writer, AGroupMayReadTheFile) {
   const test::Folder folder;
   constexpr gid_t kGroup = 4;
-  const bool grouped = ::chown(folder.path().c_str(), -1, kGroup) == 0 && ::chmod(folder.path().c_str(), 02750) == 0;
+  const bool grouped =
+      ::chown(folder.path().c_str(), ::geteuid(), kGroup) == 0 && ::chmod(folder.path().c_str(), 02750) == 0;
   const mode_t before = ::umask(0077);
   const auto writer = Writer::to_file(folder.file("decisions.json"));
   ::umask(before);
