@@ -10,6 +10,7 @@ enum ExitStatus : int {
   kNoInput = 66,
   kUnavailable = 69,  // the daemon or a store cannot be reached, a socket cannot be opened
   kInternal = 70,
+  kTryAgain = 75,  // to an MTA that runs it in an alias
   kPolicyError = 78,
 };
 

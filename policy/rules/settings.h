@@ -78,6 +78,10 @@ struct OutcomeSettings {
   std::string path;  // of the file that keeps it; "": `outcomes.db` beside the last good policy
   Duration keep = std::chrono::hours(14 * 24);
   std::int64_t recipients = 1'000'000;  // at most that are kept
+  // An address is dead once its server has said so that often within that time, for so long from the last time on.
+  std::int64_t dead_after = 1;
+  Duration dead_within = std::chrono::hours(30 * 24);
+  Duration dead_for = std::chrono::hours(90 * 24);
 
   bool operator==(const OutcomeSettings&) const = default;
 };

@@ -43,7 +43,8 @@ class Outcomes : public ::testing::Test {
     OutcomeSettings settings = changed;
     settings.log = folder_.file("mail.log");
     recorder_ = std::make_unique<Recorder>();
-    auto reader = OutcomeReader::open(settings, folder_.file("outcomes.db"), clock_, *recorder_, troubles_);
+    auto reader = OutcomeReader::open(settings, folder_.file("outcomes.db"),
+                                      {clock_, *recorder_, troubles_, store_, health_, current_});
     ASSERT_TRUE(reader) << reader.error();
     reader_ = *std::move(reader);
     recorder_->add(*reader_);
@@ -97,6 +98,9 @@ class Outcomes : public ::testing::Test {
   test::HandClock clock_;
   Troubles troubles_;
   const std::shared_ptr<const Policy> policy_ = test::policy_from("[site]\nlocal_domains = [\"example.org\"]\n");
+  CurrentPolicy current_{policy_};
+  MemoryStore store_;
+  StoreHealth health_;
   Telling telling_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<OutcomeReader> reader_;
