@@ -262,8 +262,10 @@ void OutcomeReader::note_progress(Instant now) {
   if (again_ > 0) return;
   const std::string position = feed_->position();
   if (position != checkpoints_.back().position) checkpoints_.push_back({position, lines_, now});
+  // Before the log was seen there is no place to go on at.
   const auto too_old = [&](const Checkpoint& next) {
-    return next.time + kReadAgain < now || lines_ - next.lines > kMostReadAgain;
+    return checkpoints_.front().position.empty() || next.time + kReadAgain < now ||
+           lines_ - next.lines > kMostReadAgain;
   };
   while (checkpoints_.size() > 1 && too_old(checkpoints_[1])) checkpoints_.pop_front();
   const OutcomeFile::Progress progress{settings_.log, checkpoints_.front().position,

@@ -29,6 +29,11 @@ constexpr MeantUnit kUnits[] = {
     {"refusal refusals reject rejects rejection rejections refused rejected", "refusals"},
     {"distinct_recipients", "distinct_recipients"},
     {"unknown_recipients", "unknown_recipients"},
+    {"hard_bounces hard_bounce bounces bounce bounced", "hard_bounces"},
+    {"blocked blocks", "blocked"},
+    {"deferrals deferral deferred", "deferrals"},
+    {"deliveries delivery delivered", "deliveries"},
+    {"complaints complaint", "complaints"},
 };
 constexpr MeantUnit kCalendars[] = {
     {"month months monthly", "month"}, {"message msg mail email", "message"}, {"session connection conn", "session"}};

@@ -112,7 +112,7 @@ reply = 450
 
     def start(self):
         stderr = (self.folder / "stderr").open("a")
-        self.process = subprocess.Popen([BINARY, "run", "-c", self.folder / "policy.toml"], stderr=stderr,
+        self.process = subprocess.Popen([BINARY, "run", "--as-root", "-c", self.folder / "policy.toml"], stderr=stderr,
                                         stdout=subprocess.DEVNULL)
         self.until(lambda: self.outcomes() is not None, "the daemon to start")
 
@@ -209,7 +209,7 @@ def kills(host):
         if random.random() < 0.5:
             host.rotate()
         if random.random() < 0.3:  # while it begins
-            process = subprocess.Popen([BINARY, "run", "-c", host.folder / "policy.toml"], stdout=subprocess.DEVNULL,
+            process = subprocess.Popen([BINARY, "run", "--as-root", "-c", host.folder / "policy.toml"], stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
             time.sleep(random.random() * 0.3)
             process.kill()
