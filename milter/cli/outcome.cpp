@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "milter/bounce/input.h"
+#include "milter/bounce/message.h"
 #include "milter/bounce/report_ids.h"
 #include "milter/cli/ask_daemon.h"
 #include "milter/cli/commands.h"
@@ -71,7 +72,7 @@ int print_dead(const json::object& result) {
 int outcome_command(const ControlOptions& options) {
   const std::string text = read_report();
   OutcomeLedger::Report report;
-  report.statuses = read_attempts(text);
+  if (looks_like_message(text)) report.statuses = read_attempts(text);
   if (report.statuses.empty()) {
     fmt::print("this is no report of mail that failed, and no complaint\n");
     return kFine;

@@ -55,7 +55,7 @@ void OutcomeFile::set_meta(std::string_view name, std::string_view value) {
 }
 
 OutcomeFile::Progress OutcomeFile::progress() {
-  Progress progress{meta("log"), meta("position"), 0};
+  Progress progress{meta("log"), meta("position"), meta("earlier"), 0};
   const std::string lines = meta("lines");
   std::from_chars(lines.data(), lines.data() + lines.size(), progress.lines);
   return progress;
@@ -64,6 +64,7 @@ OutcomeFile::Progress OutcomeFile::progress() {
 void OutcomeFile::set_progress(const Progress& progress) {
   set_meta("log", progress.log);
   set_meta("position", progress.position);
+  set_meta("earlier", progress.earlier);
   set_meta("lines", std::to_string(progress.lines));
 }
 

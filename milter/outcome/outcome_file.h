@@ -48,10 +48,11 @@ class OutcomeFile {
   void begin() { before_ = contents_; }
   void roll_back() { contents_ = before_; }
 
-  // How far the log has been read: a position, and how many lines behind it.
+  // How far the log has been read: to a position, and to how many lines behind an earlier one.
   struct Progress {
     std::string log;  // which
     std::string position;
+    std::string earlier;
     std::int64_t lines = 0;
 
     bool operator==(const Progress&) const = default;

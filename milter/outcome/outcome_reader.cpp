@@ -194,11 +194,16 @@ void OutcomeReader::note_dead(const MailOutcome& outcome) {
   }
 }
 
-// Goes on where the file says.
+// Goes on where the file says, some lines earlier if they are still there.
 bool OutcomeReader::begin(Instant now) {
   OutcomeFile::Progress progress = file_->progress();
-  if (progress.log != settings_.log) progress = {settings_.log, "", 0};
-  auto feed = open_mail_log_feed(settings_.log, progress.position);
+  if (progress.log != settings_.log) progress = {settings_.log, "", "", 0};
+  auto feed = open_mail_log_feed(settings_.log, progress.earlier);
+  again_ = progress.lines;
+  if (feed && !(*feed)->goes_on()) {
+    feed = open_mail_log_feed(settings_.log, progress.position);
+    again_ = 0;
+  }
   if (!feed) {
     services_.troubles.tell(kOutcomes, {"outcomes: " + feed.error()});
     rest_until_ = now + kAfterTrouble;
@@ -206,7 +211,6 @@ bool OutcomeReader::begin(Instant now) {
   }
   feed_ = *std::move(feed);
   ledger_ = std::make_unique<OutcomeLedger>(*file_, *book_);
-  again_ = feed_->goes_on() ? progress.lines : 0;
   lines_ = 0;
   checkpoints_.assign(1, {feed_->position(), 0, now});
   return true;
@@ -245,7 +249,7 @@ void OutcomeReader::keep_heard() {
 // A message is recorded before the MTA may say anything of it.
 bool OutcomeReader::read_log(Instant now) {
   bool first = true;
-  return feed_->read(now, [&](Instant time, const LogEvent& event) {
+  const bool more = feed_->read(now, [&](Instant time, const LogEvent& event) {
     if (std::exchange(first, false)) {
       services_.recorder.catch_up(kForRecords);
       keep_heard();
@@ -255,6 +259,9 @@ bool OutcomeReader::read_log(Instant now) {
     again ? --again_ : ++read_;
     ledger_->take(std::min(time, now), event, again);
   });
+  // All that a predecessor had taken, whatever has become of its files.
+  if (!more) again_ = 0;
+  return more;
 }
 
 // While lines are read again nothing is new.
@@ -268,7 +275,7 @@ void OutcomeReader::note_progress(Instant now) {
            lines_ - next.lines > kMostReadAgain;
   };
   while (checkpoints_.size() > 1 && too_old(checkpoints_[1])) checkpoints_.pop_front();
-  const OutcomeFile::Progress progress{settings_.log, checkpoints_.front().position,
+  const OutcomeFile::Progress progress{settings_.log, position, checkpoints_.front().position,
                                        lines_ - checkpoints_.front().lines};
   if (progress == noted_) return;
   file_->set_progress(progress);

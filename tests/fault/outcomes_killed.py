@@ -1,7 +1,8 @@
 """What became of mail, over kills and rotations: outcomes_killed.py REPLYGATE [--full].
 
 A daemon that follows a growing log is killed at random moments, and the log is renamed or emptied behind a copy. In the
-end each outcome must be counted once. Then: how soon a line of the log is counted by a daemon that lives.
+end each outcome must be counted once: in SQLite, and in a Redis that stands still now and then. Then: how soon a line of
+the log is counted by a daemon that lives.
 """
 
 import json
@@ -75,8 +76,10 @@ class Milter:
 class Host:
     """A daemon with its log, and what should come of that."""
 
-    def __init__(self):
+    def __init__(self, store):
+        self.store = store
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="replygate-outcomes."))
+        self.server = self.start_redis() if store == "redis" else None
         self.log = self.folder / "mail.log"
         self.log.touch()
         (self.folder / "policy.toml").write_text(f"""version = 1
@@ -84,8 +87,11 @@ class Host:
 listen = "unix:{self.folder}/milter.sock"
 [control]
 listen = "unix:{self.folder}/control.sock"
+[outcomes]
+log = "{self.log}"
+path = "{self.folder}/outcomes.db"
 [store]
-path = "{self.folder}/state.db"
+{self.settings()}
 [history]
 max_records = 0
 [log]
@@ -93,8 +99,6 @@ decisions = "file:/dev/null"
 [site]
 local_domains = ["local.test"]
 relay = "mta"
-[outcomes]
-log = "{self.log}"
 [[rule]]
 name = "watch"
 per = "sender"
@@ -106,8 +110,28 @@ reply = 450
         self.process = None
         self.writer = self.log.open("a")
 
+    def settings(self):
+        if self.server:
+            return f'backend = "redis"\nservers = "unix:{self.folder}/redis.sock"'
+        return f'path = "{self.folder}/state.db"'
+
+    def start_redis(self):
+        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.folder / "redis.sock", "--save", "",
+                                   "--dir", self.folder], stdout=subprocess.DEVNULL)
+        self.until((self.folder / "redis.sock").exists, "Redis to start")
+        return server
+
+    def stand_still(self):
+        """The store does not answer for a while, and may or may not have counted."""
+        if self.server:
+            self.server.send_signal(signal.SIGSTOP)
+            threading.Timer(random.random() * 0.3, lambda: self.server.send_signal(signal.SIGCONT)).start()
+
     def close(self):
         self.kill()
+        if self.server:
+            self.server.kill()
+            self.server.wait()
         shutil.rmtree(self.folder)
 
     def start(self):
@@ -193,10 +217,10 @@ def lines_of(queue_id):
     return lines + [f"postfix/qmgr[1]: {queue_id}: removed"]
 
 
-def kills(host):
+def kills(host, count):
     random.seed(19)
     host.start()
-    for number in range(KILLS):
+    for _ in range(count):
         lines = host.submit(4)
         doomed = threading.Timer(random.random() * 0.25, host.kill)
         doomed.start()
@@ -205,6 +229,8 @@ def kills(host):
             time.sleep(random.random() * 0.01)
             if random.random() < 0.02:
                 host.rotate()
+            if random.random() < 0.01:
+                host.stand_still()
         doomed.join()
         if random.random() < 0.5:
             host.rotate()
@@ -225,8 +251,8 @@ def kills(host):
     used = host.used()
     lost = sum(max(number - used[unit], 0) for unit, number in expected.items())
     doubled = sum(max(used[unit] - number, 0) for unit, number in expected.items())
-    report(f"{KILLS} kills, {host.rotated} rotations, {sum(expected.values())} outcomes: lost", lost, "= 0", lost == 0)
-    report("counted twice", doubled, "= 0", doubled == 0)
+    report(f"{host.store}: {count} kills, {host.rotated} rotations, {sum(expected.values())} outcomes: lost", lost, "= 0", lost == 0)
+    report(f"{host.store}: counted twice", doubled, "= 0", doubled == 0)
     if lost or doubled:
         print(f"expected {expected}, got {used}; {host.outcomes()}\n" + (host.folder / "stderr").read_text()[-2000:])
 
@@ -246,10 +272,14 @@ def latencies(host):
     report(f"from a line of the log to its counter, p99 of {LATENCIES}", f"{p99:.3f} s", "<= 1", p99 <= 1)
 
 
-host = Host()
-try:
-    kills(host)
-    latencies(host)
-finally:
-    host.close()
+for store in ("sqlite", "redis"):
+    if store == "redis" and shutil.which("redis-server") is None:
+        continue
+    host = Host(store)
+    try:
+        kills(host, KILLS if store == "sqlite" else KILLS // 3)
+        if store == "sqlite":
+            latencies(host)
+    finally:
+        host.close()
 sys.exit(0 if good else 1)
