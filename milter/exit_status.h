@@ -10,7 +10,8 @@ enum ExitStatus : int {
   kNoInput = 66,
   kUnavailable = 69,  // the daemon or a store cannot be reached, a socket cannot be opened
   kInternal = 70,
-  kIoError = 74,  // what was printed could not be written
+  kIoError = 74,   // what was printed could not be written
+  kTryAgain = 75,  // to an MTA that runs it in an alias
   kPolicyError = 78,
 };
 

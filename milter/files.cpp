@@ -144,13 +144,16 @@ std::optional<std::string> read_source(const DataSource& source, std::string& wh
   return std::nullopt;
 }
 
-std::string first_error(const Loaded& loaded) {
-  const auto it = std::ranges::find(loaded.diagnostics, Diagnostic::Level::error, &Diagnostic::level);
-  if (it == loaded.diagnostics.end()) return "";
-  const std::string text = render(*it, loaded.sources);
-  const Region& region = it->primary.region;
+std::string in_one_line(const Diagnostic& diagnostic, const Sources& sources) {
+  const std::string text = render(diagnostic, sources);
+  const Region& region = diagnostic.primary.region;
   const std::string place = region.line > 0 ? fmt::format(" ({}:{})", region.file.get(), region.line) : "";
   return text.substr(0, text.find('\n')) + place;
+}
+
+std::string first_error(const Loaded& loaded) {
+  const auto it = std::ranges::find(loaded.diagnostics, Diagnostic::Level::error, &Diagnostic::level);
+  return it == loaded.diagnostics.end() ? "" : in_one_line(*it, loaded.sources);
 }
 
 Loaded load_policy_file(const std::string& path) { return load_policy(path, read_source); }

@@ -32,7 +32,9 @@ tl::expected<void, std::string> replace_file(const std::string& path, std::strin
 // Reads and compiles a policy from the file system.
 Loaded load_policy_file(const std::string& path);
 
-// The first line of its first error, behind warnings and notes; "" where there is none.
+// Its first line, with its place behind it.
+std::string in_one_line(const Diagnostic& diagnostic, const Sources& sources);
+// That of its first error, behind warnings and notes; "" where there is none.
 std::string first_error(const Loaded& loaded);
 
 }  // namespace replygate

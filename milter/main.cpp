@@ -220,6 +220,31 @@ void add_quota(CLI::App& app, Action& action) {
   raise->footer("Example:\n  replygate quota raise alice@example.org --times 3 --until 2h --reason 'ticket 4711'");
 }
 
+void add_outcome(CLI::App& app, Action& action) {
+  auto* outcome =
+      app.add_subcommand("outcome", "take a bounce or a complaint from standard input; addresses that are dead");
+  auto options = control_options<ControlOptions>(outcome);
+  outcome->callback([outcome, options, &action] {
+    if (outcome->get_subcommands().empty()) action = [options] { return outcome_command(*options); };
+  });
+  outcome->footer(
+      "Finds the message by the ids that a delivery report (RFC 3464) or a feedback report (RFC 5965) names, and "
+      "counts what\n"
+      "became of it. Exits with 0, or with 75 for the MTA to try again where the daemon cannot be reached.\n\n"
+      "Examples:\n  replygate outcome < bounce.eml\n  replygate outcome dead\n  replygate outcome clear "
+      "bob@example.com");
+  auto* dead = outcome->add_subcommand("dead", "addresses whose servers have called them dead, the last first");
+  auto dead_options = control_options<OutcomeOptions>(dead);
+  dead->add_option("address", dead_options->address, "this one alone");
+  dead->footer("Example:\n  replygate outcome dead bob@example.com");
+  act(dead, action, dead_options, outcome_dead_command);
+  auto* clear = outcome->add_subcommand("clear", "forget that an address was called dead");
+  auto clear_options = control_options<OutcomeOptions>(clear);
+  clear->add_option("address", clear_options->address, "the address")->required();
+  clear->footer("Example:\n  replygate outcome clear bob@example.com");
+  act(clear, action, clear_options, outcome_clear_command);
+}
+
 void add_watching(CLI::App& app, Action& action) {
   auto* top = app.add_subcommand("top", "who sends most: senders, clients, rules");
   auto top_options = control_options<TopOptions>(top);
@@ -337,6 +362,7 @@ int run(int argc, char** argv) {
   add_run(app, action);
   add_daemon_commands(app, action);
   add_quota(app, action);
+  add_outcome(app, action);
   add_watching(app, action);
   add_host(app, action);
   add_check(app, action);

@@ -107,6 +107,22 @@ class Explain(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         self.assertEqual(run("explain", "--jsonl", "-", input="xyzzy\n").returncode, 1)
 
+    def test_a_line_says_what_the_array_says(self):
+        added = {"contradiction", "code_explained", "enhanced_explained"}
+        for text in ("550 5.1.1 nobody here, user unknown", "452 4.2.2 full \\ \"box\"", "550 Gr\u00fc\u00dfe \u5b58\u5728", "timed out",
+                     "421 4.7.0 try again in 5 minutes", "250 ok", "550 " + "a" * 3000,
+                     "Nov 29 10:00:00 mx postfix/smtpd[9]: NOQUEUE: reject: RCPT from a.example[192.0.2.1]: 554 5.7.1 <b@c.example>: "
+                     "Relay access denied; from=<d@e.example> to=<b@c.example> proto=ESMTP helo=<a>"):
+            (tree,) = json.loads(run("explain", "--json", "-", input=text + "\n").stdout)
+            line = json.loads(run("explain", "--jsonl", "-", input=text + "\n").stdout)
+            self.assertEqual(line, {key: value for key, value in tree.items() if key not in added}, text)
+
+    def test_prose_with_numbers_is_no_reply(self):
+        for text in ("550 rooms are free", "450 users were waiting for it", "Hotel: 550 rooms, none free",
+                     "550 Fifth Avenue is not found on the map", "Nov 25: 550 mails were blocked today"):
+            said = json.loads(run("explain", "--jsonl", "-", input=text + "\n").stdout)
+            self.assertIsNone(said.get("code"), text)
+
     def test_explain_with_own_knowledge(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "own.toml"

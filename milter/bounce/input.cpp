@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "milter/bounce/free_form.h"
 #include "milter/bounce/message.h"
+#include "milter/bounce/quoted.h"
 #include "milter/bounce/report.h"
 #include "policy/mail/text.h"
 #include "policy/remote/log_line.h"
@@ -16,6 +18,22 @@ namespace {
 void append_all(std::vector<RemoteStatus>& all, std::vector<RemoteStatus> more) {
   std::ranges::move(more, std::back_inserter(all));
 }
+
+bool has_any_of(std::string_view lower, std::span<const std::string_view> words) {
+  return std::ranges::any_of(words, [&](std::string_view w) { return lower.find(w) != std::string_view::npos; });
+}
+
+// What stands in the text of a bounce, and hardly elsewhere, in lower case.
+constexpr std::array<std::string_view, 10> kBounceWords{"mail delivery system",
+                                                        "mailer-daemon",
+                                                        "could not be delivered",
+                                                        "couldn\x27t be delivered",
+                                                        "wasn\x27t delivered",
+                                                        "this is the mail system",
+                                                        "undeliver",
+                                                        "delivery status notification",
+                                                        "delivery has failed",
+                                                        "delivery to the following"};
 
 // Who writes bounces, and how their subjects read, in lower case.
 bool seems_a_bounce(const ReadMessage& message) {
@@ -108,9 +126,27 @@ std::vector<RemoteStatus> read_log(std::string_view text) {
   return statuses;
 }
 
+bool tell_a_reply(const std::vector<RemoteStatus>& statuses) {
+  return std::ranges::any_of(statuses, [](const RemoteStatus& s) { return s.code || s.enhanced; });
+}
+
+// A bounce that somebody quotes in a mail of his own.
+std::vector<RemoteStatus> read_handed_on(std::string_view text) {
+  const std::string quoted = quoted_in(text);
+  if (quoted.empty()) return {};
+  std::vector<RemoteStatus> statuses;
+  if (looks_like_message(quoted)) {
+    statuses = read_bounce(read_message(quoted));
+  } else if (const std::string lower = to_lower(quoted); has_any_of(lower, kBounceWords)) {
+    statuses = read_free_form(quoted);
+  }
+  return tell_a_reply(statuses) ? statuses : std::vector<RemoteStatus>();
+}
+
 }  // namespace
 
 std::vector<RemoteStatus> read_line(std::string_view line) {
+  line = without_quote_signs(line);
   LogStatus read = read_log_line(line);
   if (read.kind == LogLine::attempt) return {std::move(read.status)};
   if (read.kind == LogLine::other) return {};
@@ -118,7 +154,15 @@ std::vector<RemoteStatus> read_line(std::string_view line) {
 }
 
 std::vector<RemoteStatus> read_attempts(std::string_view text) {
-  if (looks_like_message(text)) return read_bounce(read_message(text));
+  if (looks_like_message(text)) {
+    const ReadMessage message = read_message(text);
+    auto statuses = read_bounce(message);
+    return statuses.empty() ? read_handed_on(text_part(message)) : statuses;
+  }
+  // Without quote signs in it, so that it ends.
+  if (const std::string quoted = quoted_in(text); !quoted.empty()) {
+    if (auto statuses = read_attempts(quoted); tell_a_reply(statuses)) return statuses;
+  }
   const std::string_view first = trim(text).substr(0, trim(text).find('\n'));
   if (read_log_line(first).kind != LogLine::none) return read_log(trim(text));
   if (looks_like_delivery_report(text)) {

@@ -7,21 +7,12 @@
 #include "milter/cli/load_failure.h"
 #include "milter/cli/table.h"
 #include "milter/files.h"
+#include "policy/load/relay_finding.h"
 #include "policy/mail/text.h"
-#include "policy/proof/relay.h"
 #include "policy/scenario/test_report.h"
 
 namespace replygate {
 namespace {
-
-Diagnostic at_top(const std::string& file, Diagnostic::Level level, Rg code, std::string message, std::string help) {
-  return {.level = level,
-          .code = code,
-          .message = std::move(message),
-          .primary = {{.file = file}, ""},
-          .secondary = {},
-          .help = std::move(help)};
-}
 
 Diagnostic failed_test(const TestResult& result) {
   std::string what;
@@ -29,67 +20,16 @@ Diagnostic failed_test(const TestResult& result) {
     what += fmt::format("{}{} is {}, not {}", what.empty() ? "" : "; ", d.what, d.got.empty() ? "none" : d.got,
                         d.expected.empty() ? "none" : d.expected);
   }
-  Diagnostic d = at_top(result.scenario->file, Diagnostic::Level::error, Rg::test_failed,
-                        fmt::format("the test \"{}\" fails: {}; {}", result.scenario->name, what, result.answer), "");
+  Diagnostic d{.level = Diagnostic::Level::error,
+               .code = Rg::test_failed,
+               .message = fmt::format("the test \"{}\" fails: {}; {}", result.scenario->name, what, result.answer),
+               .primary = {{.file = result.scenario->file}, ""},
+               .secondary = {},
+               .help = ""};
   d.primary.region.line = d.primary.region.end_line = result.scenario->line;
   d.primary.region.column = 1;
   d.primary.region.end_column = 9;
   return d;
-}
-
-struct WhyUndecided {
-  std::string_view why;
-  std::string_view help;
-};
-
-WhyUndecided why_undecided(Cause cause) {
-  switch (cause) {
-    case Cause::live:
-      return {"it hangs on what sources say that are asked while mail comes",
-              "let the rule that denies relaying name lists that are read as a whole, or write [site] relay = \"mta\""};
-    case Cause::combinations:
-      return {"there are too many combinations of conditions",
-              "let one rule without other conditions deny relaying, or write [site] relay = \"mta\""};
-    case Cause::unproven:
-      return {
-          "a way may be left that could not be played",
-          "it depends on earlier recipients, messages or refusals, on times, limits or the content; let the rule that "
-          "denies relaying stand first, or write [site] relay = \"mta\""};
-    case Cause::untold:
-      return {"without domain lists some mailers leave open which recipients are external",
-              "name local_domains and relay_domains, or write [site] relay = \"mta\""};
-    default:
-      return {"patterns like regular expressions stand in the way", "write them as lists, or [site] relay = \"mta\""};
-  }
-}
-
-// What the proof says, in one line; a diagnostic is added where it is no comfort.
-std::string state_of_relaying(const std::string& file, const Policy& policy, std::vector<Diagnostic>& diagnostics) {
-  if (policy.site().relay_by_mta) return "relaying is denied by the MTA, as [site] relay says";
-  const RelayProof proof = prove_relay(policy);
-  const auto warn = [&](Rg code, std::string message, std::string help) {
-    diagnostics.push_back(at_top(file, Diagnostic::Level::warning, code, std::move(message), std::move(help)));
-  };
-  switch (proof.kind) {
-    case RelayProof::Kind::closed: return "no stranger can relay through this policy (proved)";
-    case RelayProof::Kind::open:
-      warn(Rg::open_relay,
-           fmt::format("the policy lets a stranger relay{}: {}", proof.through ? ", by " + *proof.through : "",
-                       proof.transaction),
-           proof.through
-               ? fmt::format("move {} behind the rule that denies relaying, or give it a condition that no stranger "
-                             "fulfils; where the MTA denies relaying write [site] relay = \"mta\"",
-                             *proof.through)
-               : "add a rule like no-open-relay of POLICY.md; where the MTA denies relaying write [site] relay = "
-                 "\"mta\"");
-      return "";
-    case RelayProof::Kind::undecided:
-      const WhyUndecided undecided = why_undecided(proof.cause);
-      warn(Rg::relay_undecided, fmt::format("whether a stranger can relay could not be decided: {}", undecided.why),
-           std::string(undecided.help));
-      return "";
-  }
-  return "";
 }
 
 int verdict(const CheckOptions& options, const Loaded& loaded, const std::string& relaying) {
@@ -121,7 +61,9 @@ int check_command(const CheckOptions& options) {
     for (const TestResult& result : tests.results) {
       if (!result.differences.empty()) loaded.diagnostics.push_back(failed_test(result));
     }
-    relaying = state_of_relaying(options.file, *loaded.policy, loaded.diagnostics);
+    RelayFinding found = find_relaying(options.file, *loaded.policy);
+    relaying = std::move(found.proved);
+    if (found.warning) loaded.diagnostics.push_back(*std::move(found.warning));
   }
   if (options.json) {
     fmt::print("{}", render_json(loaded.diagnostics));

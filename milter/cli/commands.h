@@ -137,6 +137,13 @@ int quota_show_command(const QuotaOptions& options);
 int quota_reset_command(const QuotaOptions& options);
 int quota_raise_command(const QuotaOptions& options);
 
+struct OutcomeOptions : ControlOptions {
+  std::string address;
+};
+int outcome_command(const ControlOptions& options);
+int outcome_dead_command(const OutcomeOptions& options);
+int outcome_clear_command(const OutcomeOptions& options);
+
 struct TopOptions : ControlOptions {
   int count = 10;
   bool once = false;

@@ -130,7 +130,10 @@ class Explainer {
   }
 
   void say(const RemoteStatus& status, const Explained& explained, bool again) {
-    if (options_.jsonl) return put(line_of(json_of(status, explained)));
+    if (options_.jsonl) {
+      append_json_line(out_, status, explained);
+      return put("");
+    }
     if (options_.json) {
       json::object fields = json_of(status, explained);
       add_catalogue(fields, status);

@@ -1,8 +1,13 @@
+#include <fmt/format.h>
+
 #include <boost/json/array.hpp>
+#include <iterator>
+#include <utility>
 
 #include "milter/cli/catalogue_json.h"
 #include "milter/cli/explained.h"
 #include "milter/serve/report_status.h"
+#include "policy/decide/record_fields.h"
 
 namespace replygate {
 namespace {
@@ -24,7 +29,81 @@ Bounce bounce_for(std::optional<Severity> severity) {
   return severity == Severity::transient ? Bounce::soft : Bounce::none;
 }
 
+// Of the one line that is written without a tree.
+class JsonLine {
+ public:
+  explicit JsonLine(std::string& out) : out_(out) { out_ += '{'; }
+
+  void text_or_null(std::string_view key, std::string_view text) {
+    name(key);
+    if (text.empty()) {
+      out_ += "null";
+    } else {
+      detail::append_json_text(out_, text);
+    }
+  }
+
+  void number_or_null(std::string_view key, std::optional<std::int64_t> number) {
+    name(key);
+    if (number) {
+      fmt::format_to(std::back_inserter(out_), "{}", *number);
+    } else {
+      out_ += "null";
+    }
+  }
+
+  void flag_or_null(std::string_view key, std::optional<bool> flag) {
+    name(key);
+    out_ += !flag ? "null" : *flag ? "true" : "false";
+  }
+
+  // Advice is of the data, and UTF-8 as it stands.
+  void advice(const RemoteStatus& status, const Explained& explained) {
+    name("do");
+    char sign = '[';
+    for (const std::string_view line : explained.advice) {
+      out_ += std::exchange(sign, ',');
+      const bool plain = line.find("REF`") == std::string_view::npos && detail::stands_as_it_is(line);
+      plain ? detail::append_json_text(out_, line) : detail::append_quoted(out_, advice_line(line, status));
+    }
+    out_ += explained.advice.empty() ? "[]}\n" : "]}\n";
+  }
+
+ private:
+  void name(std::string_view key) {
+    out_ += out_.back() == '{' ? "\"" : ",\"";
+    out_ += key;
+    out_ += "\":";
+  }
+
+  std::string& out_;
+};
+
 }  // namespace
+
+void append_json_line(std::string& out, const RemoteStatus& status, const Explained& explained) {
+  const bool found = explained.confidence != Confidence::none;
+  const ReasonInfo& info = info_of(explained.reason);
+  JsonLine line(out);
+  line.text_or_null("recipient", status.recipient);
+  line.text_or_null("host", status.host);
+  line.number_or_null("code", status.code);
+  line.text_or_null("enhanced", status.enhanced ? status.enhanced->text() : "");
+  line.text_or_null("text", status.text);
+  line.text_or_null("severity", explained.severity ? to_string(*explained.severity) : "");
+  line.text_or_null("bounce", to_string(bounce_for(explained.severity)));
+  line.flag_or_null("retry", explained.retry);
+  line.number_or_null("retry_after_s", explained.retry_after_s);
+  line.flag_or_null("dead", explained.dead);
+  line.text_or_null("fault", to_string(explained.fault));
+  line.text_or_null("reason", found ? info.slug : "");
+  line.text_or_null("confidence", to_string(explained.confidence));
+  line.text_or_null("matched", explained.matched);
+  line.text_or_null("provider", explained.provider);
+  line.text_or_null("classification", found ? info.classification : "");
+  line.text_or_null("source", explained.source);
+  line.advice(status, explained);
+}
 
 json::object json_of(const RemoteStatus& status, const Explained& explained) {
   const bool found = explained.confidence != Confidence::none;

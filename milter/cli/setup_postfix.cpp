@@ -25,9 +25,7 @@ class PostfixHand {
       : options_(options), policy_(policy), settings_(settings), folder_(settings.at("config_directory")) {}
 
   int run() {
-    const auto written = read_written();
-    const Changes changes =
-        options_.remove ? postfix_removal(settings_, policy_, written) : postfix_changes(settings_, policy_, written);
+    const Changes changes = options_.remove ? postfix_removal(settings_, policy_) : postfix_changes(settings_, policy_);
     if (changes.empty()) return nothing_to_do();
     show(changes);
     if (!options_.apply) {
@@ -35,33 +33,25 @@ class PostfixHand {
       return kFound;
     }
     if (const int status = change(changes); status != kFine) return status;
-    write_down(written);
+    write_down();
     return reload();
   }
 
  private:
   // Beside main.cf: where we listened is known even when the policy says something else by now.
-  std::string notes() const { return folder_ + "/main.cf.replygate"; }
-
-  std::vector<std::string> read_written() const {
-    std::string why;
-    auto lines = lines_of(read_file(notes(), why).value_or(""));
-    std::erase_if(lines, [](const std::string& line) { return line.empty() || line.front() == '#'; });
-    return lines;
-  }
-
-  void write_down(std::vector<std::string> written) const {
+  void write_down() const {
     if (options_.remove) {
-      ::unlink(notes().c_str());
+      ::unlink(settings_.notes().c_str());
       return;
     }
+    auto written = settings_.written;
     std::string text = "# Where replygate listens or has listened, for `replygate setup postfix`.\n";
     for (std::string address : {postfix_address(policy_, settings_), postfix_service_address(policy_, settings_)}) {
       if (address.empty()) continue;
       if (std::ranges::find(written, address) == written.end()) written.push_back(std::move(address));
     }
     for (const std::string& address : written) text += address + '\n';
-    if (const auto done = replace_file(notes(), text, folder_ + "/main.cf"); !done) say(done.error());
+    if (const auto done = replace_file(settings_.notes(), text, folder_ + "/main.cf"); !done) say(done.error());
   }
 
   int nothing_to_do() {
@@ -69,7 +59,7 @@ class PostfixHand {
       fmt::print("Postfix does not ask replygate\n");
       return kFine;
     }
-    if (options_.apply) write_down(read_written());
+    if (options_.apply) write_down();
     return say_what_is_left(check_postfix(settings_, policy_), "Postfix");
   }
 

@@ -27,10 +27,11 @@ struct DoorServices {
   const CurrentPolicy* current = nullptr;  // null: the policy never changes
   const OwnConnections* own = nullptr;     // null: there are none
   Troubles* troubles = nullptr;            // null: nobody wants to hear of them
+  const DeadAddresses* dead = nullptr;     // null: no address is known to be dead
 
   // That a new session begins with.
   std::shared_ptr<const Policy> policy_now() const { return current == nullptr ? policy : current->get(); }
-  Session::Services of_session() const { return {gate, sink, references, mailboxes, own}; }
+  Session::Services of_session() const { return {gate, sink, references, mailboxes, own, dead}; }
 };
 
 }  // namespace replygate

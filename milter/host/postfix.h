@@ -23,11 +23,8 @@ struct PostfixChange {
   std::string before;
   std::string after;
 };
-// `written`: addresses that are or were ours, beyond those that the policy names.
-std::vector<PostfixChange> postfix_changes(const PostfixSettings& settings, const Policy& policy,
-                                           const std::vector<std::string>& written = {});
+std::vector<PostfixChange> postfix_changes(const PostfixSettings& settings, const Policy& policy);
 // What has Postfix ask us no more; addresses of other milters stay.
-std::vector<PostfixChange> postfix_removal(const PostfixSettings& settings, const Policy& policy,
-                                           const std::vector<std::string>& written = {});
+std::vector<PostfixChange> postfix_removal(const PostfixSettings& settings, const Policy& policy);
 
 }  // namespace replygate

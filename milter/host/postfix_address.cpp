@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "milter/host/port_holder.h"
 
 namespace replygate {
 namespace {
+
+// As setup writes them: nobody else has both.
+const std::map<std::string, std::string> kSetupOptions = {{"timeout", "2s"}, {"default_action", "DUNNO"}};
 
 constexpr std::string_view kShipped = "inet:127.0.0.1:8891";
 
@@ -30,6 +34,21 @@ bool is_shipped(const std::string& plain) {
   if (plain != kShipped) return false;
   const auto holder = holder_of(SocketAddress::parse("inet:8891@127.0.0.1").value());
   return !holder || holder->name.find("replygate") != std::string::npos;
+}
+
+bool is_called_ours(const std::string& plain) {
+  return plain.starts_with("unix:") && plain.find("replygate") != std::string::npos;
+}
+
+// "inet:127.0.0.1:8892"; a program that listens there and is another one.
+bool is_of_others(const std::string& plain) {
+  const std::size_t colon = plain.rfind(':');
+  const std::size_t host = plain.find(':') + 1;
+  if (!plain.starts_with("inet:") || colon <= host) return false;
+  const auto address =
+      SocketAddress::parse(fmt::format("inet:{}@{}", plain.substr(colon + 1), plain.substr(host, colon - host)));
+  const auto holder = address ? holder_of(*address) : std::nullopt;
+  return holder && !holder->name.empty() && holder->name.find("replygate") == std::string::npos;
 }
 
 }  // namespace
@@ -70,12 +89,25 @@ const PostfixServer* own_milter(const std::vector<PostfixServer>& milters, const
   return own == milters.end() ? nullptr : &*own;
 }
 
-bool was_own(std::string_view address, const PostfixSettings& settings, const Policy& policy,
-             const std::vector<std::string>& written) {
+bool was_own(std::string_view address, const PostfixSettings& settings, const Policy& policy) {
   const std::string plain = plain_address(address, settings);
   if (listens_at(policy, plain) || is_shipped(plain)) return true;
-  if (std::ranges::find(written, address) != written.end()) return true;
-  return plain.starts_with("unix:") && plain.find("replygate") != std::string::npos;
+  if (std::ranges::find(settings.written, address) != settings.written.end()) return true;
+  return is_called_ours(plain);
+}
+
+// Another program may have the address by now.
+OwnDoor own_door(std::string_view restriction, const PostfixSettings& settings, const Policy& policy) {
+  const auto words = postfix_words(restriction);
+  if (words.size() < 2 || words.front() != "check_policy_service") return OwnDoor::none;
+  const PostfixServer server = postfix_server(words[1]);
+  const std::string plain = plain_address(server.address, settings);
+  const std::string ours = postfix_service_address(policy, settings);
+  if (!ours.empty() && plain == plain_address(ours, settings)) return OwnDoor::present;
+  if (is_called_ours(plain)) return OwnDoor::stale;
+  const bool by_setup =
+      std::ranges::find(settings.written, server.address) != settings.written.end() || server.options == kSetupOptions;
+  return by_setup && !is_of_others(plain) ? OwnDoor::stale : OwnDoor::none;
 }
 
 }  // namespace replygate

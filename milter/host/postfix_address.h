@@ -25,8 +25,11 @@ std::string plain_address(std::string_view address, const PostfixSettings& setti
 const PostfixServer* own_milter(const std::vector<PostfixServer>& milters, const PostfixSettings& settings,
                                 const Policy& policy);
 
-// Some address of ours, now or before: it is listened at, among `written`, or is called replygate.
-bool was_own(std::string_view address, const PostfixSettings& settings, const Policy& policy,
-             const std::vector<std::string>& written);
+// Some address of ours, now or before: it is listened at, written down by setup, or is called replygate.
+bool was_own(std::string_view address, const PostfixSettings& settings, const Policy& policy);
+
+// A restriction that asks our policy service, where it listens now or where it no longer does.
+enum class OwnDoor : unsigned char { none, present, stale };
+OwnDoor own_door(std::string_view restriction, const PostfixSettings& settings, const Policy& policy);
 
 }  // namespace replygate

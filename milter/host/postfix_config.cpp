@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "milter/files.h"
 #include "milter/host/postfix_text.h"
 #include "milter/host/program.h"
 #include "policy/mail/text.h"
@@ -95,6 +96,13 @@ std::string with_folder(const PostfixSettings& settings, std::string_view rest) 
   return fmt::format("postconf {}{}", settings.folder.empty() ? "" : "-c " + settings.folder + " ", rest);
 }
 
+std::vector<std::string> written_in(const std::string& file) {
+  std::string why;
+  auto lines = lines_of(read_file(file, why).value_or(""));
+  std::erase_if(lines, [](const std::string& line) { return line.empty() || line.front() == '#'; });
+  return lines;
+}
+
 }  // namespace
 
 const std::string& PostfixValues::at(std::string_view name) const {
@@ -119,6 +127,8 @@ std::vector<const PostfixService*> PostfixSettings::with_program(std::string_vie
   return found;
 }
 
+std::string PostfixSettings::notes() const { return at("config_directory") + "/main.cf.replygate"; }
+
 bool PostfixSettings::chrooted() const {
   return std::ranges::any_of(services, [](const PostfixService& s) { return s.program == "smtpd" && s.chrooted; });
 }
@@ -136,6 +146,7 @@ tl::expected<PostfixSettings, std::string> read_postfix(const std::string& folde
   auto services = services_in(settings);
   if (!services) return tl::unexpected(services.error());
   settings.services = *std::move(services);
+  settings.written = written_in(settings.notes());
   return settings;
 }
 

@@ -35,9 +35,11 @@ struct PostfixSettings {
   PostfixValues values;
   std::vector<PostfixService> services;
   std::string setup = "replygate setup postfix --apply";  // the command that has it ask us
+  std::vector<std::string> written = {};                  // where it looks for us by our own setup, or has looked
 
   const std::string& at(std::string_view name) const { return values.at(name); }
   std::vector<const PostfixService*> with_program(std::string_view program) const;
+  std::string notes() const;    // the file that has `written`
   bool chrooted() const;        // some smtpd runs in the queue directory
   PostfixService main() const;  // main.cf as if a service had it
 };

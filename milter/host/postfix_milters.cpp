@@ -36,7 +36,7 @@ std::set<AskedMilter> asked_milters(const PostfixSettings& settings) {
 
 std::string mend_for(const AskedMilter& milter, const PostfixSettings& settings, const Policy& policy) {
   if (own_milter({milter.server}, settings, policy) != nullptr) return "systemctl start replygate";
-  if (was_own(milter.server.address, settings, policy, {})) return settings.setup;
+  if (was_own(milter.server.address, settings, policy)) return settings.setup;
   return fmt::format("start it, or remove it from smtpd_milters; if it was replygate's: {}", settings.setup);
 }
 

@@ -162,6 +162,19 @@ void door(PostfixCase& c, const Restrictions& all) {
   door_without_action(c, found);
 }
 
+// Each mail waits for one that nobody answers.
+void stale_doors(PostfixCase& c) {
+  for (const char* list : {"smtpd_relay_restrictions", "smtpd_recipient_restrictions"}) {
+    for (const std::string& phrase : restriction_phrases(c.at(list))) {
+      if (own_door(phrase, c.settings, c.policy) != OwnDoor::stale) continue;
+      c.add(Level::warning,
+            fmt::format("{} still has check_policy_service {}, and the policy's [policy_service] does not listen there",
+                        list, postfix_server(postfix_words(phrase)[1]).address),
+            c.settings.setup);
+    }
+  }
+}
+
 // What is wrong with mynetworks is told by itself, and must not hide what else lets strangers pass.
 PostfixValues without_wide_networks(const PostfixCase& c) {
   PostfixValues values = c.service.values;
@@ -178,6 +191,7 @@ void check_postfix_relaying(PostfixCase& c) {
   impostors(c);
   passage(c, all);
   door(c, all);
+  stale_doors(c);
 }
 
 }  // namespace replygate

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "milter/host/policy_needs.h"
 #include "milter/host/postfix.h"
@@ -11,12 +12,12 @@
 namespace replygate {
 namespace {
 
-using Written = std::vector<std::string>;
+// Where a check_policy_service of ours may stand.
+constexpr std::array kDoorLists = {"smtpd_relay_restrictions", "smtpd_recipient_restrictions"};
 
 class PostfixSetup {
  public:
-  PostfixSetup(const PostfixSettings& settings, const Policy& policy, const Written& written)
-      : settings_(settings), policy_(policy), written_(written) {}
+  PostfixSetup(const PostfixSettings& settings, const Policy& policy) : settings_(settings), policy_(policy) {}
 
   std::vector<PostfixChange> changes() {
     for (const char* name : {"smtpd_milters", "non_smtpd_milters"}) {
@@ -33,8 +34,9 @@ class PostfixSetup {
       want(name, without_us(settings_.at(name)));
       each_service([&](const PostfixService& service) { return without_us(service.values.at(name)); }, name);
     }
-    for (const char* name : {"smtpd_relay_restrictions", "smtpd_recipient_restrictions"}) {
+    for (const char* name : kDoorLists) {
       want(name, without_door(settings_.at(name)));
+      each_service([&](const PostfixService& service) { return without_door(service.values.at(name)); }, name);
     }
     return std::move(changes_);
   }
@@ -54,7 +56,7 @@ class PostfixSetup {
     }
   }
 
-  bool was_ours(const PostfixServer& milter) const { return was_own(milter.address, settings_, policy_, written_); }
+  bool was_ours(const PostfixServer& milter) const { return was_own(milter.address, settings_, policy_); }
   bool is_ours(const PostfixServer& milter) const { return own_milter({milter}, settings_, policy_) != nullptr; }
 
   std::string wanted_action() const { return policy_.settings().on_error == OnError::accept ? "accept" : "tempfail"; }
@@ -104,18 +106,14 @@ class PostfixSetup {
     }
   }
 
-  bool is_door(const std::string& phrase) const {
-    const auto words = postfix_words(phrase);
-    if (words.front() != "check_policy_service" || words.size() < 2) return false;
-    const std::string address = postfix_server(words[1]).address;
-    const std::string ours = postfix_service_address(policy_, settings_);
-    return (!ours.empty() && plain_address(address, settings_) == plain_address(ours, settings_)) ||
-           std::ranges::find(written_, address) != written_.end();
-  }
+  OwnDoor door_in(const std::string& phrase) const { return own_door(phrase, settings_, policy_); }
 
-  std::string without_door(const std::string& list) const {
+  std::string without_door(const std::string& list, bool stale_alone = false) const {
     auto phrases = restriction_phrases(list);
-    const auto gone = std::erase_if(phrases, [&](const std::string& phrase) { return is_door(phrase); });
+    const auto gone = std::erase_if(phrases, [&](const std::string& phrase) {
+      const OwnDoor door = door_in(phrase);
+      return door == OwnDoor::stale || (door == OwnDoor::present && !stale_alone);
+    });
     return gone == 0 ? list : postfix_joined(phrases);
   }
 
@@ -136,7 +134,7 @@ class PostfixSetup {
       if (phrase == "reject_unauth_destination" || phrase == "defer_unauth_destination" || phrase == "reject") {
         return false;
       }
-      if (!is_door(phrase)) continue;
+      if (door_in(phrase) != OwnDoor::present) continue;
       const auto options = postfix_server(postfix_words(phrase)[1]).options;
       const auto own = options.find("default_action");
       const std::string& action =
@@ -146,30 +144,31 @@ class PostfixSetup {
     return false;
   }
 
+  // One that nobody answers any more goes, wherever it stands.
   void door() {
     const std::string address = postfix_service_address(policy_, settings_);
-    const std::string& list = settings_.at("smtpd_relay_restrictions");
-    if (address.empty() || is_door_right(list)) return;
-    want("smtpd_relay_restrictions", with_door(list, address));
-    want("smtpd_recipient_restrictions", without_door(settings_.at("smtpd_recipient_restrictions")));
+    const bool right = address.empty() || is_door_right(settings_.at(kDoorLists[0]));
+    for (const char* name : kDoorLists) {
+      const std::string& list = settings_.at(name);
+      const bool here = !right && name == kDoorLists[0];
+      want(name, here ? with_door(list, address) : without_door(list, right));
+      each_service([&](const PostfixService& service) { return without_door(service.values.at(name), true); }, name);
+    }
   }
 
   const PostfixSettings& settings_;
   const Policy& policy_;
-  const Written& written_;
   std::vector<PostfixChange> changes_;
 };
 
 }  // namespace
 
-std::vector<PostfixChange> postfix_changes(const PostfixSettings& settings, const Policy& policy,
-                                           const Written& written) {
-  return PostfixSetup(settings, policy, written).changes();
+std::vector<PostfixChange> postfix_changes(const PostfixSettings& settings, const Policy& policy) {
+  return PostfixSetup(settings, policy).changes();
 }
 
-std::vector<PostfixChange> postfix_removal(const PostfixSettings& settings, const Policy& policy,
-                                           const Written& written) {
-  return PostfixSetup(settings, policy, written).removal();
+std::vector<PostfixChange> postfix_removal(const PostfixSettings& settings, const Policy& policy) {
+  return PostfixSetup(settings, policy).removal();
 }
 
 }  // namespace replygate

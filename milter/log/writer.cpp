@@ -19,7 +19,15 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{2};
 
-int open_log(const std::string& path) { return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640); }
+// The daemon's umask keeps what it creates to itself; its log is for a group, too: that of the folder, if that is
+// set-gid.
+int open_log(const std::string& path) {
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC;
+  const int fresh = ::open(path.c_str(), kFlags | O_EXCL, 0640);
+  if (fresh < 0) return errno == EEXIST ? ::open(path.c_str(), kFlags, 0640) : -1;
+  static_cast<void>(::fchmod(fresh, 0640));
+  return fresh;
+}
 
 bool is_at(int fd, const std::string& path) {
   struct stat open{};

@@ -20,7 +20,7 @@ class Writer {
  public:
   // Takes `fd` over if `owns`.
   Writer(int fd, bool owns, std::string name);
-  // A file of mode 0640; on failure the reason, for people.
+  // A file, created with mode 0640 whatever the umask; on failure the reason, for people.
   static tl::expected<std::unique_ptr<Writer>, std::string> to_file(const std::string& path);
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;

@@ -94,7 +94,9 @@ void DayReport::judged(const json::object& judged, const json::object& record, I
   would_have(judged, record, time);
   if (action != "refuse") return;
   const json::object& reply = object_at(judged, "reply");
-  note(refusals, {rule, text_at(judged, "classification"), text_at(judged, "bounce")},
+  const std::string classification = text_at(judged, "classification");
+  const std::string reason(info_of(reason_of_class(classification)).slug);
+  note(refusals, {rule, classification, text_at(judged, "bounce"), reason},
        text_at(judged, "ref").empty() ? text_at(record, "ref") : text_at(judged, "ref"),
        fmt::format("{:.0f} {} {}", number_at(reply, "code"), text_at(reply, "enhanced"), text_at(reply, "text")), time);
 }
@@ -215,7 +217,11 @@ void DayReport::expired(Instant now, const LoggedMail* mail) {
 void DayReport::refusal(Instant now, const LogEvent& event) {
   // What a filter refuses is in its own records.
   if (now < since_ || event.kind != LogEventKind::refusal || event.by_filter) return;
-  note(own, {kind_of_reply(event.text)}, event.text, event.client_ip, now);
+  // To the client it is the answer of a remote server.
+  RemoteStatus status = status_of(event);
+  status.own = false;
+  const std::string reason(info_of(book_.explain(status).reason).slug);
+  note(own, {kind_of_reply(event.text), reason}, event.text, event.client_ip, now);
 }
 
 void DayReport::finish() {

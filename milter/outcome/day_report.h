@@ -27,7 +27,8 @@ class DayReport final : public MailTrail::Listener {
     std::string text;          // of the first one
     Instant last{};
   };
-  // By up to three words: rule, class and bounce; provider, reason and advice.
+  // By up to four words: rule, class, bounce and reason; provider, reason and advice. Reasons are those of
+  // policy/remote, of what we refuse and of what others do.
   using Kinds = std::map<std::vector<std::string>, Tally>;
   struct Limit {
     std::string rule;
@@ -62,9 +63,9 @@ class DayReport final : public MailTrail::Listener {
   Kinds failed;    // other bounces: provider, reason
   Kinds deferred;  // still: provider, reason
   Kinds dead;      // addresses: recipient, reason
-  Kinds refusals;  // of ours: rule, class, bounce
+  Kinds refusals;  // of ours: rule, class, bounce, reason
   Kinds observed;  // what rules in observe mode would have done: rule, what
-  Kinds own;       // the MTA's own: reply
+  Kinds own;       // the MTA's own: reply, reason
   Kinds fresh;     // rules that answered, and had not before the time
   Kinds policies;  // ids that served
   std::string last_policy_before;

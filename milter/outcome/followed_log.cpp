@@ -180,11 +180,12 @@ bool FollowedLog::next_file() {
     return live && open(*live, 0);
   }
   // One that was put aside is written until its writer is told to go over to the new one.
-  if (!live || is_open(*live) || live->size == 0) return false;
+  if (!live || is_open(*live)) return false;
   if (!lines_here().empty()) return true;
   const std::int64_t changed = s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
   for (const Sibling& file : siblings()) {
-    if (!is_open(file) && (file.changed > changed || file.path == path_)) return open(file, 0);
+    if (is_open(file) || (file.path == path_ ? file.size == 0 : file.changed <= changed)) continue;
+    return open(file, 0);
   }
   return false;
 }

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "policy/base/time.h"
+#include "policy/decide/outcome_key.h"
 #include "policy/remote/outcome_kind.h"
 #include "policy/remote/status.h"
 
@@ -40,7 +42,9 @@ struct MailOutcome {
   std::string became;     // what it was delivered to, where an alias or a forward made it another address; else ""
   RemoteStatus status;    // what the server said
   Explained explained;    // what that means; texts live as long as the daemon's knowledge of statuses
-  bool corrects = false;  // it counted as delivered before
+  std::vector<OutcomeKey> keys;  // where it counts in limits
+  bool local = false;            // the recipient is ours
+  bool corrects = false;         // it counted as delivered before
 };
 
 // Who wants to know of outcomes. Each is told once, behind the commit that holds it, on the reader's thread; what it

@@ -1,22 +1,20 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 #include <vector>
 
-#include "milter/lookup/sqlite.h"
 #include "milter/outcome/outcome.h"
+#include "milter/outcome/outcome_database.h"
 #include "policy/decide/outcome_key.h"
 
 namespace replygate {
 
-// What is kept of the mail under way, in a file of SQLite: messages with the ids under which the MTA has them, their
-// recipients and what became of each, and how far the log has been read. Everything between begin() and commit()
-// happens or does not; what a step cannot do is told by commit(). One thread.
+// What is kept of the mail under way: messages with the ids under which the MTA has them, their recipients and what
+// became of each, and how far the log has been read. All within a transaction of the database, which its owner begins
+// and ends. One thread.
 class OutcomeFile {
  public:
   struct SentRecipient {
@@ -26,6 +24,7 @@ class OutcomeFile {
     std::vector<OutcomeKey> keys;
   };
   struct State {
+    std::string original;  // of which an alias or a forward has made it; "": it was addressed itself
     std::string ref;
     bool local = false;
     std::vector<OutcomeKey> keys;
@@ -42,19 +41,18 @@ class OutcomeFile {
     std::int64_t recipients = 0;
   };
 
-  // Creates it where there is none. One that cannot be read as such is kept under another name, which `aside` tells. On
-  // failure the reason, for people.
-  static tl::expected<std::unique_ptr<OutcomeFile>, std::string> open(const std::string& path, std::string& aside);
+  // `db` outlives it.
+  explicit OutcomeFile(OutcomeDatabase& db);
 
-  void begin();
-  // On failure the reason; nothing has happened then.
-  tl::expected<void, std::string> commit();
-  void roll_back();
+  // The transaction has begun, or nothing of it has happened.
+  void begin() { before_ = contents_; }
+  void roll_back() { contents_ = before_; }
 
-  // How far the log has been read: a position, and how many lines behind it.
+  // How far the log has been read: to a position, and to how many lines behind an earlier one.
   struct Progress {
     std::string log;  // which
     std::string position;
+    std::string earlier;
     std::int64_t lines = 0;
 
     bool operator==(const Progress&) const = default;
@@ -71,6 +69,11 @@ class OutcomeFile {
   // Which message has the id at present; 0: none.
   std::int64_t sending_of(std::string_view id);
   std::optional<Sending> sending(std::int64_t number);
+  void set_message_id(std::int64_t number, std::string_view message_id);
+  // The last messages that had an id, though the MTA is done with them; `most` at most.
+  std::vector<std::int64_t> with_queue_id(std::string_view id, int most);
+  std::vector<std::int64_t> with_message_id(std::string_view id, int most);
+  std::vector<std::string> recipients(std::int64_t sending, int most);
 
   std::optional<State> recipient(std::int64_t sending, std::string_view address);
   void put_recipient(std::int64_t sending, std::string_view address, const State& state);
@@ -83,20 +86,11 @@ class OutcomeFile {
   const Contents& contents() const { return contents_; }
 
  private:
-  explicit OutcomeFile(sqlite::Database db) : db_(std::move(db)) {}
-
-  tl::expected<void, std::string> prepare();
-  sqlite3_stmt* statement(const char* sql);
-  void note(bool done);
-  void run(sqlite3_stmt* statement) { note(sqlite::run(statement)); }
   std::string meta(std::string_view name);
   void set_meta(std::string_view name, std::string_view value);
-  std::int64_t number(const char* sql);
   bool forget_oldest(Instant oldest, std::int64_t recipients, std::int64_t& unfinished);
 
-  sqlite::Database db_;
-  std::vector<std::pair<const char*, sqlite::Statement>> statements_;  // by the text's address
-  std::string failure_;
+  OutcomeDatabase& db_;
   Contents contents_;
   Contents before_;  // the transaction
 };

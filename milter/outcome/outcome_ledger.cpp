@@ -2,29 +2,40 @@
 
 #include <utility>
 
-#include "policy/mail/address.h"
-#include "policy/mail/text.h"
+#include "milter/outcome/recorded_form.h"
 #include "policy/remote/log_line.h"
 
 namespace replygate {
 namespace {
 
-// As our record has it; what is no address stays as the log has it.
-std::string recorded_form(std::string_view address) {
-  std::string lowered = to_lower(address);
-  if (is_canonical_address(lowered)) return lowered;
-  Address made = canonical_address(address, {.default_domain = "", .is_local = [](std::string_view) { return false; }});
-  return made.full.empty() ? lowered : std::move(made.full);
-}
+constexpr std::size_t kLongestMessageId = 500;
 
 }  // namespace
 
 void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
   again_ = again;
   id_ = event.id;
-  if (!again) note_ids(event);
+  if (!again) {
+    note_ids(event);
+    note_name(event);
+  }
   trail_.take(time, event);
   if (!again && event.kind == LogEventKind::removed) file_.forget_id(event.id);
+}
+
+// It is told before the message is taken over, and so before we know the message.
+void OutcomeLedger::note_name(const LogEvent& event) {
+  constexpr std::size_t kMostNames = 10000;
+  if (event.kind == LogEventKind::named) {
+    if (names_.size() >= kMostNames) names_.clear();
+    names_[std::string(event.id)] = event.text.substr(0, kLongestMessageId);
+    return;
+  }
+  const auto name = event.kind == LogEventKind::sender ? names_.find(std::string(event.id)) : names_.end();
+  if (name == names_.end()) return;
+  const std::int64_t number = file_.sending_of(event.id);
+  if (number != 0) file_.set_message_id(number, name->second);
+  names_.erase(name);
 }
 
 // Under which other ids a message goes on, for after a restart, when the trail knows it no more.
@@ -51,28 +62,34 @@ void OutcomeLedger::attempt(Instant now, const LoggedMail* mail, const LogEvent&
   note_attempt(now, number, event, recipient);
 }
 
+// What an address that was not addressed has come from; what the MTA has added by itself has come from none.
+OutcomeFile::State OutcomeLedger::state_of(std::int64_t number, const std::string& address, const LogEvent& event) {
+  if (auto state = file_.recipient(number, address)) return *std::move(state);
+  OutcomeFile::State state;
+  if (event.original.empty()) return state;
+  std::string addressed = recorded_form(event.original);
+  const auto original = file_.recipient(number, addressed);
+  if (!original) return state;
+  state = {.original = std::move(addressed), .ref = original->ref, .local = original->local, .keys = original->keys};
+  return state;
+}
+
 void OutcomeLedger::note_attempt(Instant now, std::int64_t number, const LogEvent& event, std::string_view recipient) {
-  const std::string became = recorded_form(recipient);
-  const std::string addressed = event.original.empty() ? became : recorded_form(event.original);
-  auto state = file_.recipient(number, became);
-  const auto original = became == addressed ? std::nullopt : file_.recipient(number, addressed);
-  const bool forwarded = original && (!state || state->keys.empty());
-  if (!state) state.emplace();
-  if (forwarded) state->ref = original->ref;
-  if (state->kind && is_final(*state->kind)) return;
+  const std::string address = recorded_form(recipient);
+  OutcomeFile::State state = state_of(number, address, event);
+  if (state.kind && is_final(*state.kind)) return;
   RemoteStatus status = status_of(event);
   status.recipient = recipient;
   const Explained explained = book_.explain(status);
   const auto kind = outcome_of(explained);
   if (!kind) return;
-  const bool news = !state->kind || is_final(*kind);
-  state->kind = *kind;
-  state->reason = explained.reason;
-  file_.put_recipient(number, became, *state);
+  const bool news = !state.kind || is_final(*kind);
+  state.kind = *kind;
+  state.reason = explained.reason;
+  file_.put_recipient(number, address, state);
   const auto sending = news ? file_.sending(number) : std::nullopt;
   if (!sending) return;
-  MailOutcome& outcome = tell(now, *kind, *sending, forwarded ? addressed : became, *state);
-  if (forwarded) outcome.became = became;
+  MailOutcome& outcome = tell(now, *sending, address, state);
   outcome.status = std::move(status);
   outcome.explained = book_.explain(outcome.status);
 }
@@ -84,27 +101,31 @@ void OutcomeLedger::expired(Instant now, const LoggedMail* mail) {
   const auto sending = number == 0 ? std::nullopt : file_.sending(number);
   if (!sending) return;
   for (OutcomeFile::Standing& left : file_.unfinished(number)) {
-    left.state.kind = outcome_of_expiry(left.state.reason);
+    const Reason last = left.state.reason;
+    left.state.kind = outcome_of_expiry(last);
     file_.put_recipient(number, left.address, left.state);
-    MailOutcome& outcome = tell(now, *left.state.kind, *sending, left.address, left.state);
+    MailOutcome& outcome = tell(now, *sending, left.address, left.state);
     outcome.status.recipient = left.address;
     outcome.status.told = Severity::permanent;
     outcome.status.id = id_;
-    outcome.explained.reason = *left.state.kind == OutcomeKind::blocked ? left.state.reason : Reason::expired;
+    outcome.explained.reason = outcome.kind == OutcomeKind::blocked ? last : Reason::expired;
     outcome.explained.severity = Severity::permanent;
     outcome.explained.fault = info_of(outcome.explained.reason).fault;
   }
 }
 
-MailOutcome& OutcomeLedger::tell(Instant now, OutcomeKind kind, const Sending& sending, std::string_view recipient,
+MailOutcome& OutcomeLedger::tell(Instant now, const Sending& sending, const std::string& address,
                                  const OutcomeFile::State& state) {
   ++figures_.outcomes;
   MailOutcome& outcome = outcomes_.emplace_back();
   outcome.time = now;
-  outcome.kind = kind;
+  outcome.kind = *state.kind;
   outcome.sending = sending;
-  outcome.recipient = recipient;
+  outcome.recipient = state.original.empty() ? address : state.original;
+  if (!state.original.empty()) outcome.became = address;
   outcome.ref = state.ref;
+  outcome.keys = state.keys;
+  outcome.local = state.local;
   return outcome;
 }
 

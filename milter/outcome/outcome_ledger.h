@@ -1,8 +1,10 @@
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <deque>
-#include <functional>
+#include <string>
+#include <vector>
 
 #include "milter/outcome/outcome.h"
 #include "milter/outcome/outcome_file.h"
@@ -27,6 +29,23 @@ class OutcomeLedger final : private MailTrail::Listener {
   // An event of the log. `again`: it was taken before, by a predecessor, and is only to be remembered.
   void take(Instant time, const LogEvent& event, bool again);
 
+  // A report that came by mail: what it says of each recipient, and the ids by which the message may be found.
+  struct Report {
+    std::vector<RemoteStatus> statuses;
+    std::vector<std::string> queue_ids;
+    std::vector<std::string> message_ids;
+  };
+  // What was made of one status.
+  struct Read {
+    enum class Fate : std::uint8_t { counted, known, unknown, nothing };
+    Fate fate = Fate::nothing;
+    std::string recipient;
+    std::optional<OutcomeKind> kind;
+    Reason reason = Reason::unspecified;
+    Sending sending;  // of what is known
+  };
+  std::vector<Read> take(Instant now, const Report& report);
+
   // What came of it since the last call, in its order.
   std::deque<MailOutcome> outcomes();
   const Figures& figures() const { return figures_; }
@@ -39,15 +58,19 @@ class OutcomeLedger final : private MailTrail::Listener {
   void expired(Instant now, const LoggedMail* mail) override;
 
   void note_ids(const LogEvent& event);
+  void note_name(const LogEvent& event);
   void note_attempt(Instant now, std::int64_t number, const LogEvent& event, std::string_view recipient);
-  MailOutcome& tell(Instant now, OutcomeKind kind, const Sending& sending, std::string_view recipient,
-                    const OutcomeFile::State& state);
+  OutcomeFile::State state_of(std::int64_t number, const std::string& address, const LogEvent& event);
+  Read take(Instant now, std::int64_t number, const RemoteStatus& status);
+  std::vector<std::int64_t> named_by(const Report& report);
+  MailOutcome& tell(Instant now, const Sending& sending, const std::string& address, const OutcomeFile::State& state);
 
   OutcomeFile& file_;
   StatusBook& book_;
   MailTrail trail_;
   bool again_ = false;
-  std::string id_;  // of the event at hand
+  std::string id_;                                             // of the event at hand
+  boost::unordered_flat_map<std::string, std::string> names_;  // Message-IDs of what comes just now, by id
   std::deque<MailOutcome> outcomes_;
   Figures figures_;
 };

@@ -29,17 +29,15 @@ constexpr std::int64_t kMostReadAgain = 200'000;  // lines
 
 }  // namespace
 
-OutcomeReader::OutcomeReader(const OutcomeSettings& settings, const Clock& clock, Recorder& recorder,
-                             Troubles& troubles)
-    : settings_(settings), clock_(clock), recorder_(recorder), troubles_(troubles) {
+OutcomeReader::OutcomeReader(const OutcomeSettings& settings, const Services& services)
+    : settings_(settings), services_(services) {
   figures_.log = settings.log;
 }
 
 tl::expected<std::unique_ptr<OutcomeReader>, std::string> OutcomeReader::open(const OutcomeSettings& settings,
                                                                               const std::string& path,
-                                                                              const Clock& clock, Recorder& recorder,
-                                                                              Troubles& troubles) {
-  std::unique_ptr<OutcomeReader> reader(new OutcomeReader(settings, clock, recorder, troubles));
+                                                                              const Services& services) {
+  std::unique_ptr<OutcomeReader> reader(new OutcomeReader(settings, services));
   if (auto prepared = reader->prepare(path); !prepared) return tl::unexpected(prepared.error());
   return reader;
 }
@@ -49,10 +47,16 @@ tl::expected<void, std::string> OutcomeReader::prepare(const std::string& path) 
   if (!book) return tl::unexpected(book.error());
   book_ = *std::move(book);
   std::string aside;
-  auto file = OutcomeFile::open(path, aside);
-  if (!file) return tl::unexpected(file.error());
-  file_ = *std::move(file);
+  auto db = OutcomeDatabase::open(path, aside);
+  if (!db) return tl::unexpected(db.error());
   if (!aside.empty()) say(fmt::format("{} could not be read, and is kept as {}", path, aside));
+  db_ = *std::move(db);
+  file_ = std::make_unique<OutcomeFile>(*db_);
+  outbox_ = std::make_unique<OutcomeOutbox>(*db_);
+  charger_ = std::make_unique<OutcomeCharger>(services_.store, services_.policy, services_.health, services_.clock);
+  dead_ = std::make_unique<DeadList>(*db_, settings_, services_.clock);
+  // What a predecessor may have counted, or not: what is counted already counts no more.
+  for (OutcomeOutbox::Entry& entry : outbox_->all()) charger_->add(std::move(entry));
   note_figures();
   return {};
 }
@@ -92,9 +96,13 @@ void OutcomeReader::run() {
   for (bool stopping = false; !stopping;) {
     bool more = false;
     const bool went_well = guarded(kOutcomes, [&] { more = round(); });
-    if (!went_well) guarded(kOutcomes, [&] { begin_anew("", clock_.now()); });
+    if (!went_well) guarded(kOutcomes, [&] { begin_anew("", services_.clock.now()); });
+    const bool listens = went_well && ledger_ != nullptr;
     std::unique_lock lock(mutex_);
-    if (!more) wake_.wait_for(lock, went_well ? kOutcomePause : kAfterTrouble, [this] { return stopping_; });
+    if (!more) {
+      wake_.wait_for(lock, went_well ? kOutcomePause : kAfterTrouble,
+                     [&] { return stopping_ || (listens && !asked_.empty()); });
+    }
     stopping = stopping_;
   }
   // What was let through until now will be asked for by the next one.
@@ -103,40 +111,106 @@ void OutcomeReader::run() {
 
 // True: there may be more to read at once.
 bool OutcomeReader::round() {
-  const Instant now = clock_.now() + clock_.wall_ahead();
+  const Instant now = services_.clock.now() + services_.clock.wall_ahead();
   if (now < rest_until_) return false;
   if (ledger_ == nullptr && !begin(now)) return false;
+  db_->begin();
   file_->begin();
   keep_heard();
   const bool more = read_log(now);
-  forgotten_ += file_->forget(now - settings_.keep, settings_.recipients);
-  note_progress(now);
+  do_tasks(now);
   const std::deque<MailOutcome> outcomes = ledger_->outcomes();
-  if (const auto kept = file_->commit(); !kept) {
+  keep_outcomes(outcomes);
+  forgotten_ += file_->forget(now - settings_.keep, settings_.recipients);
+  dead_->forget(now);
+  note_progress(now);
+  if (const auto kept = db_->commit(); !kept) {
     begin_anew(kept.error(), now);
     return false;
   }
   keeping_.clear();
+  counted_.clear();
+  for (const auto& asked : std::exchange(doing_, {})) asked->kept.set_value();
+  for (OutcomeOutbox::Entry& entry : entries_) charger_->add(std::move(entry));
+  entries_.clear();
+  charger_->send();
   tell(outcomes);
   const std::string trouble = feed_->trouble();
-  troubles_.tell(kOutcomes, {trouble.empty() ? "" : "outcomes: " + trouble});
+  services_.troubles.tell(kOutcomes, {trouble.empty() ? "" : "outcomes: " + trouble});
   note_figures();
   return more;
 }
 
-// Goes on where the file says.
+bool OutcomeReader::within(Task task, std::chrono::milliseconds patience) {
+  auto asked = std::make_shared<Asked>();
+  asked->task = std::move(task);
+  auto kept = asked->kept.get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return false;
+    asked_.push_back(std::move(asked));
+  }
+  wake_.notify_all();
+  return kept.wait_for(patience) == std::future_status::ready;
+}
+
+void OutcomeReader::do_tasks(Instant now) {
+  {
+    const std::lock_guard lock(mutex_);
+    doing_.insert(doing_.end(), std::make_move_iterator(asked_.begin()), std::make_move_iterator(asked_.end()));
+    asked_.clear();
+  }
+  for (const auto& asked : doing_) asked->task(*ledger_, *dead_, now);
+}
+
+// What is counted for good is needed no more.
+void OutcomeReader::keep_outcomes(const std::deque<MailOutcome>& outcomes) {
+  for (const MailOutcome& outcome : outcomes) {
+    note_dead(outcome);
+    const auto unit = unit_of(outcome.kind);
+    if (!unit) continue;
+    const Sending& mail = outcome.sending;
+    const bool unmeant = mail.sender.empty() || !outcome.became.empty();
+    for (const OutcomeKey& key : outcome.keys) {
+      OutcomeOutbox::Entry entry{.key = key, .outcome = {*unit, "", outcome.time, unmeant}};
+      entry.outcome.member = fmt::format("{} {} {}", mail.queue_id, mail.time.time_since_epoch().count(),
+                                         outcome.became.empty() ? outcome.recipient : outcome.became);
+      outbox_->add(entry);
+      entries_.push_back(std::move(entry));
+    }
+  }
+  const auto counted = charger_->counted();
+  counted_.insert(counted_.end(), counted.begin(), counted.end());
+  for (const std::int64_t number : counted_) outbox_->remove(number);
+}
+
+// Who takes mail is alive.
+void OutcomeReader::note_dead(const MailOutcome& outcome) {
+  const std::string& address = outcome.became.empty() ? outcome.recipient : outcome.became;
+  if (outcome.kind == OutcomeKind::delivered) {
+    dead_->clear(address);
+  } else if (outcome.kind == OutcomeKind::hard_bounce && !outcome.local) {
+    dead_->report(address, outcome.time, outcome.explained.reason, outcome.status.text);
+  }
+}
+
+// Goes on where the file says, some lines earlier if they are still there.
 bool OutcomeReader::begin(Instant now) {
   OutcomeFile::Progress progress = file_->progress();
-  if (progress.log != settings_.log) progress = {settings_.log, "", 0};
-  auto feed = open_mail_log_feed(settings_.log, progress.position);
+  if (progress.log != settings_.log) progress = {settings_.log, "", "", 0};
+  auto feed = open_mail_log_feed(settings_.log, progress.earlier);
+  again_ = progress.lines;
+  if (feed && !(*feed)->goes_on()) {
+    feed = open_mail_log_feed(settings_.log, progress.position);
+    again_ = 0;
+  }
   if (!feed) {
-    troubles_.tell(kOutcomes, {"outcomes: " + feed.error()});
+    services_.troubles.tell(kOutcomes, {"outcomes: " + feed.error()});
     rest_until_ = now + kAfterTrouble;
     return false;
   }
   feed_ = *std::move(feed);
   ledger_ = std::make_unique<OutcomeLedger>(*file_, *book_);
-  again_ = feed_->goes_on() ? progress.lines : 0;
   lines_ = 0;
   checkpoints_.assign(1, {feed_->position(), 0, now});
   return true;
@@ -144,8 +218,12 @@ bool OutcomeReader::begin(Instant now) {
 
 // What the transaction would have done is done once it can be.
 void OutcomeReader::begin_anew(const std::string& why, Instant now) {
-  if (!why.empty()) troubles_.tell(kOutcomes, {"outcomes: " + why});
+  if (!why.empty()) services_.troubles.tell(kOutcomes, {"outcomes: " + why});
+  db_->roll_back();
   file_->roll_back();
+  dead_->read_anew();
+  entries_.clear();
+  noted_ = {};
   if (ledger_ != nullptr) add_figures(ledger_->figures());
   ledger_.reset();
   feed_.reset();
@@ -171,9 +249,9 @@ void OutcomeReader::keep_heard() {
 // A message is recorded before the MTA may say anything of it.
 bool OutcomeReader::read_log(Instant now) {
   bool first = true;
-  return feed_->read(now, [&](Instant time, const LogEvent& event) {
+  const bool more = feed_->read(now, [&](Instant time, const LogEvent& event) {
     if (std::exchange(first, false)) {
-      recorder_.catch_up(kForRecords);
+      services_.recorder.catch_up(kForRecords);
       keep_heard();
     }
     ++lines_;
@@ -181,6 +259,9 @@ bool OutcomeReader::read_log(Instant now) {
     again ? --again_ : ++read_;
     ledger_->take(std::min(time, now), event, again);
   });
+  // All that a predecessor had taken, whatever has become of its files.
+  if (!more) again_ = 0;
+  return more;
 }
 
 // While lines are read again nothing is new.
@@ -188,11 +269,13 @@ void OutcomeReader::note_progress(Instant now) {
   if (again_ > 0) return;
   const std::string position = feed_->position();
   if (position != checkpoints_.back().position) checkpoints_.push_back({position, lines_, now});
+  // Before the log was seen there is no place to go on at.
   const auto too_old = [&](const Checkpoint& next) {
-    return next.time + kReadAgain < now || lines_ - next.lines > kMostReadAgain;
+    return checkpoints_.front().position.empty() || next.time + kReadAgain < now ||
+           lines_ - next.lines > kMostReadAgain;
   };
   while (checkpoints_.size() > 1 && too_old(checkpoints_[1])) checkpoints_.pop_front();
-  const OutcomeFile::Progress progress{settings_.log, checkpoints_.front().position,
+  const OutcomeFile::Progress progress{settings_.log, position, checkpoints_.front().position,
                                        lines_ - checkpoints_.front().lines};
   if (progress == noted_) return;
   file_->set_progress(progress);
@@ -221,6 +304,8 @@ void OutcomeReader::note_figures() {
   figures_.messages = file_->contents().messages;
   figures_.recipients = file_->contents().recipients;
   figures_.forgotten = forgotten_;
+  figures_.uncounted = static_cast<std::int64_t>(charger_->waiting());
+  figures_.dead = static_cast<std::int64_t>(dead_->dead());
 }
 
 }  // namespace replygate

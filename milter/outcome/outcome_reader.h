@@ -1,8 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,7 +16,9 @@
 #include "milter/clock.h"
 #include "milter/log/recorder.h"
 #include "milter/log/troubles.h"
+#include "milter/outcome/dead_list.h"
 #include "milter/outcome/mail_log_feed.h"
+#include "milter/outcome/outcome_charger.h"
 #include "milter/outcome/outcome_ledger.h"
 #include "milter/outcome/sent_mail.h"
 #include "policy/rules/settings.h"
@@ -35,12 +40,23 @@ class OutcomeReader final : public RecordListener {
     std::int64_t recipients = 0;  // of them
     std::int64_t forgotten = 0;   // recipients that had to make room before their final outcome was known
     std::int64_t dropped = 0;     // records that came faster than they could be kept
+    std::int64_t uncounted = 0;   // outcomes that the store does not have yet
+    std::int64_t dead = 0;        // addresses
+  };
+  // What it needs of the daemon. Outlives it.
+  struct Services {
+    const Clock& clock;
+    Recorder& recorder;
+    Troubles& troubles;
+    Store& store;
+    const StoreHealth& health;
+    const CurrentPolicy& policy;
   };
 
-  // `path` of the file. All that is handed over outlives it. On failure the reason, for people.
+  // `path` of the file. On failure the reason, for people.
   static tl::expected<std::unique_ptr<OutcomeReader>, std::string> open(const OutcomeSettings& settings,
-                                                                        const std::string& path, const Clock& clock,
-                                                                        Recorder& recorder, Troubles& troubles);
+                                                                        const std::string& path,
+                                                                        const Services& services);
   ~OutcomeReader() override { stop(); }
 
   // Before start(); outlives stop().
@@ -50,8 +66,18 @@ class OutcomeReader final : public RecordListener {
 
   void hear(Rendering& rendering) override;  // of the recorder
   Figures figures() const;
+  // Does something with the ledger and the dead addresses, on the reader's thread, in a transaction that is kept when
+  // the call returns. May be done anew where that fails. False: it was not done in `patience`. Any thread.
+  using Task = std::function<void(OutcomeLedger& ledger, DeadList& dead, Instant now)>;
+  bool within(Task task, std::chrono::milliseconds patience = std::chrono::seconds(5));
+  const DeadAddresses& dead_addresses() const { return *dead_; }  // while it lives
 
  private:
+  // A task, and who waits until it is kept.
+  struct Asked {
+    Task task;
+    std::promise<void> kept;
+  };
   // A place in the log, and how many lines were read up to it.
   struct Checkpoint {
     std::string position;
@@ -59,7 +85,7 @@ class OutcomeReader final : public RecordListener {
     Instant time{};
   };
 
-  OutcomeReader(const OutcomeSettings& settings, const Clock& clock, Recorder& recorder, Troubles& troubles);
+  OutcomeReader(const OutcomeSettings& settings, const Services& services);
 
   tl::expected<void, std::string> prepare(const std::string& path);
   void run();
@@ -69,19 +95,24 @@ class OutcomeReader final : public RecordListener {
   void keep_heard();
   bool read_log(Instant now);
   void note_progress(Instant now);
+  void do_tasks(Instant now);
+  void keep_outcomes(const std::deque<MailOutcome>& outcomes);
+  void note_dead(const MailOutcome& outcome);
   void tell(const std::deque<MailOutcome>& outcomes);
   void add_figures(const OutcomeLedger::Figures& figures);
   void note_figures();
 
   const OutcomeSettings settings_;
-  const Clock& clock_;
-  Recorder& recorder_;
-  Troubles& troubles_;
+  const Services services_;
   std::vector<OutcomeListener*> listeners_;
 
   // Of the thread.
   std::unique_ptr<StatusBook> book_;
+  std::unique_ptr<OutcomeDatabase> db_;
   std::unique_ptr<OutcomeFile> file_;
+  std::unique_ptr<OutcomeOutbox> outbox_;
+  std::unique_ptr<OutcomeCharger> charger_;
+  std::unique_ptr<DeadList> dead_;
   std::unique_ptr<OutcomeLedger> ledger_;  // null before the log could be opened, as the feed
   std::unique_ptr<MailLogFeed> feed_;
   std::deque<Checkpoint> checkpoints_;
@@ -89,8 +120,11 @@ class OutcomeReader final : public RecordListener {
   std::int64_t again_ = 0;  // lines that a predecessor has taken already
   std::int64_t read_ = 0;
   std::int64_t forgotten_ = 0;
-  OutcomeLedger::Figures before_;  // of ledgers that are gone
-  std::vector<SentMail> keeping_;  // in the transaction under way
+  OutcomeLedger::Figures before_;              // of ledgers that are gone
+  std::vector<SentMail> keeping_;              // in the transaction under way
+  std::vector<OutcomeOutbox::Entry> entries_;  // likewise
+  std::vector<std::int64_t> counted_;          // likewise, and no more needed
+  std::vector<std::shared_ptr<Asked>> doing_;  // likewise
   OutcomeFile::Progress noted_;
   Instant rest_until_{};
 
@@ -100,6 +134,7 @@ class OutcomeReader final : public RecordListener {
   std::vector<SentMail> heard_;
   std::size_t heard_recipients_ = 0;
   Figures figures_;
+  std::vector<std::shared_ptr<Asked>> asked_;
   bool stopping_ = false;
 
   std::thread thread_;

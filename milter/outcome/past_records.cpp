@@ -19,7 +19,7 @@ constexpr FactSet kBeyondLogs = (kBeyondRecords & ~bit(Fact::auth_mechanism)) | 
                                 bit(Fact::listener) | bit(Fact::helo) | bit(Fact::tls) | bit(Fact::tls_version) |
                                 bit(Fact::tls_cipher) | bit(Fact::tls_bits) | bit(Fact::messages) |
                                 bit(Fact::refusals) | bit(Fact::recipient_route) | bit(Fact::mta_refused) |
-                                bit(Fact::mailbox_used) | bit(Fact::digest);
+                                bit(Fact::mailbox_used) | bit(Fact::recipient_dead) | bit(Fact::digest);
 
 std::int64_t whole_at(const json::object& object, std::string_view key) {
   return static_cast<std::int64_t>(number_at(object, key));
@@ -49,6 +49,7 @@ PastRecipient past_recipient_of(const json::object& judged) {
   r.number = References::number_of(r.ref).value_or(0);
   if (judged.contains("route")) r.route = text_at(judged, "route");
   if (judged.contains("mailbox_used")) r.mailbox_used = whole_at(judged, "mailbox_used");
+  r.dead = flag_at(judged, "recipient_dead");
   r.mta_refused = text_at(judged, "action") == "mta-refused";
   if (r.mta_refused) {
     r.mta_status = text_at(object_at(judged, "reply"), "enhanced");
@@ -90,8 +91,11 @@ class Logged final : public MailTrail::Listener {
 }  // namespace
 
 Ignorance ignorance_of(const PastSource& source) {
-  if (!source.history.empty()) return {"a record", kBeyondRecords, {Unit::connections}};
-  return {"a mail log", kBeyondLogs, {Unit::connections, Unit::refusals, Unit::unknown_recipients}};
+  std::vector<Unit> unknown = {Unit::connections, Unit::hard_bounces, Unit::blocked,
+                               Unit::deferrals,   Unit::deliveries,   Unit::complaints};
+  if (!source.history.empty()) return {"a record", kBeyondRecords, std::move(unknown)};
+  unknown.insert(unknown.end(), {Unit::refusals, Unit::unknown_recipients});
+  return {"a mail log", kBeyondLogs, std::move(unknown)};
 }
 
 std::optional<PastTransaction> past_of_record(std::string_view line) {

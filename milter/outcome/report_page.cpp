@@ -92,11 +92,11 @@ void add_refusals(ReportPage& page, const DayReport& report) {
     page.add(fmt::format("{:>6}  {} ({}, {} bounce): \"{}\" — {}", tally.count, word_at(words, 0), word_at(words, 1),
                          word_at(words, 2), shortened(tally.text, 50), why_command(tally)));
   });
-  add_report_kinds(page, "refused by the mail server itself", report.own, 5,
-                   [&](const auto& words, const DayReport::Tally& tally) {
-                     page.add(fmt::format("{:>6}  \"{}\", first from {}", tally.count, shortened(word_at(words, 0), 90),
-                                          tally.text.empty() ? "?" : shortened(tally.text, 40)));
-                   });
+  add_report_kinds(
+      page, "refused by the mail server itself", report.own, 5, [&](const auto& words, const DayReport::Tally& tally) {
+        page.add(fmt::format("{:>6}  {}: \"{}\", first from {}", tally.count, word_at(words, 1),
+                             shortened(word_at(words, 0), 80), tally.text.empty() ? "?" : shortened(tally.text, 40)));
+      });
 }
 
 void add_observed(ReportPage& page, const DayReport& report) {
@@ -182,9 +182,9 @@ json::object report_json(const DayReport& report) {
           {"failed", json_of(report.failed, {"provider", "reason", "advice"})},
           {"still_waiting", json_of(report.deferred, {"provider", "reason", "advice"})},
           {"dead_addresses", json_of(report.dead, {"recipient", "reason"})},
-          {"refusals", json_of(report.refusals, {"rule", "class", "bounce"})},
+          {"refusals", json_of(report.refusals, {"rule", "class", "bounce", "reason"})},
           {"observed", json_of(report.observed, {"rule", "what"})},
-          {"own_refusals", json_of(report.own, {"reply"})},
+          {"own_refusals", json_of(report.own, {"reply", "reason"})},
           {"limits", std::move(limits)},
           {"new_rules", json_of(report.fresh, {"rule", "place"})},
           {"policies", json_of(report.policies, {"policy"})}};

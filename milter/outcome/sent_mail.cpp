@@ -2,13 +2,10 @@
 
 #include <algorithm>
 
+#include "policy/decide/outcomes.h"
+
 namespace replygate {
 namespace {
-
-bool was_kept(const Record& record, const JudgedRecipient& judged) {
-  if (judged.recipient.mta_refused) return false;
-  return record.connection.local_submission || judged.verdict.kind != Verdict::Kind::refuse;
-}
 
 bool is_local(const Record& record, const Recipient& recipient) {
   const Site& site = record.policy->site();
@@ -41,9 +38,11 @@ std::optional<SentMail> sent_mail(const Record& record) {
                   .client_ip = record.connection.ip_text,
                   .message_id = message_id_of(t)};
   for (const JudgedRecipient& judged : record.recipients) {
-    if (!was_kept(record, judged)) continue;
-    mail.recipients.push_back(
-        {.address = judged.recipient.address.full, .ref = judged.ref, .local = is_local(record, judged.recipient)});
+    if (!was_let_through(record, judged)) continue;
+    mail.recipients.push_back({.address = judged.recipient.address.full,
+                               .ref = judged.ref,
+                               .local = is_local(record, judged.recipient),
+                               .keys = outcome_keys_of(record, judged)});
   }
   return mail;
 }

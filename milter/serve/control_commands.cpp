@@ -8,6 +8,7 @@
 #include "milter/exit_status.h"
 #include "milter/json_members.h"
 #include "milter/log/say.h"
+#include "milter/serve/control_outcome.h"
 #include "milter/serve/control_quota.h"
 #include "milter/serve/past_decisions.h"
 #include "milter/serve/report_status.h"
@@ -93,6 +94,9 @@ constexpr Handler kCommands[] = {{"status", status},
                                  {"top", top},
                                  {"why", why},
                                  {"drain", drain},
+                                 {"outcome-report", outcome_report},
+                                 {"outcome-dead", outcome_dead},
+                                 {"outcome-clear", outcome_clear},
                                  {"quota-show", quota_show},
                                  {"quota-list", quota_list},
                                  {"quota-reset", quota_reset},

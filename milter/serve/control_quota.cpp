@@ -71,9 +71,7 @@ void quota_show(Desk& desk, const json::object& request, const ControlDone& done
                   [counters, lookups = desk.lookups, done](const Readings& answer) {
                     json::array rows;
                     for (std::size_t i = 0; i < answer.readings.size(); ++i) {
-                      const Ask& ask = counters->asks[i];
-                      if (!answer.readings[i]) continue;
-                      rows.push_back(row_of(ask, *answer.readings[i], lookups));
+                      if (auto row = row_of(counters->asks, i, answer, lookups)) rows.push_back(*std::move(row));
                     }
                     if (rows.empty()) return done({.status = kUnavailable, .error = "the store cannot be asked"});
                     done({.result = {{"key", json_text(counters->key)}, {"limits", std::move(rows)}}});

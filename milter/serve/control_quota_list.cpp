@@ -91,9 +91,10 @@ void quota_list(Desk& desk, const json::object& request, const ControlDone& done
                     for (std::size_t i = 0; i < answer.readings.size(); ++i) {
                       reached |= answer.readings[i].has_value();
                       if (!answer.readings[i] || answer.readings[i]->used == 0) continue;
-                      json::object row = row_of(counters->asks[i], *answer.readings[i], lookups);
-                      row["key"] = json_text(counters->asks[i].key);
-                      rows.push_back(std::move(row));
+                      auto row = row_of(counters->asks, i, answer, lookups);
+                      if (!row) continue;
+                      (*row)["key"] = json_text(counters->asks[i].key);
+                      rows.push_back(*std::move(row));
                     }
                     if (!reached) return done({.status = kUnavailable, .error = "the store cannot be asked"});
                     done({.result = {{"limits", fullest(std::move(rows), count)},

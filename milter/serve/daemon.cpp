@@ -72,8 +72,8 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(PolicyKeeper& ke
                                                                 Troubles& troubles) {
   std::unique_ptr<Daemon> daemon(new Daemon(keeper, clock, troubles));
   auto opened = daemon->open_records();
-  if (opened) opened = daemon->open_outcomes();
   if (opened) opened = daemon->open_store();
+  if (opened) opened = daemon->open_outcomes();
   if (opened) opened = daemon->open_doors();
   if (opened) opened = daemon->open_services();
   if (opened) daemon->open_report();
@@ -123,7 +123,8 @@ tl::expected<void, std::string> Daemon::open_outcomes() {
   const OutcomeSettings& settings = settings_.outcomes;
   if (settings.log.empty()) return {};
   const std::string path = settings.path.empty() ? keeper_.folder() + "/outcomes.db" : settings.path;
-  auto outcomes = OutcomeReader::open(settings, path, clock_, recorder_, troubles_);
+  auto outcomes =
+      OutcomeReader::open(settings, path, {clock_, recorder_, troubles_, *store_, health_, keeper_.current()});
   if (!outcomes) return tl::unexpected("outcomes: " + outcomes.error());
   outcomes_ = *std::move(outcomes);
   recorder_.add(*outcomes_);
@@ -159,8 +160,11 @@ tl::expected<void, std::string> Daemon::open_store() {
 }
 
 tl::expected<void, std::string> Daemon::open_doors() {
-  const DoorServices services{first_, *gate_,           recorder_,          references_, clock_,    traffic_,
-                              times_, mailboxes_.get(), &keeper_.current(), &own_,       &troubles_};
+  const DoorServices services{
+      first_,      *gate_,           recorder_,
+      references_, clock_,           traffic_,
+      times_,      mailboxes_.get(), &keeper_.current(),
+      &own_,       &troubles_,       outcomes_ == nullptr ? nullptr : &outcomes_->dead_addresses()};
   if (!settings_.policy_service.empty()) {
     const auto opened = have(
         [this, services]() -> tl::expected<void, std::string> {

@@ -6,8 +6,9 @@
 
 namespace replygate {
 
-// For people, a line for each rule of `before` that counts, and that `after` neither has nor names in `was`: a rename
-// that was forgotten would let everybody begin anew. "" for none. Pure.
+// For people, a line for each rule of `before` that counts, that `after` neither has nor names in `was`, and whose
+// counters would fit a new rule of `after`: a rename that was forgotten would let everybody begin anew. "" for none.
+// Pure.
 std::string notes_on_gone_rules(const Policy& before, const Policy& after);
 
 }  // namespace replygate

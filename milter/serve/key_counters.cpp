@@ -56,21 +56,41 @@ std::vector<Charge> looks_of(const std::vector<Ask>& asks) {
   return charges;
 }
 
-json::object row_of(const Ask& ask, const Reading& reading, Lookups* lookups) {
+namespace {
+
+// How many of the recipients that the key has had would be too many.
+std::int64_t most_of(const Limit& share, std::int64_t recipients) {
+  const std::int64_t of = std::max(recipients, share.floor);
+  return (share.share * of + Limit::kWholeShare - 1) / Limit::kWholeShare;
+}
+
+}  // namespace
+
+std::optional<json::object> row_of(const std::vector<Ask>& asks, std::size_t i, const Readings& answer,
+                                   Lookups* lookups) {
+  const Ask& ask = asks[i];
+  const auto& reading = answer.readings[i];
+  if (!reading || ask.purpose == Ask::Purpose::whole) return std::nullopt;
   const Limits own = with_known(lookups, [&](Answers& answers) {
     Limits said;
     const Limits* limits = limits_of(*ask.rule, {ask.key, ""}, &answers, said);
     return limits == nullptr ? ask.rule->limits : *limits;
   });
+  const bool is_whole_known = ask.limit.share > 0 && i + 1 < asks.size() && answer.readings[i + 1] &&
+                              asks[i + 1].purpose == Ask::Purpose::whole;
+  const std::int64_t of = is_whole_known ? answer.readings[i + 1]->used : 0;
+  const std::int64_t most = ask.limit.share > 0 ? most_of(ask.limit, of) : ask.limit.depth();
   json::object row{{"rule", json_text(ask.rule->name)},
                    {"limit", ask.limit.text()},
-                   {"used", reading.used},
-                   {"most", ask.limit.depth()},
-                   {"left", std::max<std::int64_t>(ask.limit.depth() - reading.used, 0)}};
+                   {"used", reading->used},
+                   {"most", most},
+                   {"left", std::max<std::int64_t>(most - reading->used, 0)}};
+  if (ask.limit.share > 0) row["of"] = of;
   if (ask.purpose == Ask::Purpose::escalation) row["escalation"] = true;
   const bool as_written = ask.purpose == Ask::Purpose::escalation || std::ranges::find(own, ask.limit) != own.end();
   if (!as_written) row["raised"] = true;
-  if (reading.used >= ask.limit.depth() && reading.room_at) row["room_at"] = detail::format_time(*reading.room_at);
+  const bool full = ask.limit.share > 0 ? ask.limit.is_reached(reading->used, of) : reading->used >= most;
+  if (full && reading->room_at) row["room_at"] = detail::format_time(*reading->room_at);
   return row;
 }
 

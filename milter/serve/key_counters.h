@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,9 @@ Counters counters_of(std::shared_ptr<const Policy> policy, Instant now, const st
 // Charges that change nothing, as Store::take() wants them.
 std::vector<Charge> looks_of(const std::vector<Ask>& asks);
 
-// One counter for people: rule, limit, used, most, left, room_at; "raised" and "escalation" where they hold.
-boost::json::object row_of(const Ask& ask, const Reading& reading, Lookups* lookups);
+// One counter for people: rule, limit, used, most, left, room_at, of a share `of`; "raised" and "escalation" where they
+// hold. Nothing where the store cannot tell, and of the recipients of a share, which its own row has.
+std::optional<boost::json::object> row_of(const std::vector<Ask>& asks, std::size_t i, const Readings& answer,
+                                          Lookups* lookups);
 
 }  // namespace replygate

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "milter/local_time.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -56,6 +57,21 @@ Note note_of_first_refusal(const Record& record, const LimitUse& full, const Rep
                               local ? "Local mail is let through; else the reply would be:" : "Reply:", reply.code(),
                               reply.enhanced().text(), plain_line(reply.text()), shell_word(plain_line(record.ref)),
                               shell_word(key))};
+}
+
+Note note_of_held(const Record& record, const Rule& rule) {
+  const Transaction& t = record.transaction;
+  const std::string sender = plain_line(t.user.empty() ? t.sender.full : t.user);
+  const std::string id = shell_word(plain_line(t.queue_id.empty() ? "QUEUE-ID" : t.queue_id));
+  return {.event = {},
+          .subject = fmt::format("mail of {} is on hold, by {}", sender.empty() ? "<>" : sender, plain_line(rule.name)),
+          .text = fmt::format(
+              "Host:   {}\nTime:   {:%Y-%m-%d %H:%M:%S %z}\nFrom:   {}\nTo:     {}\nQueue:  {}\nReason: {}\n\n"
+              "Nobody is told until you release or delete it. Why, and both in Postfix:\n"
+              "  replygate why {}\n  postsuper -H {}\n  postsuper -d {}\n",
+              plain_line(host_name()), local_parts(record.time), sender.empty() ? "<>" : sender,
+              counted(record.recipients.size(), "recipient"), plain_line(t.queue_id),
+              plain_line(record.disposition.hold), shell_word(plain_line(record.ref)), id, id)};
 }
 
 Note note_of_store(std::string subject, std::string_view what) {

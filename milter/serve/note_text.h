@@ -13,6 +13,9 @@ namespace replygate {
 Note note_of_warning(const Record& record, const LimitUse& use);
 Note note_of_first_refusal(const Record& record, const LimitUse& full, const Reply& reply);
 
+// `rule` has put the message into the MTA's hold queue.
+Note note_of_held(const Record& record, const Rule& rule);
+
 Note note_of_store(std::string subject, std::string_view what);
 
 // As a word of a shell: what strangers wrote must not become a command where it is pasted.

@@ -23,6 +23,18 @@ constexpr std::size_t kMostQueued = 100;
 constexpr std::size_t kMostTold = 10'000;
 constexpr int kAttempts = 3;
 
+// The rule whose reason the hold queue has; null where the message is not held.
+const Rule* holding_rule(const Record& record) {
+  if (record.disposition.hold.empty() || record.disposition.discard) return nullptr;
+  const auto of = [&](const Verdict& verdict) {
+    const Hold* hold = verdict.accepted_by == nullptr ? nullptr : std::get_if<Hold>(&verdict.accepted_by->outcome);
+    return hold != nullptr && hold->reason == record.disposition.hold ? verdict.accepted_by : nullptr;
+  };
+  const Rule* rule = of(record.message);
+  for (const JudgedRecipient& judged : record.recipients) rule = rule == nullptr ? of(judged.verdict) : rule;
+  return rule;
+}
+
 }  // namespace
 
 Notifier::Notifier(const NotifySettings& settings, std::vector<std::unique_ptr<NoteCarrier>> carriers,
@@ -89,6 +101,7 @@ void Notifier::hear(Rendering& rendering) {
   const Record& r = rendering.record();
   hear(r, r.message, nullptr);
   for (const JudgedRecipient& judged : r.recipients) hear(r, judged.verdict, &judged.recipient);
+  hear_held(r);
 }
 
 void Notifier::hear(const Record& record, const Verdict& verdict, const Recipient* recipient) {
@@ -119,6 +132,13 @@ void Notifier::hear_refusal(const Record& record, const Verdict& verdict, const 
   if (record.connection.local_submission) return;
   tell_user(Event::first_refusal, record, *full->rule,
             [&] { return user_note_of_refusal(settings_.users.refusal, record, *full, recipient); });
+}
+
+void Notifier::hear_held(const Record& record) {
+  const Rule* rule = record.ending == Ending::accepted ? holding_rule(record) : nullptr;
+  if (rule == nullptr) return;
+  const std::string& who = record.transaction.user.empty() ? record.transaction.sender.full : record.transaction.user;
+  tell(Event::held, rule->name + '\x1f' + who, [&] { return note_of_held(record, *rule); });
 }
 
 void Notifier::start() {

@@ -75,6 +75,7 @@ class Notifier final : public RecordListener {
   void hear(const Record& record, const Verdict& verdict, const Recipient* recipient);
   void hear_warning(const Record& record, const LimitUse& use, const Recipient* recipient);
   void hear_refusal(const Record& record, const Verdict& verdict, const Recipient* recipient);
+  void hear_held(const Record& record);
   // `make` writes the note, without its event, where it may go.
   template <typename Make>
   void tell(NotifySettings::Event event, const std::string& key, Make make);

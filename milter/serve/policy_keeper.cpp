@@ -10,6 +10,7 @@
 #include "milter/log/say.h"
 #include "milter/serve/gone_rules.h"
 #include "milter/serve/raises.h"
+#include "policy/load/relay_finding.h"
 #include "policy/scenario/test_report.h"
 
 namespace replygate {
@@ -45,14 +46,28 @@ std::string_view where_else(bool standard) {
                   : "";
 }
 
+std::string lines_of_warnings(const Loaded& loaded, const std::string& file) {
+  std::string lines;
+  for (const Diagnostic& d : loaded.diagnostics) {
+    if (d.level == Diagnostic::Level::warning) lines += in_one_line(d, loaded.sources) + '\n';
+  }
+  return lines.empty() ? "" : fmt::format("{}`replygate check {}` says more\n", lines, file);
+}
+
 }  // namespace
 
 PolicyKeeper::PolicyKeeper(std::string file, std::string folder, const Clock& clock, Troubles& troubles)
     : file_(std::move(file)), folder_(std::move(folder)), clock_(clock), troubles_(troubles) {}
 
 PolicyKeeper::Candidate PolicyKeeper::read() const {
-  Candidate candidate{std::make_unique<ListWatch>(file_), nullptr, "", "", false};
-  const Loaded loaded = candidate.lists->load();
+  Candidate candidate;
+  candidate.lists = std::make_unique<ListWatch>(file_);
+  Loaded loaded = candidate.lists->load();
+  if (loaded.ok()) {
+    if (auto found = find_relaying(file_, *loaded.policy); found.warning) {
+      loaded.diagnostics.push_back(*std::move(found.warning));
+    }
+  }
   for (const Diagnostic& d : loaded.diagnostics) candidate.message += render(d, loaded.sources);
   if (!loaded.ok()) {
     candidate.trouble = first_error(loaded);
@@ -62,6 +77,7 @@ PolicyKeeper::Candidate PolicyKeeper::read() const {
   const TestReport tests = run_tests(loaded.policy, loaded.tests);
   if (tests.passed()) {
     candidate.policy = loaded.policy;
+    candidate.warnings = lines_of_warnings(loaded, file_);
   } else {
     const std::string failures = failures_text(tests);
     candidate.trouble = fmt::format("tests of the policy fail: {}", first_failure(tests));
@@ -108,7 +124,7 @@ std::shared_ptr<const Policy> PolicyKeeper::first_policy(Candidate& candidate) {
 
 tl::expected<std::shared_ptr<const Policy>, int> PolicyKeeper::load_first() {
   Candidate candidate = read();
-  std::fputs(candidate.message.c_str(), stderr);
+  std::fputs(candidate.policy != nullptr ? candidate.warnings.c_str() : candidate.message.c_str(), stderr);
   const std::lock_guard changing(changing_);
   std::shared_ptr<const Policy> policy = first_policy(candidate);
   if (policy == nullptr) return tl::unexpected(static_cast<int>(candidate.unreadable ? kNoInput : kPolicyError));

@@ -32,7 +32,7 @@ class PolicyKeeper {
   struct Outcome {
     bool taken = false;
     std::string id;       // of the policy that serves now
-    std::string message;  // diagnostics and failed tests, for people; "" for none
+    std::string message;  // errors, warnings and failed tests, for people; "" for none
     std::vector<std::string> waiting;
   };
 
@@ -43,7 +43,8 @@ class PolicyKeeper {
   PolicyKeeper(const PolicyKeeper&) = delete;
   PolicyKeeper& operator=(const PolicyKeeper&) = delete;
 
-  // The policy in the file, or else the last good one; stderr says what is wrong. On failure the exit status.
+  // The policy in the file, or else the last good one; stderr says what is wrong, and has a line for each warning. On
+  // failure the exit status.
   tl::expected<std::shared_ptr<const Policy>, int> load_first();
   CurrentPolicy& current() { return *current_; }  // after load_first()
 
@@ -69,7 +70,8 @@ class PolicyKeeper {
     std::unique_ptr<ListWatch> lists;
     std::shared_ptr<const Policy> policy;  // null where something is wrong
     std::string message;
-    std::string trouble;  // the first thing that is wrong, in a line
+    std::string warnings;  // of a policy that may serve, a line each
+    std::string trouble;   // the first thing that is wrong, in a line
     bool unreadable = false;
   };
 

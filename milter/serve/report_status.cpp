@@ -92,7 +92,8 @@ json::object outcomes_of(const OutcomeReader& reader) {
   const OutcomeReader::Figures f = reader.figures();
   return {{"log", json_text(f.log)},    {"lines", f.lines},         {"attempts", f.attempts},
           {"unknown", f.unknown},       {"outcomes", f.outcomes},   {"messages", f.messages},
-          {"recipients", f.recipients}, {"forgotten", f.forgotten}, {"dropped", f.dropped}};
+          {"recipients", f.recipients}, {"forgotten", f.forgotten}, {"dropped", f.dropped},
+          {"uncounted", f.uncounted},   {"dead_addresses", f.dead}};
 }
 
 std::string lost_milter(const Desk& desk) {

@@ -195,7 +195,7 @@ measures.distinct = {
   end,
   room = function(c, s, most)
     local used, held, cost = members_of(c, s)
-    if most < 1 then return -1 end
+    if most < c.cost then return -1 end
     local surplus, holds = used + cost - most, 0
     if surplus <= 0 then return now end
     for _ in pairs(held) do holds = holds + 1 end

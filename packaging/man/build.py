@@ -16,7 +16,7 @@ FAMILIES = {
     "replygate-check.1": ("examine policies, reply codes and bounces", ["check", "test", "try", "replay", "suggest", "report", "import", "codes", "explain"]),
     "replygate-control.8": (
         "see and change the running daemon",
-        ["status", "rules", "quota list", "quota show", "quota reset", "quota raise", "top", "tail", "why", "reload", "drain"],
+        ["status", "rules", "quota list", "quota show", "quota reset", "quota raise", "outcome", "outcome dead", "outcome clear", "top", "tail", "why", "reload", "drain"],
     ),
     "replygate-doctor.8": ("examine this host, and set up its mail server", ["doctor", "init", "setup"]),
 }

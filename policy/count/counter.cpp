@@ -68,6 +68,7 @@ std::optional<Instant> Counter::room_at(const Charge& c, DistinctWindow::Member 
           [&](const Bucket::Rate& m) { return std::get<Bucket>(state_).room_at(c.cost, most, now, m); },
           [&](const Fixed& m) { return Room(std::get<FixedCount>(state_).used() + c.cost <= most ? now : m.until); },
           [&](const Distinct&) {
+            if (c.cost > 0 && most < 1) return Room();
             const std::int64_t cost = cost_of_member(c, member, now);
             return std::get<DistinctWindow>(state_).room_at(member, cost, most, now);
           },

@@ -115,7 +115,7 @@ void DistinctWindow::give_back(Member member, Instant now) {
 
 // That the member itself leaves makes no room for it. Of no members at all it can never be one.
 std::optional<Instant> DistinctWindow::room_at(Member member, std::int64_t cost, std::int64_t most, Instant now) const {
-  if (std::max<std::int64_t>(cost, 1) > most) return std::nullopt;
+  if (cost > most || most < 0) return std::nullopt;
   std::int64_t surplus = used(now) + cost - most;
   if (surplus <= 0) return now;
   const auto own = members_->entries.find(member);

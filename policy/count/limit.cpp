@@ -10,8 +10,16 @@
 namespace replygate {
 namespace {
 
-constexpr std::array<std::string_view, 7> kUnits = {"connections",         "messages", "recipients",        "bytes",
-                                                    "distinct_recipients", "refusals", "unknown_recipients"};
+constexpr std::array<std::string_view, 12> kUnits = {
+    "connections",        "messages",     "recipients", "bytes",     "distinct_recipients", "refusals",
+    "unknown_recipients", "hard_bounces", "blocked",    "deferrals", "deliveries",          "complaints"};
+static_assert(kUnits.size() == static_cast<std::size_t>(Unit::complaints) + 1);
+
+std::string percent_of(std::int64_t share) {
+  if (share % 100 == 0) return std::to_string(share / 100);
+  return share % 10 == 0 ? fmt::format("{}.{}", share / 100, share / 10 % 10)
+                         : fmt::format("{}.{:02}", share / 100, share % 100);
+}
 
 }  // namespace
 
@@ -35,7 +43,17 @@ std::string Limit::period_text() const {
   return format_duration(period);
 }
 
+void Limit::set_floor(std::int64_t recipients) {
+  floor = recipients;
+  if (share == 0) return;
+  most =
+      std::max<std::int64_t>(1, (std::min(floor, kMostQuantity / kWholeShare) * share + kWholeShare - 1) / kWholeShare);
+}
+
 std::string Limit::text() const {
+  if (share > 0) {
+    return fmt::format("{}% {} / {}, at least {} recipients", percent_of(share), to_string(unit), period_text(), floor);
+  }
   const bool bytes = unit == Unit::bytes;
   const std::string amount = bytes ? format_size(most) : fmt::format("{} {}", most, to_string(unit));
   const std::string depth = bytes ? format_size(burst) : std::to_string(burst);

@@ -22,6 +22,8 @@ Limit raised(Limit limit, const Raises& raises, std::string_view rule, std::stri
   if (percent == 100) return limit;
   limit.most = scaled(limit.most, percent);
   limit.burst = scaled(limit.burst, percent);
+  limit.share = scaled(limit.share, percent);
+  if (limit.share > 0) limit.set_floor(limit.floor);
   return limit;
 }
 

@@ -111,6 +111,10 @@ class Decider {
     for (std::size_t i = candidate.first; i < candidate.first + candidate.count; ++i) {
       const Ask& ask = inquiry_.asks[i];
       const Reading& reading = *readings_[i];
+      if (ask.purpose == Ask::Purpose::whole) {
+        verdict_.limits.back().of = reading.used;
+        continue;
+      }
       verdict_.limits.push_back({.rule = candidate.rule,
                                  .limit = ask.limit,
                                  .key = ask.key,

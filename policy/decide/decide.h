@@ -21,8 +21,9 @@ struct LimitUse {
   std::int64_t cost = 0;
   bool fits = true;
   std::optional<Instant> room_at;
-  bool warn = false;   // warn_at is reached, for the first time in this period
-  bool local = false;  // counted on this host alone
+  bool warn = false;    // warn_at is reached, for the first time in this period
+  bool local = false;   // counted on this host alone
+  std::int64_t of = 0;  // of a share: so many recipients
 };
 
 // A look of greylisting at a key, as it was known before.

@@ -9,6 +9,7 @@
 #include "policy/decide/aftermath.h"
 #include "policy/decide/fetch.h"
 #include "policy/decide/gate_case.h"
+#include "policy/decide/shares.h"
 
 namespace replygate {
 
@@ -26,7 +27,7 @@ bool may_refuse(const Ask& ask) { return ask.mode == Mode::enforce && ask.rule->
 // A connection has no end that could refuse it: it is counted for good once it is let in.
 bool is_final(const Ask& ask) { return ask.rule->count != Count::accepted || ask.limit.unit == Unit::connections; }
 
-bool compares(const Ask& ask) { return ask.purpose == Ask::Purpose::limit; }
+bool compares(const Ask& ask) { return ask.purpose == Ask::Purpose::limit || ask.purpose == Ask::Purpose::whole; }
 
 // Whether its limit, where it is full, ends the decision without a refusal.
 bool may_accept(const Candidate& candidate) {
@@ -40,7 +41,8 @@ bool may_accept(const Candidate& candidate) {
 bool is_reserved(const Ask& ask, const Inquiry& inquiry) {
   if (!is_final(ask)) return true;
   return ask.rule->count != Count::attempts &&
-         (!may_refuse(ask) || std::ranges::any_of(inquiry.candidates, may_accept));
+         (!may_refuse(ask) || std::ranges::any_of(inquiry.candidates, may_accept) ||
+          std::ranges::any_of(inquiry.asks, is_share));
 }
 
 // Whether it stands behind the rule whose limit has let the mail pass, and counts only what passes it.
@@ -62,8 +64,9 @@ void count_local(Tally& tally, const Ask& ask, std::int64_t cost) {
   if (!ask.member.empty()) tally.add(member_counter(ask), ask.limit.scope, 1, is_final(ask));
 }
 
+// A share is judged once both of its numbers are known.
 std::uint32_t group_of(const Ask& ask) {
-  if (ask.purpose == Ask::Purpose::escalation || ask.purpose == Ask::Purpose::client) return kNoGroup;
+  if (is_share(ask) || ask.purpose == Ask::Purpose::escalation || ask.purpose == Ask::Purpose::client) return kNoGroup;
   return may_refuse(ask) ? 0 : static_cast<std::uint32_t>(ask.rule->index + 1);
 }
 
@@ -249,6 +252,7 @@ void Gate::finish(const Holder& held, const Readings& answer) {
     restore_cost(c.inquiry.asks[c.asked[i]], *reading);
     reading->warn |= c.again && c.warned[c.asked[i]];
   }
+  judge_shares(c.inquiry, c.readings);
   c.evicted += answer.evicted;
   Judgement judgement{.verdict = decide(*c.facts, c.inquiry, c.readings, {c.now, c.ref}),
                       .reservation = answer.reservation,

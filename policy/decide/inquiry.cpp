@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 #include "policy/rules/key_map.h"
 #include "policy/rules/key_part.h"
@@ -42,6 +43,7 @@ bool in_share(const Rule& rule, const Key* key) {
 
 constexpr char kEnd = '\x1f';  // in no rule's name
 constexpr std::string_view kEscalate = "escalate\x1f";
+constexpr std::string_view kWhole = "whole\x1f";
 
 // Names the counter of an ask, and what it was called under the former name of the rule. `append_what` appends what is
 // counted.
@@ -173,10 +175,17 @@ class Walk {
         fill_ask(ask, rule, now, key, facts_);
         ask.mode = candidate.mode;
         if (!still_to_compare(ask)) inquiry_.asks.pop_back();
+        if (now.share > 0) add_whole(candidate, now, key);
       }
     }
     candidate.count = inquiry_.asks.size() - candidate.first;
     return candidate.count > 0;
+  }
+
+  void add_whole(const Candidate& candidate, const Limit& share, const Key& key) {
+    Ask& whole = inquiry_.asks.next();
+    fill_whole(whole, *candidate.rule, share, key, facts_);
+    whole.mode = candidate.mode;
   }
 
   // False where the message or the session has been let in before.
@@ -330,6 +339,19 @@ void fill_ask(Ask& ask, const Rule& rule, const Limit& limit, const Key& key, co
   name_counter(ask, rule, what, key);
 }
 
+// They are counted for each share, apart from limits of recipients.
+void fill_whole(Ask& ask, const Rule& rule, const Limit& share, const Key& key, const Facts& facts) {
+  Limit recipients{.most = kMostQuantity, .unit = Unit::recipients, .period = share.period};
+  fill_ask(ask, rule, recipients, key, facts);
+  ask.purpose = Ask::Purpose::whole;
+  std::string of_share(kWhole);
+  of_share += to_string(share.unit);
+  of_share += kEnd;
+  for (std::string* counter : {&ask.counter, &ask.was}) {
+    if (!counter->empty()) counter->insert(0, of_share);
+  }
+}
+
 // Refusals that escalation counts are counted apart from limits in the same words.
 Ask escalation_ask(const Rule& rule, const Escalation& step, const Key& key, const Facts& facts) {
   Ask ask = ask_for(rule, step.after, key, facts);
@@ -339,46 +361,6 @@ Ask escalation_ask(const Rule& rule, const Escalation& step, const Key& key, con
   }
   ask.cost = 0;
   return ask;
-}
-
-Charge charge_of(const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve) {
-  Charge charge;
-  fill_charge(charge, ask, group, even_if_full, reserve);
-  return charge;
-}
-
-void fill_charge(Charge& charge, const Ask& ask, std::uint32_t group, bool even_if_full, bool reserve) {
-  const Limit& limit = ask.limit;
-  charge.counter = ask.counter;
-  charge.most = limit.depth();
-  charge.cost = ask.cost;
-  charge.group = group;
-  charge.even_if_full = even_if_full;
-  charge.pardoned = false;
-  charge.again = 0;
-  charge.reserve = reserve;
-  charge.warn_at = 0;
-  charge.member.clear();
-  charge.local = ask.rule->on_store_error == OnStoreError::local;
-  charge.was = ask.was;
-  if (ask.purpose == Ask::Purpose::sighting) {
-    charge.measure = *ask.rule->greylist;
-    charge.even_if_full = true;
-    charge.reserve = false;
-    charge.pardoned = ask.rule->greylist->after > 0;
-  } else if (limit.scope == Scope::calendar) {
-    charge.measure = Fixed{ask.until};
-  } else if (limit.unit == Unit::distinct_recipients) {
-    charge.measure = Distinct{limit.period};
-    charge.member = ask.member;
-  } else if (limit.burst > 0) {
-    charge.measure = Bucket::Rate{limit.most, limit.period};
-  } else {
-    charge.measure = Sliding{limit.period};
-  }
-  if (ask.purpose == Ask::Purpose::limit && ask.rule->warn_at > 0) {
-    charge.warn_at = std::max<std::int64_t>(1, (charge.most * ask.rule->warn_at + 99) / 100);
-  }
 }
 
 void inquire(const Policy& policy, const Facts& facts, const Question& question, Inquiry& inquiry) {

@@ -37,6 +37,7 @@ struct Ask {
     sighting,    // of greylisting
     client,      // how many keys of the client have passed greylisting
     escalation,  // refusals that the rule has given before
+    whole,       // the recipients of which the limit before it is a share
   };
 
   const Rule* rule = nullptr;
@@ -111,6 +112,8 @@ const Limits* limits_of(const Rule& rule, const Key& key, Answers* answers, Limi
 // How a limit counts for one key: one ask, at the present time.
 Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& facts);
 void fill_ask(Ask& ask, const Rule& rule, const Limit& limit, const Key& key, const Facts& facts);
+// The recipients of which a limit is a share.
+void fill_whole(Ask& ask, const Rule& rule, const Limit& share, const Key& key, const Facts& facts);
 // Every counter that the rule keeps for the key: of limits, as they are raised at `now`, and of escalation. What a live
 // source has not said is taken to be as the rule says.
 std::vector<Ask> asks_of_key(const Policy& policy, const Rule& rule, const Key& key, Instant now,

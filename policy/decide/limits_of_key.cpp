@@ -39,7 +39,9 @@ std::vector<Ask> asks_of_key(const Policy& policy, const Rule& rule, const Key& 
   const Limits* limits = limits_of(rule, key, answers, own);
   for (const Limit& limit : limits == nullptr ? rule.limits : *limits) {
     if (!limit.in_store()) continue;
-    asks.push_back(ask_for(rule, raised(limit, policy.raises(), rule.name, key.shown, now), key, facts));
+    const Limit present = raised(limit, policy.raises(), rule.name, key.shown, now);
+    asks.push_back(ask_for(rule, present, key, facts));
+    if (present.share > 0) fill_whole(asks.emplace_back(), rule, present, key, facts);
   }
   for (const Escalation& step : rule.escalate) asks.push_back(escalation_ask(rule, step, key, facts));
   return asks;

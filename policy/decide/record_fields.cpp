@@ -43,6 +43,7 @@ void write_limit(FieldWriter& fields, const LimitUse& use) {
   fields.number("cost", use.cost);
   fields.text("unit", to_string(use.limit.unit));
   fields.text("window", use.limit.period_text());
+  if (use.limit.share > 0) fields.number("of", use.of);
   fields.flag("fits", use.fits);
   if (!use.fits && use.room_at) fields.text("room_at", format_time(*use.room_at));
   if (use.warn) fields.flag("warning", true);
@@ -200,6 +201,7 @@ void write_recipient(FieldWriter& fields, const JudgedRecipient& judged, const R
   }
   if (r.route) fields.text("route", *r.route);
   if (r.mailbox_used.state == MailboxUse::State::used) fields.number("mailbox_used", r.mailbox_used.percent);
+  if (r.dead) fields.flag("recipient_dead", true);
   write_verdict(fields, judged.verdict, record.connection);
 }
 

@@ -161,6 +161,9 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
   recipient.mta_status = std::move(event.mta_status);
   recipient.mta_text = std::move(event.mta_text);
   recipient.external = is_external(recipient, policy_->site());
+  const bool may_be_dead = policy_->needs().dead && services_.dead != nullptr && recipient.external.value_or(true) &&
+                           recipient.address.domain() != policy_->site().default_domain;
+  recipient.dead = may_be_dead && services_.dead->is_dead(recipient.address);
   if (!recipient.mta_refused) ++open_->facts.recipients;
   const bool postmaster = is_postmaster(recipient.address, policy_->site());
   const Verdict* waiting = postmaster ? open_->spared.get() : open_->limited.get();

@@ -72,6 +72,16 @@ class Mailboxes {
   virtual void used(const Address& recipient, std::int64_t size, Told told) = 0;
 };
 
+// Which addresses of others are dead. Implementations are safe for any number of threads and do not block.
+class DeadAddresses {
+ public:
+  DeadAddresses() = default;
+  DeadAddresses(const DeadAddresses&) = delete;
+  DeadAddresses& operator=(const DeadAddresses&) = delete;
+  virtual ~DeadAddresses() = default;
+  virtual bool is_dead(const Address& recipient) const = 0;
+};
+
 // One SMTP session as a door sees it: adds what it is told to the facts, asks the gate, remembers the answers that
 // must wait, settles reservations when the fate of a message is known, and hands out one record a transaction.
 //
@@ -86,6 +96,7 @@ class Session {
     References& references;
     Mailboxes* mailboxes = nullptr;       // null: mailbox_used is unknown
     const OwnConnections* own = nullptr;  // what comes over them passes, and counts for nothing; null: there are none
+    const DeadAddresses* dead = nullptr;  // null: no address is known to be dead
   };
 
   // What a door is called in records, and which rules it can judge.

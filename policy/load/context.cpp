@@ -8,6 +8,7 @@
 #include "policy/load/keys.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
+#include "policy/rules/facts.h"
 
 namespace replygate {
 
@@ -61,10 +62,24 @@ std::string meant_as(Node::Kind kind, const Node& node) {
   const bool text = node.kind == Node::Kind::string;
   const std::string number = node.kind == Node::Kind::integer ? std::to_string(node.integer) : "";
   if (kind == Node::Kind::boolean) return std::string(boolean_called(text ? node.string : number));
-  if (kind == Node::Kind::integer && text && parse_count(node.string)) return std::to_string(*parse_count(node.string));
+  if (kind == Node::Kind::integer && text) {
+    const auto count = parse_count(node.string.starts_with('/') ? node.string.substr(1) : node.string);
+    return count ? std::to_string(*count) : "";
+  }
   if (kind == Node::Kind::string && !number.empty()) return fmt::format("\"{}\"", number);
   if (kind == Node::Kind::array && text) return fmt::format("[\"{}\"]", node.string);
   return "";
+}
+
+}  // namespace
+
+namespace {
+
+// A fact where a key of the rule should be; "" for what is none.
+std::string condition_of(const Entry& entry) {
+  const std::string_view called = fact_called(entry.key);
+  const std::string_view name = called.empty() ? std::string_view(entry.key) : called;
+  return find_fact(name) != nullptr ? fmt::format("write when = {{ {} = … }}", name) : "";
 }
 
 }  // namespace
@@ -82,8 +97,11 @@ void Context::check_keys(const Node& table, std::string_view section, std::strin
   for (const Entry& entry : table.entries) {
     if (std::ranges::find(known, entry.key) != known.end()) continue;
     const std::string_view help = help_for_key(section.empty() ? "top" : section, entry.key);
+    const std::string fact = section == "rule" && help.empty() ? condition_of(entry) : "";
     error(Rg::unknown_key, entry.key_region, fmt::format("{} has no key \"{}\"", shown, entry.key),
-          help.empty() ? suggestion(entry.key, known, "it has") : std::string(help));
+          !help.empty()   ? std::string(help)
+          : !fact.empty() ? fact
+                          : suggestion(entry.key, known, "it has"));
   }
 }
 

@@ -40,9 +40,39 @@ std::string printable_line(std::string_view line) {
   return text;
 }
 
+std::size_t end_of_value(std::string_view line, std::size_t begin) {
+  const char quote = line[begin];
+  if (quote != '"' && quote != '\'') return std::min(line.find_first_of(" \t,}", begin), line.size());
+  for (std::size_t i = begin + 1; i < line.size(); ++i) {
+    if (line[i] == '\\' && quote == '"') {
+      ++i;
+    } else if (line[i] == quote) {
+      return i + 1;
+    }
+  }
+  return line.size();
+}
+
+// Behind "password =" in a line of the policy: which keys have secrets nobody who misspells one knows.
+std::string without_secrets(std::string line) {
+  static constexpr std::array<std::string_view, 4> kSecrets = {"passw", "secret", "bind_pw", "bindpw"};
+  for (const std::string_view secret : kSecrets) {
+    for (std::size_t at = 0; (at = to_lower(line).find(secret, at)) != std::string::npos; at += secret.size()) {
+      const std::size_t end = line.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-", at);
+      const std::size_t sign = line.find_first_not_of(" \t", end);
+      if (end == std::string::npos || sign == std::string::npos || line.substr(0, end).ends_with("_file")) continue;
+      if (line[sign] != '=' && line[sign] != ':') continue;
+      const std::size_t value = line.find_first_not_of(" \t", sign + 1);
+      if (value == std::string::npos) continue;
+      line.replace(value, end_of_value(line, value) - value, "(hidden)");
+    }
+  }
+  return line;
+}
+
 std::string label_lines(const Label& label, char mark, const Sources& sources, int width) {
   const Region& r = label.region;
-  const std::string line = printable_line(line_of(sources, r, r.line));
+  const std::string line = without_secrets(printable_line(line_of(sources, r, r.line)));
   const std::size_t last = r.end_line > r.line ? line.size() + 1 : r.end_column;
   const std::size_t length = last > r.column ? last - r.column : 1;
   return fmt::format("{:>{}} | {}\n{:>{}} | {}{}{}{}\n", r.line, width, line, "", width,

@@ -76,6 +76,8 @@ enum class Rg : std::uint16_t {
   step_unreached = 1409,
   limit_idle = 1410,
   limit_stays = 1411,
+  share_limit = 1412,
+  outcomes_unknown = 1413,
   unknown_list = 1501,
   list_unreadable = 1502,
   list_source = 1503,

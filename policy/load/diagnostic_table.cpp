@@ -80,7 +80,8 @@ constexpr std::array kTable = {
     RgInfo{Rg::limit_syntax, "limit not understood", "Limits read \"500 recipients / 1h\"."},
     RgInfo{
         Rg::unknown_unit, "unknown unit",
-        "Limits count connections, messages, recipients, bytes, distinct_recipients, refusals or unknown_recipients."},
+        "Limits count connections, messages, recipients, bytes, distinct_recipients, refusals, unknown_recipients, and "
+        "what became of mail: hard_bounces, blocked, deferrals, deliveries, complaints."},
     RgInfo{Rg::unit_stage, "unit counted elsewhere",
            "The unit is counted at a stage at which some fact of the rule is not known, or at another than `at` says."},
     RgInfo{Rg::limit_missing, "key without limit",
@@ -102,6 +103,12 @@ constexpr std::array kTable = {
     RgInfo{Rg::limit_stays, "stricter limit stays beside an override",
            "An override takes the place of limits in its unit over the same kind of period (a time, the calendar, message, "
            "session). The others of the rule stay in force for its key."},
+    RgInfo{Rg::share_limit, "limit that is a share not usable",
+           "\"10% hard_bounces / 1h\" is a share of the recipients that the key has had in the same time. It needs at_least, "
+           "since one of three is no third of anything; and only what became of recipients has a share of them."},
+    RgInfo{Rg::outcomes_unknown, "nothing tells what became of mail",
+           "hard_bounces, blocked, deferrals, deliveries and complaints are read from the MTA's log, which [outcomes] names. "
+           "Without it nothing is counted, such a limit never refuses, and no recipient is dead."},
     RgInfo{Rg::unknown_list, "unknown list", "The name after $ must be in [lists], or be a list of [site]."},
     RgInfo{Rg::list_unreadable, "list cannot be read",
            "The file of a list is missing, may not be read, or is not UTF-8."},

@@ -1,10 +1,13 @@
 #include "policy/load/document.h"
 
+#include <fmt/format.h>
 #include <toml++/toml.h>
+
 #include <algorithm>
 #include <array>
 
 #include "policy/load/syntax_help.h"
+#include "policy/load/twice_defined.h"
 
 namespace replygate {
 namespace {
@@ -52,6 +55,19 @@ Node convert(const toml::node& value, const SharedText& file) {
   return node;
 }
 
+Diagnostic said_of(const TwiceDefined& twice, const SharedText& file, std::string help) {
+  const auto region = [&](TwiceDefined::Spot spot) {
+    const auto end = spot.column + static_cast<unsigned>(twice.name.size());
+    return Region{.file = file, .line = spot.line, .column = spot.column, .end_line = spot.line, .end_column = end};
+  };
+  return {.level = Diagnostic::Level::error,
+          .code = Rg::syntax,
+          .message = fmt::format("{} is defined twice", twice.name),
+          .primary = {region(twice.second), ""},
+          .secondary = Label{region(twice.first), "first defined here"},
+          .help = std::move(help)};
+}
+
 }  // namespace
 
 const Entry* Node::find(std::string_view key) const {
@@ -71,6 +87,9 @@ std::variant<Node, Diagnostic> parse_document(std::string_view text, const std::
   Region at = region_of(error.source(), file);
   at.end_line = at.line;
   at.end_column = at.column + 1;
+  if (const auto twice = twice_defined(text, at.line, at.column, error.description())) {
+    return said_of(*twice, file, syntax_help(text, at.line, at.column, error.description()));
+  }
   return Diagnostic{.level = Diagnostic::Level::error,
                     .code = Rg::syntax,
                     .message = std::string(error.description()),

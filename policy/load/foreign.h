@@ -9,6 +9,9 @@ namespace replygate {
 // The fact that Postfix, Sendmail, rspamd, Exim or postfwd call so: "sasl_username" -> "user".
 std::string_view fact_called(std::string_view name);
 
+// What to write for what no fact has, though a policy of another program may: "country", "dnsbl", "or".
+std::string_view elsewhere(std::string_view name);
+
 // What to write in the place of a key that a section does not have: "action" in "rule" -> "write reply = …".
 std::string_view help_for_key(std::string_view section, std::string_view key);
 

@@ -25,33 +25,35 @@ constexpr std::string_view kMailbox[] = {"file", "sqlite", "query", "quota_statu
 constexpr std::string_view kControl[] = {"listen"};
 constexpr std::string_view kMetrics[] = {"listen"};
 constexpr std::string_view kHistory[] = {"path", "keep", "max_records", "max_size"};
-constexpr std::string_view kOutcomesSection[] = {"log", "path", "keep", "max_recipients"};
+constexpr std::string_view kOutcomesSection[] = {"log",        "path",        "keep",    "max_recipients",
+                                                 "dead_after", "dead_within", "dead_for"};
 constexpr std::string_view kNotify[] = {"to",           "from",         "smtp",         "webhook",
                                         "on",           "pause",        "user_on",      "user_pause",
                                         "user_warning", "user_refusal", "most_per_hour"};
 constexpr std::string_view kReport[] = {"to", "every", "at"};
 constexpr std::string_view kUserText[] = {"subject", "text"};
 constexpr std::string_view kReply[] = {"class", "code", "enhanced", "text"};
-constexpr std::string_view kRule[] = {"name",       "when",     "unless",  "per",           "limit",    "count",
-                                      "burst",      "override", "warn_at", "reply",         "escalate", "greylist",
-                                      "accept",     "hold",     "discard", "header",        "mode",     "share",
-                                      "on_unknown", "at",       "was",     "on_store_error"};
+constexpr std::string_view kRule[] = {
+    "name",    "when",  "unless",     "per",      "limit",  "count",          "burst",    "override",
+    "warn_at", "reply", "escalate",   "greylist", "accept", "hold",           "discard",  "header",
+    "mode",    "share", "on_unknown", "at",       "was",    "on_store_error", "at_least", "outcomes_of"};
 constexpr std::string_view kGreylist[] = {"delay", "retry_within", "remember", "known_after", "pools"};
 constexpr std::string_view kEscalate[] = {"after", "reply"};
 constexpr std::string_view kList[] = {"file",  "sqlite", "query", "only",  "socketmap",
                                       "mysql", "pgsql",  "ldap",  "cache", "timeout"};
 constexpr std::string_view kMap[] = {"file",  "sqlite", "query", "socketmap", "mysql",
                                      "pgsql", "ldap",   "cache", "timeout",   "default"};
-constexpr std::string_view kTest[] = {"name", "at", "given", "rcpt", "repeat", "every", "expect"};
+constexpr std::string_view kTest[] = {"name", "at", "given", "rcpt", "repeat", "every", "outcome", "expect"};
 constexpr std::string_view kGiven[] = {
-    "client",     "client_name", "port",       "listener",     "helo",        "user",        "mechanism",
-    "from",       "tls",         "tls_cipher", "tls_bits",     "tls_subject", "tls_issuer",  "size",
-    "parameters", "header",      "body",       "mailbox_used", "route",       "mta_refused", "local_submission",
-    "lookup"};
+    "client",     "client_name",   "port",       "listener",     "helo",        "user",        "mechanism",
+    "from",       "tls",           "tls_cipher", "tls_bits",     "tls_subject", "tls_issuer",  "size",
+    "parameters", "header",        "body",       "mailbox_used", "route",       "mta_refused", "local_submission",
+    "lookup",     "recipient_dead"};
+constexpr std::string_view kOutcome[] = {"hard_bounces", "blocked", "deferrals", "deliveries", "complaints"};
 constexpr std::string_view kExpect[] = {"accepted", "refused",  "first", "last", "discarded", "held", "header",
                                         "code",     "enhanced", "class", "rule", "bounce",    "text"};
 constexpr std::string_view kState[] = {"counter"};
-constexpr std::string_view kCounter[] = {"rule", "limit", "key", "used"};
+constexpr std::string_view kCounter[] = {"rule", "limit", "key", "used", "of"};
 constexpr std::string_view kExpectOne[] = {"code", "enhanced", "class", "rule", "bounce", "text"};
 
 constexpr std::array kSections = {
@@ -79,6 +81,7 @@ constexpr std::array kSections = {
     Section{"map", kMap},
     Section{"test", kTest},
     Section{"given", kGiven},
+    Section{"outcome", kOutcome},
     Section{"expect", kExpect},
     Section{"expect_one", kExpectOne},
     Section{"state", kState},

@@ -152,6 +152,7 @@ void lint(Context& context, const Policy& policy) {
   warn_of_unreached_steps(context, policy);
   warn_of_shared_keys(context, policy);
   warn_of_untold_externals(context, policy);
+  warn_of_unknown_outcomes(context, policy);
   note_few_recipients(context, policy);
 }
 

@@ -41,6 +41,21 @@ void warn_of_unreached_steps(Context& context, const Policy& policy) {
   }
 }
 
+void warn_of_unknown_outcomes(Context& context, const Policy& policy) {
+  if (!policy.settings().outcomes.log.empty()) return;
+  for (const Rule& rule : policy.rules()) {
+    const auto unit = std::ranges::find_if(unit_names(), [&](std::string_view name) {
+      return counts_outcomes(*unit_from(name)) && rule.counts(*unit_from(name));
+    });
+    const bool asks = rule.needs(Fact::recipient_dead);
+    if (unit == unit_names().end() && !asks) continue;
+    context.warning(Rg::outcomes_unknown, head_of(rule),
+                    fmt::format("\"{}\" {} {}, and nothing tells what became of mail", rule.name,
+                                asks ? "asks for" : "counts", asks ? "recipient_dead" : *unit),
+                    "add [outcomes] with log = \"journal\" or log = \"/var/log/mail.log\"");
+  }
+}
+
 void warn_of_shared_keys(Context& context, const Policy& policy) {
   for (const Rule& rule : policy.rules()) {
     if (!has_key(rule, Fact::client_name) || has_key(rule, Fact::client_ip) || has_key(rule, Fact::client_net))

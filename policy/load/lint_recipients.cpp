@@ -38,6 +38,15 @@ std::optional<std::int64_t> most_recipients(const Rule& rule) {
   return most;
 }
 
+// Delivery reports have one recipient (RFC 3464): what more it lets in is no matter of how many senders address at
+// once.
+bool is_for_reports(const Rule& rule) {
+  return std::ranges::any_of(rule.when, [](const Condition& c) {
+    return c.fact.fact == Fact::null_sender && matches(c.matcher, Value(true)) == Truth::yes &&
+           matches(c.matcher, Value(false)) == Truth::no;
+  });
+}
+
 bool asks_whether_external(const Rule& rule) {
   const auto named = rule.named_facts();
   return std::ranges::find(named, Fact::external, &FactRef::fact) != named.end();
@@ -48,7 +57,9 @@ bool asks_whether_external(const Rule& rule) {
 void note_few_recipients(Context& context, const Policy& policy) {
   for (const Rule& rule : policy.rules()) {
     const auto most = most_recipients(rule);
-    if (!rule.refuses() || rule.mode != Mode::enforce || !most || *most < 1 || *most >= kLeastRecipients) continue;
+    if (!rule.refuses() || is_for_reports(rule) || rule.mode != Mode::enforce || !most || *most < 1 ||
+        *most >= kLeastRecipients)
+      continue;
     context.note(
         Rg::few_recipients, head_of(rule),
         fmt::format("\"{}\" lets {} into a message", rule.name, counted(*most, "recipient")),

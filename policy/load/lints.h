@@ -20,4 +20,7 @@ void warn_of_untold_externals(Context& context, const Policy& policy);
 // Fewer recipients in a message than RFC 5321 §4.5.3.1.8 asks a server to take.
 void note_few_recipients(Context& context, const Policy& policy);
 
+// Limits of what became of mail where no log tells it.
+void warn_of_unknown_outcomes(Context& context, const Policy& policy);
+
 }  // namespace replygate

@@ -25,6 +25,12 @@ std::optional<NamedSource> parse_map(Context& context, const Node& node) {
     if (kind == Kind::lmdb) path += ".lmdb";
     return NamedSource{{kind, std::move(path), ""}, true, &node};
   }
+  const bool file = node.string.starts_with("file:/") || node.string.starts_with('/');
+  if (file) {
+    context.error(Rg::list_source, node.region, fmt::format("\"{}\" is not a list", node.string),
+                  fmt::format("write {{ file = \"{}\" }}", node.string.substr(node.string.find('/'))));
+    return std::nullopt;
+  }
   context.error(
       Rg::list_source, node.region, fmt::format("\"{}\" is not a list", node.string),
       node.string.find(':') != std::string::npos

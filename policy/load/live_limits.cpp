@@ -21,7 +21,8 @@ bool add_exemption(std::string_view unit, OwnLimits& own) {
 bool add_live_limit(Context& context, std::string_view text, OwnLimits& own) {
   const Node node{.kind = Node::Kind::string, .region = {}, .string = std::string(text)};
   const auto limit = parse_limit(context, node);
-  if (!limit || (limit->unit == Unit::distinct_recipients && limit->scope == Scope::calendar)) return false;
+  const bool sliding = limit && (limit->unit == Unit::distinct_recipients || counts_outcomes(limit->unit));
+  if (!limit || (sliding && limit->scope != Scope::window)) return false;
   const auto same = [&](const Limit& l) { return l.unit == limit->unit && l.period_text() == limit->period_text(); };
   if (std::ranges::any_of(own.limits, same)) return false;
   own.limits.push_back(*limit);

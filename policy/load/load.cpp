@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "policy/load/context.h"
+#include "policy/load/foreign.h"
+#include "policy/load/keys.h"
 #include "policy/load/lint.h"
 #include "policy/load/lints.h"
 #include "policy/load/patterns.h"
@@ -60,8 +62,8 @@ struct Documents {
 std::optional<Node> parse(Context& context, const std::string& text, const std::string& file) {
   auto document = parse_document(text, file);
   if (auto* node = std::get_if<Node>(&document)) return std::move(*node);
-  const auto& mistake = std::get<Diagnostic>(document);
-  context.error(mistake.code, mistake.primary.region, mistake.message, mistake.help);
+  auto& mistake = std::get<Diagnostic>(document);
+  context.error(mistake.code, mistake.primary.region, mistake.message, mistake.help).secondary = mistake.secondary;
   return std::nullopt;
 }
 
@@ -135,16 +137,30 @@ void include_tests(Context& context, Documents& documents, const std::string& po
   }
 }
 
+bool is_of_tables(const Node& node) {
+  return node.kind == Node::Kind::array &&
+         std::ranges::all_of(node.items, [](const Node& item) { return item.kind == Node::Kind::table; });
+}
+
+// The key is no other one, and was meant to be `name`: what stands in it is looked at, too.
+bool means(std::string_view key, std::string_view name) {
+  const auto known = keys_of("");
+  if (std::ranges::find(known, key) != known.end()) return false;
+  return help_for_key("top", key) == fmt::format("did you mean [[{}]]?", name) || nearest(key, known) == name;
+}
+
 std::vector<const Node*> tables_of(Context& context, const Documents& documents, std::string_view name) {
   std::vector<const Node*> tables;
   for (const Node* document : documents.all()) {
-    const Entry* entry = document->find(name);
-    if (entry == nullptr) continue;
-    if (entry->value.kind == Node::Kind::table) {
-      context.error(Rg::wrong_type, entry->value.region, fmt::format("one {} is an array of one", name),
-                    fmt::format("write [[{}]]", name));
-    } else if (context.expect(entry->value, Node::Kind::array, name)) {
-      for (const Node& table : entry->value.items) tables.push_back(&table);
+    for (const Entry& entry : document->entries) {
+      const bool misspelt = entry.key != name && is_of_tables(entry.value) && means(entry.key, name);
+      if (entry.key != name && !misspelt) continue;
+      if (entry.value.kind == Node::Kind::table) {
+        context.error(Rg::wrong_type, entry.value.region, fmt::format("one {} is an array of one", name),
+                      fmt::format("write [[{}]]", name));
+      } else if (context.expect(entry.value, Node::Kind::array, name)) {
+        for (const Node& table : entry.value.items) tables.push_back(&table);
+      }
     }
   }
   return tables;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "policy/mail/text.h"
 
@@ -134,12 +135,19 @@ namespace {
 
 constexpr std::string_view kHidden = "(hidden)";
 
-// "password", "bind_pw", and what was meant to be one.
-bool is_secret(std::string_view line) {
-  const std::size_t equals = line.find('=');
-  const std::string name = to_lower(line.substr(0, std::min(equals, line.size())));
-  return equals != std::string_view::npos &&
-         (name.find("pas") != std::string::npos || name.find("pw") != std::string::npos);
+bool is_password(std::string_view name) {
+  const std::string lower = to_lower(name);
+  return lower.find("pas") != std::string::npos || lower.find("pw") != std::string::npos;
+}
+
+bool is_known(std::string_view name) {
+  return has(kOfAll, name) || has(kOfSql, name) || has(kOfMysql, name) || has(kOfPgsql, name) || has(kOfLdap, name) ||
+         has(kIdle, name) || has(kUnsupported, name);
+}
+
+bool is_word(std::string_view text) {
+  return !text.empty() &&
+         std::ranges::all_of(text, [](char c) { return is_alpha(c) || is_digit(c) || c == '_' || c == '-'; });
 }
 
 // "postgresql://user:password@host/db?password=…", in a line.
@@ -158,8 +166,31 @@ std::string without_secrets_of_uris(std::string line) {
   return line;
 }
 
+// Of a line that no table has: what stands there may be a password, whatever the name.
 std::string without_value(std::string_view line) {
-  return fmt::format("{}= {}", line.substr(0, line.find('=')), kHidden);
+  const std::size_t equals = line.find('=');
+  const std::string_view name = trim(line.substr(0, equals));
+  if (equals == std::string_view::npos && is_known(name)) return std::string(line);
+  if (equals == std::string_view::npos || !is_word(name)) {
+    const std::size_t end = name.find_first_of(" \t:");
+    const bool is_named = end != std::string_view::npos && is_word(name.substr(0, end));
+    return is_named ? fmt::format("{} {}", name.substr(0, end), kHidden) : std::string(kHidden);
+  }
+  const bool tells = is_known(name) || is_password(name) || !trim(line.substr(equals + 1)).empty();
+  return fmt::format("{}= {}", tells ? line.substr(0, equals) : kHidden, kHidden);
+}
+
+std::string without_password_of_comment(std::string_view line) {
+  if (!is_password(line)) return without_secrets_of_uris(std::string(line));
+  const std::size_t equals = line.find('=');
+  if (equals == std::string_view::npos) return fmt::format("# {}", kHidden);
+  return fmt::format("{}= {}", line.substr(0, equals), kHidden);
+}
+
+bool may_be_shown(std::string_view line) {
+  const std::size_t equals = line.find('=');
+  const std::string_view name = trim(line.substr(0, equals));
+  return equals != std::string_view::npos && is_known(name) && !is_password(name);
 }
 
 }  // namespace
@@ -167,14 +198,18 @@ std::string without_value(std::string_view line) {
 // A password may go on in lines that begin with a blank, also behind empty lines and comments.
 std::string without_passwords(std::string_view text) {
   std::string result;
-  bool secret = false;
+  bool hidden = false;
+  bool first = true;
   for (const std::string_view line : whole_lines(text)) {
-    if (!result.empty()) result += '\n';
+    if (!std::exchange(first, false)) result += '\n';
     const std::string_view words = trim(line);
     const bool between = words.empty() || words.front() == '#';
-    if (secret && (between || is_blank(line.front()))) continue;
-    const bool hidden = is_secret(line);
-    if (!between) secret = hidden;
+    if (hidden && (between || is_blank(line.front()))) continue;
+    if (between) {
+      result += without_password_of_comment(line);
+      continue;
+    }
+    if (!is_blank(line.front())) hidden = !may_be_shown(line);
     result += hidden ? without_value(line) : without_secrets_of_uris(std::string(line));
   }
   return result;

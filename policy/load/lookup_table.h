@@ -38,7 +38,8 @@ std::string table_query(const std::vector<TableParameter>& parameters);
 // The first '%' of a query or of a result's format, and what follows it, that stands for nothing; "" where all do.
 std::string unknown_placeholder(std::string_view format);
 
-// Its text without the values of passwords, and without who logs in by a URI.
+// Its text, line by line, without the values of passwords, without what stands in lines that no table has, and without
+// who logs in by a URI.
 std::string without_passwords(std::string_view text);
 
 }  // namespace replygate

@@ -23,12 +23,17 @@ struct MeantUnit {
 };
 
 constexpr MeantUnit kUnits[] = {
-    {"message messages msg msgs mail mails email emails", "messages"},
+    {"message messages msg msgs mail mails email emails r req requests", "messages"},
     {"recipient recipients rcpt rcpts addressee addressees", "recipients"},
     {"connection connections conn conns", "connections"},
     {"refusal refusals reject rejects rejection rejections refused rejected", "refusals"},
     {"distinct_recipients", "distinct_recipients"},
     {"unknown_recipients", "unknown_recipients"},
+    {"hard_bounces hard_bounce bounces bounce bounced", "hard_bounces"},
+    {"blocked blocks", "blocked"},
+    {"deferrals deferral deferred", "deferrals"},
+    {"deliveries delivery delivered", "deliveries"},
+    {"complaints complaint", "complaints"},
 };
 constexpr MeantUnit kCalendars[] = {
     {"month months monthly", "month"}, {"message msg mail email", "message"}, {"session connection conn", "session"}};
@@ -242,15 +247,21 @@ std::string as_network(std::string_view address, unsigned length) {
 }  // namespace
 
 std::string meant_limit(std::string_view text) {
+  for (const std::string_view call : {"rate", "ratelimit", "limit"}) {
+    if (text.starts_with(call) && text.substr(call.size()).starts_with('(')) text.remove_prefix(call.size());
+  }
+  while (text.starts_with('[') || text.starts_with('(')) text.remove_prefix(1);
+  while (text.ends_with(']') || text.ends_with(')')) text.remove_suffix(1);
   MeantWords words(text);
-  words.word("max maximum");
+  if (!words.word("max maximum > >= over above <= <") && words.word("up more")) words.word("to than");
   MeantWords size = words;
   MeantWords measured = words;
   const auto most = words.number();
   if (!most) return "";
   std::string_view unit = unit_in(words);
   std::string amount;
-  if (unit.empty() && measured.number() && measured.octets_each()) {
+  if (unit.empty() && measured.number() &&
+      (measured.octets_each() || (measured.word("m g meg megs gig gigs") && measured.is_next("/")))) {
     amount = size_in(size);
     words = size;
   }
@@ -263,6 +274,8 @@ std::string meant_limit(std::string_view text) {
   if (!parted && !adverb && !named_unit && time.seconds_each() && time.at_end()) return "";  // "5 min"
   if (words.at_end() && parted) return "";
   const std::string period = words.at_end() ? "1h" : period_in(words);
+  // Exim's options of a rate.
+  while (words.word("/") && words.word("strict leaky per_rcpt per_mail per_conn per_cmd per_addr per_byte")) continue;
   if (period.empty() || !words.at_end()) return "";
   if (unit.empty()) unit = period == "message" ? "recipients" : "messages";
   if (amount.empty()) amount = fmt::format("{} {}", whole(*most), unit);

@@ -9,7 +9,29 @@
 
 namespace replygate {
 
-std::string reply_as_table(std::string_view text) {
+namespace {
+
+// "CODE-5.7.1 text" and Sendmail's "ERROR:5.7.1:CODE text", as "CODE 5.7.1 text"; "reject(text)" as "reject text".
+std::string as_reply(std::string_view text) {
+  std::string plain(text);
+  if (plain.size() > 4 && plain[3] == '-') plain[3] = ' ';
+  const auto parts = split(text, ':');
+  if (parts.size() >= 3 && to_lower(parts[0]) == "error" && EnhancedCode::parse(parts[1])) {
+    const std::string_view rest = text.substr(parts[0].size() + parts[1].size() + 2);
+    return fmt::format("{} {} {}", rest.substr(0, 3), parts[1], rest.size() > 3 ? trim(rest.substr(3)) : "");
+  }
+  const std::size_t open = plain.find('(');
+  if (open == std::string::npos || !plain.ends_with(')') || help_for_reply(plain.substr(0, open)).empty()) return plain;
+  plain.pop_back();
+  plain[open] = ' ';
+  return plain;
+}
+
+}  // namespace
+
+std::string reply_as_table(std::string_view written) {
+  const std::string plain = as_reply(written);
+  const std::string_view text = plain;
   const auto words = split(text, ' ');
   if (const auto alone = EnhancedCode::parse(text); alone && alone->severity != 2) {
     return fmt::format("{{ code = {}50, enhanced = \"{}\" }}", alone->severity, text);

@@ -7,6 +7,7 @@
 
 #include "policy/load/foreign.h"
 #include "policy/load/meant.h"
+#include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -31,6 +32,13 @@ std::string help_for_fact(std::string_view name) {
   if (std::ranges::find(kNone, name) != std::end(kNone)) return "without per one counter is for all mail";
   if (name.starts_with("client_ip/")) {
     return fmt::format("write \"client_net\", and [keys] ipv4_prefix = {}", name.substr(name.find('/') + 1));
+  }
+  if (const std::string_view help = elsewhere(name); !help.empty()) return std::string(help);
+  if (const std::size_t slash = name.find('/'); slash != std::string_view::npos) {
+    const std::string_view fact = trim(name.substr(0, slash));
+    if (find_fact_ref(fact) && parse_duration(trim(name.substr(slash + 1)))) {
+      return fmt::format("write \"{}\": the period belongs to the limit", fact);
+    }
   }
   if (const std::string array = several_facts(name); !array.empty()) return fmt::format("write {}", array);
   std::vector<std::string_view> names;

@@ -14,9 +14,10 @@ namespace {
 using Event = NotifySettings::Event;
 
 constexpr std::pair<std::string_view, Event> kEvents[] = {
-    {"warning", Event::warning},   {"first-refusal", Event::first_refusal},
-    {"eviction", Event::eviction}, {"store", Event::store},
-    {"bounces", Event::bounces},   {"blocked", Event::blocked}};
+    {"warning", Event::warning}, {"first-refusal", Event::first_refusal},
+    {"held", Event::held},       {"eviction", Event::eviction},
+    {"store", Event::store},     {"bounces", Event::bounces},
+    {"blocked", Event::blocked}};
 constexpr std::pair<std::string_view, Event> kUserEvents[] = {{"warning", Event::warning},
                                                               {"first-refusal", Event::first_refusal}};
 constexpr std::string_view kUserPlaceholder = "{user}";
@@ -130,10 +131,11 @@ void NotifyLoader::user_text(const Entry& entry, Event event, UserText& text) {
 std::optional<ReplyTemplate> NotifyLoader::text_of(const Node& node, Event event) {
   if (!context_.expect(node, Node::Kind::string, "a text")) return std::nullopt;
   auto parsed = ReplyTemplate::parse(node.string, TextFor::mail);
-  if (const auto* mistake = std::get_if<ReplyTemplate::Mistake>(&parsed)) {
+  if (const auto* mistakes = std::get_if<ReplyTemplate::Mistakes>(&parsed)) {
     const bool one_line = node.string.find('\n') == std::string::npos;
-    context_.error(Rg::reply_text, one_line ? part_of(node, mistake->at, mistake->length) : node.region,
-                   mistake->message, mistake->help);
+    for (const auto& m : *mistakes) {
+      context_.error(Rg::reply_text, one_line ? part_of(node, m.at, m.length) : node.region, m.message, m.help);
+    }
     return std::nullopt;
   }
   auto& text = std::get<ReplyTemplate>(parsed);

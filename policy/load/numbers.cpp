@@ -6,6 +6,7 @@
 
 #include "policy/load/foreign.h"
 #include "policy/load/meant.h"
+#include "policy/load/meant_counting.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 
@@ -175,8 +176,40 @@ std::string unlimited_help(std::string_view text) {
                      text == "unlimited" ? "" : "did you mean \"unlimited\"? ");
 }
 
+// "10% hard_bounces". False after an error.
+bool parse_share_of_outcomes(Context& context, const Node& node, std::string_view amount, Limit& limit) {
+  const auto part = [&](std::string_view word) { return part_of(node, node.string.find(word), word.size()); };
+  const std::size_t end = amount.find('%') + 1;
+  const std::string_view word = amount.substr(0, end);
+  const std::string_view unit_word = trim(amount.substr(end));
+  const auto share = parse_share(word);
+  if (!share || *share == 0 || *share > Limit::kWholeShare) {
+    context.error(Rg::share_limit, part(word), fmt::format("\"{}\" is not a share of the recipients", word),
+                  "write something from \"0.01%\" to \"100%\"");
+    return false;
+  }
+  const auto unit = unit_from(unit_word);
+  if (!unit || !counts_outcomes(*unit)) {
+    std::vector<std::string_view> names;
+    for (const std::string_view name : unit_names()) {
+      if (counts_outcomes(*unit_from(name))) names.push_back(name);
+    }
+    context.error(unit ? Rg::share_limit : Rg::unknown_unit, part(unit_word.empty() ? amount : unit_word),
+                  unit ? fmt::format("{} have no share: they are not what became of recipients", unit_word)
+                       : fmt::format("a share cannot count \"{}\"", unit_word),
+                  suggestion(unit_word, names, "it is a share of"));
+    return false;
+  }
+  limit.share = *share;
+  limit.unit = *unit;
+  return true;
+}
+
 // "500 recipients", "25 MiB". False after an error.
 bool parse_amount(Context& context, const Node& node, std::string_view amount, Limit& limit) {
+  if (amount.substr(0, amount.find(' ')).find('%') != std::string_view::npos) {
+    return parse_share_of_outcomes(context, node, amount, limit);
+  }
   const auto part = [&](std::string_view word) { return part_of(node, node.string.find(word), word.size()); };
   const std::size_t blank = amount.find(' ');
   const std::string_view unit_word = blank == std::string_view::npos ? "" : trim(amount.substr(blank));
@@ -192,9 +225,10 @@ bool parse_amount(Context& context, const Node& node, std::string_view amount, L
     }
     limit.most = *count;
     limit.unit = *unit;
-    if (*unit == Unit::distinct_recipients && limit.most > kMostMembers && limit.most <= kMostQuantity) {
+    const bool apart = *unit == Unit::distinct_recipients || counts_outcomes(*unit);
+    if (apart && limit.most > kMostMembers && limit.most <= kMostQuantity) {
       context.error(Rg::out_of_range, part(amount), "that many different recipients cannot be told apart",
-                    fmt::format("write at most {} distinct_recipients", kMostMembers));
+                    fmt::format("write at most {} {}", kMostMembers, unit_word));
       return false;
     }
   } else {
@@ -304,7 +338,7 @@ std::optional<Limit> parse_limit(Context& context, const Node& node) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) {
     constexpr std::string_view kUnlimited[] = {"unlimited"};
-    const bool none = !nearest(text, kUnlimited).empty() || text == kUnlimited[0];
+    const bool none = text == kUnlimited[0] || is_meant_unlimited(text);
     context.error(Rg::limit_syntax, node.region, fmt::format("\"{}\" names no period", text),
                   none ? unlimited_help(text)
                        : limit_help(text, "write for instance \"500 recipients / 1h\" or \"25 MiB / 1d\""));

@@ -1,9 +1,11 @@
 #include "policy/load/patterns.h"
 
 #include <algorithm>
+#include <array>
 
 #include "policy/load/live_source.h"
 #include "policy/load/meant.h"
+#include "policy/load/meant_pattern.h"
 #include "policy/load/number_pattern.h"
 #include "policy/load/pattern_signs.h"
 #include "policy/mail/domain.h"
@@ -27,6 +29,12 @@ std::vector<const Node*> strings_of(Context& context, const Node& node, std::str
 
 // What to write for a network that is none.
 std::string network_help(std::string_view text) {
+  constexpr std::array<std::string_view, 5> kEverybody = {"any", "all", "everyone", "everybody", "*"};
+  if (std::ranges::find(kEverybody, text) != kEverybody.end()) {
+    return "remove client_ip: without it a rule holds for every client";
+  }
+  if (text.starts_with("!$")) return fmt::format("write unless = {{ client_ip = \"{}\" }}", text.substr(1));
+  if (std::string foreign = foreign_pattern_help(text); !foreign.empty()) return foreign;
   if (const std::string meant = meant_network(text); !meant.empty()) return fmt::format("write \"{}\"", meant);
   if (text.starts_with('!') && IpNetwork::parse(trim(text.substr(1)))) {
     return fmt::format("write unless = {{ client_ip = \"{}\" }}", trim(text.substr(1)));

@@ -48,6 +48,7 @@ constexpr std::array kReasons = {
     FactReason{Fact::declared_size, is_too_many, "message-too-big"},
     FactReason{Fact::size, is_too_many, "message-too-big"},
     FactReason{Fact::mailbox_used, is_full, "mailbox-full"},
+    FactReason{Fact::recipient_dead, is_true_flag, "unknown-user"},
     FactReason{Fact::external, is_true_flag, "relay-denied"},
     FactReason{Fact::authenticated, is_false, "authentication-required"},
     FactReason{Fact::tls, is_false, "starttls-required"},

@@ -29,6 +29,30 @@ std::optional<std::string> joined(Context& context, const Node& node) {
   return text;
 }
 
+// Where it stands in what joined() made one text.
+Region part_of_lines(const Node& node, const ReplyTemplate::Mistake& mistake) {
+  if (node.kind != Node::Kind::array) return part_of(node, mistake.at, mistake.length);
+  std::size_t at = mistake.at;
+  for (const Node& item : node.items) {
+    if (at <= item.string.size()) return part_of(item, at, mistake.length);
+    at -= item.string.size() + 1;
+  }
+  return node.region;
+}
+
+// "$sender", "$recipient" of other programs.
+void warn_of_dollars(Context& context, const Node& node, std::string_view text) {
+  for (std::size_t at = 0; (at = text.find('$', at)) != std::string_view::npos; ++at) {
+    const std::size_t end = std::min(text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", at + 1), text.size());
+    const std::string_view name = text.substr(at + 1, end - at - 1);
+    const std::string_view called = fact_called(name);
+    if (called.empty() && find_fact(name) == nullptr) continue;
+    context.warning(Rg::reply_text, part_of_lines(node, {at, end - at, "", ""}),
+                    fmt::format("\"{}\" stands for itself in a text", text.substr(at, end - at)),
+                    fmt::format("write {{{}}}", called.empty() ? name : called));
+  }
+}
+
 }  // namespace
 
 void Replies::define(const Entry& entry) {
@@ -95,7 +119,7 @@ void Replies::unknown_name(const Node& node, bool replies_too) {
   if (replies_too) {
     for (const auto& [name, named] : named_) names.push_back(name);
   }
-  const std::string_view foreign = help_for_reply(node.string);
+  const std::string_view foreign = help_for_reply(node.string.substr(0, node.string.find_first_of(" (")));
   const std::string written = reply_as_table(node.string);
   const bool digits = !node.string.empty() && std::ranges::all_of(node.string, is_digit);
   const std::string_view meant = nearest(node.string, names);
@@ -137,6 +161,11 @@ std::optional<ReplySpec> Replies::from_table(const Node& table, const Standard& 
 }
 
 std::optional<int> Replies::code_of(const Node& node) {
+  if (node.kind == Node::Kind::real && node.real >= 4 && node.real < 6) {
+    context_.error(Rg::wrong_type, node.region, "code is three digits",
+                   fmt::format("write code = {0}50 and enhanced = \"{0}.7.1\"", static_cast<int>(node.real)));
+    return std::nullopt;
+  }
   if (!context_.expect(node, Node::Kind::integer, "code")) return std::nullopt;
   if (node.integer < 400 || node.integer > 599) {
     context_.error(Rg::not_a_refusal, node.region, fmt::format("{} refuses nothing", node.integer),
@@ -175,11 +204,15 @@ std::optional<ReplyTemplate> Replies::text_of(const Node& node, EnhancedCode enh
   const auto text = joined(context_, node);
   if (!text) return std::nullopt;
   auto parsed = ReplyTemplate::parse(*text);
-  if (const auto* mistake = std::get_if<ReplyTemplate::Mistake>(&parsed)) {
-    const Region at = node.kind == Node::Kind::string ? part_of(node, mistake->at, mistake->length) : node.region;
-    context_.error(Rg::reply_text, at, mistake->message, mistake->help);
+  if (const auto* mistakes = std::get_if<ReplyTemplate::Mistakes>(&parsed)) {
+    for (const auto& m : *mistakes) {
+      const std::string_view called = fact_called(std::string_view(*text).substr(m.at, m.length));
+      context_.error(Rg::reply_text, part_of_lines(node, m), m.message,
+                     called.empty() ? m.help : fmt::format("did you mean {{{}}}?", called));
+    }
     return std::nullopt;
   }
+  warn_of_dollars(context_, node, *text);
   auto& result = std::get<ReplyTemplate>(parsed);
   if (result.lines() > Reply::kMostLines) {
     context_.error(Rg::reply_lines, node.region, fmt::format("{} lines are too many", result.lines()),

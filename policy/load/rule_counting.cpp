@@ -24,7 +24,12 @@ Stage counting_stage(Unit unit) {
   switch (unit) {
     case Unit::connections:
     case Unit::refusals:
-    case Unit::unknown_recipients: return Stage::connect;
+    case Unit::unknown_recipients:
+    case Unit::hard_bounces:
+    case Unit::blocked:
+    case Unit::deferrals:
+    case Unit::deliveries:
+    case Unit::complaints: return Stage::connect;
     case Unit::messages: return Stage::mail;
     case Unit::recipients:
     case Unit::distinct_recipients: return Stage::rcpt;
@@ -43,6 +48,7 @@ void RuleCounting::read() {
   }
   if (const Entry* e = table_.find("override")) overrides(e->value);
   if (const Entry* e = table_.find("burst")) burst(e->value);
+  at_least(table_.find("at_least"));
   if (const Entry* e = table_.find("warn_at")) warn_at(e->value);
   if (const Entry* e = table_.find("greylist")) greylist(e->value);
   if (const Entry* e = table_.find("share")) share(e->value);
@@ -56,7 +62,7 @@ void RuleCounting::report_keys_without_meaning() {
     }
   };
   if (table_.find("limit") == nullptr) {
-    for (const std::string_view key : {"count", "override", "burst", "warn_at"}) {
+    for (const std::string_view key : {"count", "override", "burst", "warn_at", "at_least", "outcomes_of"}) {
       report(key, fmt::format("{} without a limit means nothing", key),
              "add for instance limit = \"100 messages / 1h\"");
     }
@@ -89,6 +95,7 @@ Limits RuleCounting::limits(const Node& node) {
 
 void RuleCounting::add_limit(const Node& node, Limits& result) {
   const auto limit = parse_limit(context_, node);
+  has_failed_ |= !limit;
   if (!limit) return;
   const bool twice = std::ranges::any_of(
       result, [&](const Limit& l) { return l.unit == limit->unit && l.period_text() == limit->period_text(); });
@@ -103,6 +110,13 @@ void RuleCounting::add_limit(const Node& node, Limits& result) {
                    fmt::format("write \"{} distinct_recipients / 1d\"", limit->most));
     return;
   }
+  if (counts_outcomes(limit->unit) && limit->scope != Scope::window) {
+    context_.error(
+        Rg::limit_syntax, node.region, fmt::format("{} are counted over a sliding time", to_string(limit->unit)),
+        fmt::format("what became of mail is known later: write \"/ 1h\" in place of \"/ {}\"", limit->period_text()));
+    return;
+  }
+  if (limit->share > 0) shares_.push_back(node.region);
   report_idle(node, *limit);
   stages_.insert(counting_stage(limit->unit));
   if (limit->unit == Unit::distinct_recipients) names_recipients_ = true;
@@ -148,7 +162,8 @@ void RuleCounting::burst(const Node& node) {
   bool well = true;
   each_limit(rule_, [&](Limits& all) {
     for (Limit& limit : all) {
-      const bool window = limit.scope == Scope::window && limit.unit != Unit::distinct_recipients;
+      const bool window =
+          limit.scope == Scope::window && limit.unit != Unit::distinct_recipients && !counts_outcomes(limit.unit);
       well &= window && (limit.unit == Unit::bytes) == bytes;
       limit.burst = *depth;
     }
@@ -162,7 +177,7 @@ void RuleCounting::burst(const Node& node) {
   }
   if (!well) {
     context_.error(Rg::burst, node.region,
-                   "a burst is for limits over a time, in one unit that is not distinct_recipients",
+                   "a burst is for limits over a time, in one unit, and not for distinct_recipients or outcomes",
                    "write for instance limit = \"60 messages / 1h\"");
   }
 }

@@ -41,6 +41,7 @@ class RuleCounting {
   Limits limits(const Node& node);
   void add_limit(const Node& node, Limits& result);
   void burst(const Node& node);
+  void at_least(const Entry* entry);
   void warn_at(const Node& node);
   void share(const Node& node);
   std::optional<std::int64_t> read_share(const Node& node, std::string_view key, std::string_view of);
@@ -65,7 +66,9 @@ class RuleCounting {
   std::set<Stage> stages_;
   std::size_t list_overrides_ = 0;  // at the end of the patterns
   std::size_t network_lists_ = 0;   // at the end of the networks
+  bool has_failed_ = false;         // a limit was not understood
   bool has_noted_ = false;          // what stays beside overrides
+  std::vector<Region> shares_;      // where limits that are a share stand
   std::vector<const Node*> step_replies_;
   bool names_recipients_ = false;
 };

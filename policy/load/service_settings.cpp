@@ -70,6 +70,9 @@ void ServiceLoader::outcomes(const Node& table, OutcomeSettings& outcomes) {
   context_.check_keys(table, "outcomes", "[outcomes]");
   read_duration(context_, table, "keep", {3'600'000, kLongestKept, "\"1h\"", "\"366d\""}, outcomes.keep);
   read_number(context_, table, "max_recipients", {1000, 100'000'000, "1000", "100000000"}, outcomes.recipients);
+  read_number(context_, table, "dead_after", {1, 10, "1", "10"}, outcomes.dead_after);
+  read_duration(context_, table, "dead_within", {60'000, kLongestKept, "\"1m\"", "\"366d\""}, outcomes.dead_within);
+  read_duration(context_, table, "dead_for", {60'000, kLongestKept, "\"1m\"", "\"366d\""}, outcomes.dead_for);
   if (const Entry* e = table.find("path")) outcomes.path = absolute(*e, "a file", "/var/lib/replygate/outcomes.db");
   const Entry* e = table.find("log");
   if (e == nullptr) {

@@ -33,7 +33,11 @@ class StateLoader {
     read_number(context_, table, "used", {0, kMostUsed, "0", "2^50"}, used);
     if (rule == nullptr || !limit) return;
     limit->burst = burst_of(*rule, *limit);
-    count(*rule, *limit, key_of(*rule, table.find("key")), used);
+    const Key key = key_of(*rule, table.find("key"));
+    count(*rule, *limit, key, used);
+    std::int64_t of = 0;
+    read_number(context_, table, "of", {0, kMostUsed, "0", "2^50"}, of);
+    if (limit->share > 0 && of > 0) count_whole(*rule, *limit, key, of);
   }
 
   std::vector<Charge> take() { return std::move(charges_); }
@@ -70,14 +74,32 @@ class StateLoader {
   void count(const Rule& rule, const Limit& limit, const Key& key, std::int64_t used) {
     if (!limit.in_store() || used == 0) return;
     const Connection nobody;
-    Ask ask = ask_for(rule, limit, key, Facts{.connection = nobody, .now = now_, .zone = &policy_.site().zone});
-    const bool distinct = limit.unit == Unit::distinct_recipients;
-    ask.cost = distinct ? 1 : used;
-    for (std::int64_t i = 0; i < (distinct ? std::min(used, kMostMembers) : 1); ++i) {
-      if (distinct) ask.member = fmt::format("counted before {}", i);
-      charges_.push_back(charge_of(ask, 0, true, false));
-      charges_.back().warn_at = 0;
+    Ask ask = ask_for(rule, limit, key, facts_of(nobody));
+    const bool members = limit.unit == Unit::distinct_recipients || counts_outcomes(limit.unit);
+    ask.cost = members ? 1 : used;
+    for (std::int64_t i = 0; i < (members ? std::min(used, kMostMembers) : 1); ++i) {
+      if (members) ask.member = fmt::format("counted before {}", i);
+      charge(ask);
+      if (counts_outcomes(limit.unit)) charges_.back().most = kMostMembers;
     }
+  }
+
+  // The recipients of which the limit is a share.
+  void count_whole(const Rule& rule, const Limit& share, const Key& key, std::int64_t of) {
+    const Connection nobody;
+    Ask ask;
+    fill_whole(ask, rule, share, key, facts_of(nobody));
+    ask.cost = of;
+    charge(ask);
+  }
+
+  Facts facts_of(const Connection& nobody) const {
+    return {.connection = nobody, .now = now_, .zone = &policy_.site().zone};
+  }
+
+  void charge(const Ask& ask) {
+    charges_.push_back(charge_of(ask, 0, true, false));
+    charges_.back().warn_at = 0;
   }
 
   Context& context_;

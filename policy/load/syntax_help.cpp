@@ -119,9 +119,19 @@ std::string unquoted_help(std::string_view line) {
 // The word that stands where a comma should.
 std::string comma_help(std::string_view line, std::size_t at) {
   if (at >= line.size()) return "";
+  if (line[at] == '}') return "the array is not closed: add ] before }";
   const std::string_view word =
       is_key_octet(line[at]) ? word_at(line, at) : line.substr(at, line.find_first_of(",]}", at) - at);
   return fmt::format("a comma is missing before {}", trim(word));
+}
+
+// A header or a key: whatever was open above should have been closed by then.
+bool begins_anew(std::string_view line) {
+  line = trim(line);
+  if (line.starts_with('[')) return true;
+  const std::size_t end = line.find_first_of("= \t");
+  return end != std::string_view::npos && end > 0 && std::ranges::all_of(line.substr(0, end), is_key_octet) &&
+         trim(line.substr(end)).starts_with('=');
 }
 
 bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -142,8 +152,16 @@ std::string syntax_help(std::string_view text, unsigned number, unsigned column,
     return trim(line).size() - 1 == scan.comment ? "remove it: nothing ends a line" : "a comment begins with #";
   }
   if (scan.twice != std::string_view::npos) return "write = once";
+  if (has(line, "=>")) return "write = for =>";
+  if (has(said, "leading zeroes")) return "write the number without the 0 in front";
+  if (trim(line).ends_with(',') && has(line, "=")) return "remove the comma: nothing ends a line";
+  if (has(line, "= [ ") && has(said, "value type")) return "conditions stand in braces: when = { FACT = … }";
   if (has(said, "table header")) return header_help(line);
-  if (has(said, "expected comma") && trim(line).starts_with('[')) return "the array above is not closed: add ]";
+  const std::string_view before = trim(line.substr(0, std::min(at, line.size())));
+  const bool at_begin = before.empty() || before == "[";
+  if (at_begin && begins_anew(line) && (has(said, "array") || (before == "[" && has(said, "value")))) {
+    return "the array above is not closed: add ]";
+  }
   if (has(said, "expected comma") && has(said, "array")) return comma_help(line, at);
   if (scan.brace != std::string_view::npos) return unclosed_table_help(text, number, line, scan.brace);
   if (has(said, "expected comma")) return comma_help(line, at);

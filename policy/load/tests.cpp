@@ -34,6 +34,7 @@ class TestLoader {
     if (const Entry* e = table_.find("rcpt")) recipients(e->value);
     read_number(context_, table_, "repeat", {1, 100000, "1", "100000"}, scenario_.repeat);
     read_duration(context_, table_, "every", {1000, kLongestPause, "\"1s\"", "\"366d\""}, scenario_.every);
+    if (const Entry* e = table_.find("outcome")) outcomes(e->value);
     expect();
     return std::move(scenario_);
   }
@@ -80,6 +81,25 @@ class TestLoader {
     }
   }
 
+  // { hard_bounces = 8 }: of the first eight recipients that were kept.
+  void outcomes(const Node& node) {
+    if (!context_.expect(node, Node::Kind::table, "outcome")) return;
+    context_.check_keys(node, "outcome", "outcome");
+    std::int64_t all = 0;
+    for (const Entry& e : node.entries) {
+      const auto unit = unit_from(e.key);
+      if (!unit || !counts_outcomes(*unit)) continue;  // is reported
+      std::int64_t count = 0;
+      read_number(context_, node, e.key, {0, 100000, "0", "100000"}, count);
+      all += count;
+      scenario_.outcomes.emplace_back(*unit, count);
+    }
+    if (all > static_cast<std::int64_t>(scenario_.recipients.size())) {
+      wrong(node, fmt::format("{} outcomes for {} recipients", all, scenario_.recipients.size()),
+            "each recipient has one");
+    }
+  }
+
   void given(const Node& node) {
     if (!context_.expect(node, Node::Kind::table, "given")) return;
     context_.check_keys(node, "given", "given");
@@ -101,6 +121,7 @@ class TestLoader {
     read_number(context_, node, "tls_bits", {0, 100000, "0", "100000"}, g.tls.bits);
     read_size(context_, node, "size", {0, std::int64_t{1} << 30, "\"0 B\"", "\"1 GiB\""}, g.size);
     flag(node, "mta_refused", g.mta_refused);
+    flag(node, "recipient_dead", g.recipient_dead);
     flag(node, "local_submission", g.local_submission);
     if (const Entry* e = node.find("client")) {
       client(e->value);

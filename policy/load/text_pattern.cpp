@@ -4,6 +4,7 @@
 #include <array>
 
 #include "policy/load/glob_text.h"
+#include "policy/load/meant_pattern.h"
 #include "policy/load/pattern_signs.h"
 #include "policy/mail/address.h"
 #include "policy/mail/domain.h"
@@ -66,12 +67,15 @@ constexpr std::array kAlphabets = {
 }  // namespace
 
 void TextPatterns::never(const ListItem& item, std::string_view what, std::string help) {
-  context_.error(Rg::cannot_match, item.region(), fmt::format("{} is never \"{}\"", what, item.text), std::move(help));
+  std::string foreign = foreign_pattern_help(item.text);
+  context_.error(Rg::cannot_match, item.region(), fmt::format("{} is never \"{}\"", what, item.text),
+                 foreign.empty() ? std::move(help) : std::move(foreign));
 }
 
 std::optional<std::string> TextPatterns::domain(std::string_view text, const ListItem& item) {
   auto result = canonical_domain(text);
-  if (!result) context_.error(Rg::domain, item.region(), fmt::format("\"{}\" is not a domain", text));
+  if (!result)
+    context_.error(Rg::domain, item.region(), fmt::format("\"{}\" is not a domain", text), foreign_pattern_help(text));
   return result;
 }
 
@@ -92,6 +96,9 @@ bool TextPatterns::is_meant_otherwise(const Subject& subject, const ListItem& it
   if (const std::string_view fact = fact_in_braces(text); !fact.empty()) {
     return misread(Rg::pattern_type, subject, item, fmt::format("\"{}\" stands for itself in a pattern", fact),
                    "two facts are not compared with each other; only texts of replies name facts in braces");
+  }
+  if (const std::string help = foreign_pattern_help(text); !help.empty() && !is_everyday(text.substr(0, 1))) {
+    return misread(Rg::pattern_type, subject, item, fmt::format("\"{}\" would be compared as it stands", text), help);
   }
   if (text.starts_with('!') && text.size() > 1) {
     return misread(Rg::pattern_type, subject, item, fmt::format("\"{}\" stands for itself: ! negates nothing", text),

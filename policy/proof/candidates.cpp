@@ -161,6 +161,7 @@ Picks candidates(Slot slot, Conditions conditions, const Site& site,
     }
     case Slot::smtputf8:
     case Slot::mismatch:
+    case Slot::dead:
     case Slot::mta_refused: return flags();
     case Slot::clock: return clocks(conditions);
     case Slot::client_port:

@@ -84,6 +84,7 @@ void Model::set(Slot slot, const std::string& header, const Pick& pick, const Si
       return;
     case Slot::mta_refused: r.mta_refused = pick.number != 0; return;
     case Slot::mailbox: r.mailbox_used = mailbox_use(pick); return;
+    case Slot::dead: r.dead = pick.number != 0; return;
     case Slot::header: return set_header(t, header, pick.text);
     case Slot::header_count: t.header_count = pick.number; return;
     case Slot::size: t.size = pick.number; return;

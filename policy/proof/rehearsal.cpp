@@ -44,14 +44,24 @@ class Rehearsal::Dialogue {
     const Recipient& target_;
   };
 
+  class ToldDead final : public DeadAddresses {
+   public:
+    explicit ToldDead(const Recipient& target) : target_(target) {}
+    bool is_dead(const Address& recipient) const override { return target_.dead && recipient == target_.address; }
+
+   private:
+    const Recipient& target_;
+  };
+
  public:
   Dialogue(const Policy& policy, Gate& gate, References& references, const Timeline& timeline, std::string filler)
       : timeline_(timeline),
         model_(timeline.model),
         filler_(std::move(filler)),
         mailboxes_(model_.recipient),
+        dead_(model_.recipient),
         session_(std::shared_ptr<const Policy>(std::shared_ptr<const Policy>(), &policy),
-                 {gate, sink_, references, &mailboxes_}, {}) {}
+                 {gate, sink_, references, &mailboxes_, nullptr, &dead_}, {}) {}
 
   // Commands that it takes, about.
   std::int64_t cost() const {
@@ -189,6 +199,7 @@ class Rehearsal::Dialogue {
   const Model& model_;
   std::string filler_;
   ToldMailboxes mailboxes_;
+  ToldDead dead_;
   NoRecords sink_;
   Session session_;
   bool refused_ = false;

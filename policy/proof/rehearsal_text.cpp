@@ -72,6 +72,7 @@ std::string Rehearsal::transaction_text(const Timeline& timeline) const {
   if (named(Fact::mailbox_used)) {
     text += mailbox_text(r.mailbox_used);
   }
+  if (named(Fact::recipient_dead) && r.dead) text += " (which was reported dead)";
   if (behind_ > 0) text += fmt::format(", then {} times RCPT TO:<{}>{}", behind_, filler_, local);
   return text + refusals_text();
 }

@@ -32,6 +32,7 @@ enum class Slot : std::uint8_t {
   route,  // and where the site knows no domains whether the recipient is external
   mta_refused,
   mailbox,
+  dead,
   header,  // one for each name
   header_count,
   size,
@@ -78,6 +79,7 @@ constexpr Slot slot_of(Fact fact) {
     case Fact::recipient_route: return Slot::route;
     case Fact::mta_refused: return Slot::mta_refused;
     case Fact::mailbox_used: return Slot::mailbox;
+    case Fact::recipient_dead: return Slot::dead;
     case Fact::header: return Slot::header;
     case Fact::header_count: return Slot::header_count;
     case Fact::size: return Slot::size;

@@ -18,6 +18,7 @@ enum class LogEventKind : std::uint8_t {
   other,    // one that tells of nothing below
   login,    // a client has logged in, in the process `pid` (Sendmail)
   client,   // a message comes from a client, or from a user of this host
+  named,    // its Message-ID, which is the text
   sender,   // its envelope sender, size and number of recipients; Sendmail and Exim name the client, too
   attempt,  // to deliver it
   expired,  // it was too old, and is given up

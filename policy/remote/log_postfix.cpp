@@ -222,6 +222,12 @@ bool read_postfix(std::string_view daemon, std::string_view rest, LogEvent& even
     event.kind = LogEventKind::removed;
     return true;
   }
+  constexpr std::string_view kMessageId = "message-id=<";
+  if (daemon == "cleanup" && fields.rest().starts_with(kMessageId) && fields.rest().ends_with('>')) {
+    event.text = fields.rest().substr(kMessageId.size(), fields.rest().size() - kMessageId.size() - 1);
+    event.kind = LogEventKind::named;
+    return true;
+  }
   const bool refuses = takes_mail(daemon) || daemon == "cleanup" || daemon == "postscreen";
   if (refuses && read_refusal(fields, event)) return true;
   event.id = "";

@@ -17,11 +17,11 @@ void PhraseSet::add(const std::string& text, std::size_t index) {
   indices_.push_back(index);
 }
 
-void PhraseSet::look_at(const std::string& text, std::vector<char>& is_hit) {
+void PhraseSet::look_at(const std::string& text, std::vector<std::size_t>& hits) {
   if (texts_.empty()) return;
   if (!set_) compile();
   set_->Match(text, &found_);
-  for (const int index : found_) is_hit[indices_[static_cast<std::size_t>(index)]] = 1;
+  for (const int index : found_) hits.push_back(indices_[static_cast<std::size_t>(index)]);
   found_.clear();
 }
 

@@ -20,8 +20,8 @@ class PhraseSet {
 
   std::size_t size() const { return texts_.size(); }
 
-  // Marks in `is_hit` those that `text` has.
-  void look_at(const std::string& text, std::vector<char>& is_hit);
+  // Appends to `hits` those that `text` has, by the caller's names; in no order.
+  void look_at(const std::string& text, std::vector<std::size_t>& hits);
 
  private:
   void compile();

@@ -72,6 +72,9 @@ struct ReasonInfo {
 std::span<const ReasonInfo> reasons();
 const ReasonInfo& info_of(Reason reason);
 std::optional<Reason> reason_from(std::string_view slug);
+// What a refusal of ours, by the slug of its classification, is to those who read it: what explain() makes of its
+// default reply. Unspecified for what is no classification.
+Reason reason_of_class(std::string_view classification);
 
 std::string_view to_string(Fault fault);
 std::optional<Fault> fault_from(std::string_view name);

@@ -6,19 +6,18 @@
 #include "policy/catalogue/codes.h"
 #include "policy/mail/text.h"
 #include "policy/remote/answered.h"
+#include "policy/remote/counted_things.h"
 
 namespace replygate {
 namespace {
 
 constexpr std::size_t kFarthestWord = 3;  // an enhanced code may come that many words after the code
-constexpr std::size_t kLongestWord = 64;  // of those that are looked at
 constexpr std::size_t kMostPlaces = 64;   // more are a text about replies
 constexpr OctetSet kOpening("\"'`([:;<|");
 constexpr OctetSet kWrapping("(#[<:\"'");
 constexpr OctetSet kTrailing(")]>,;:.\"'");
 
 bool is_reply_word(char c) { return is_digit(c) || is_alpha(c) || c == '_' || !is_ascii(c); }
-bool is_gap(char c) { return is_blank(c) || c == '\r' || c == '\n'; }
 
 char octet_at(std::string_view text, std::size_t i) { return i < text.size() ? text[i] : '\n'; }
 
@@ -81,18 +80,6 @@ int code_at(std::string_view text, std::size_t begin) {
   return (first - '0') * 100 + (text[begin + 1] - '0') * 10 + (text[begin + 2] - '0');
 }
 
-struct WordPlace {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-};
-
-WordPlace next_word(std::string_view text, std::size_t from) {
-  while (from < text.size() && is_gap(text[from])) ++from;
-  std::size_t end = from;
-  while (end < text.size() && end - from < kLongestWord && !is_gap(text[end])) ++end;
-  return {from, end};
-}
-
 // "5.1.1", "(#5.1.1)", "[5.1.1]:".
 std::optional<EnhancedCode> enhanced_in(std::string_view word) {
   while (!word.empty() && kWrapping.has(word.front())) word.remove_prefix(1);
@@ -105,16 +92,6 @@ std::optional<EnhancedCode> enhanced_in(std::string_view word) {
   while (!word.empty() && word.back() == '.') word.remove_suffix(1);
   const auto code = EnhancedCode::parse(word);
   return code && code->subject <= 7 ? code : std::nullopt;
-}
-
-// What a number of three digits counts is no reply.
-bool counts_things(std::string_view word) {
-  constexpr std::array<std::string_view, 26> kThings{
-      "items",  "units",  "grams", "eur",  "usd", "euro",   "euros", "dollars", "footnote",
-      "second", "pieces", "pages", "bits", "bit", "bytes",  "kb",    "mb",      "gb",
-      "people", "lines",  "hours", "days", "px",  "pixels", "times", "minutes"};
-  while (!word.empty() && kTrailing.has(word.back())) word.remove_suffix(1);
-  return std::ranges::any_of(kThings, [&](std::string_view w) { return equal_ignoring_case(w, word); });
 }
 
 // "[405]" behind their words is a number of their own, unless it is a code of SMTP.
@@ -137,7 +114,7 @@ bool may_follow_code(std::string_view text, std::size_t after) {
   const WordPlace word = next_word(text, after);
   const std::string_view said = text.substr(word.begin, word.end - word.begin);
   if (said.size() >= 3 && std::ranges::all_of(said, [](char c) { return is_digit(c) || c == '-'; })) return false;
-  return !counts_things(said);
+  return !counts_things(text, after);
 }
 
 bool may_be_code(int code) {

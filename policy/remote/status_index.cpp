@@ -56,37 +56,49 @@ void make_key(std::string& key, const RemoteStatus& status, std::optional<Severi
 
 StatusIndex::StatusIndex(Knowledge knowledge) : knowledge_(std::move(knowledge)) { arrange(); }
 
-void StatusIndex::add(const std::vector<std::string>& some, Indices& indices, PhraseSet& set) {
+void StatusIndex::add(const std::vector<std::string>& some, std::size_t owner, PhraseSet& set) {
   for (const std::string& text : some) {
-    indices.push_back(texts_.size());
     set.add(text, texts_.size());
     texts_.push_back(text);
+    owner_.push_back(owner);
   }
 }
 
+// Owners are the providers, then the entries. Signs are looked for with the first chapter, which is that of providers.
 void StatusIndex::arrange() {
-  of_provider_.resize(knowledge_.providers.size());
-  for (std::size_t i = 0; i < of_provider_.size(); ++i) add(knowledge_.providers[i].signs, of_provider_[i], signs_);
-  of_entry_.resize(knowledge_.entries.size());
+  const std::size_t providers = knowledge_.providers.size();
+  chapters_.emplace_back();
+  for (std::size_t i = 0; i < providers; ++i) add(knowledge_.providers[i].signs, i, chapters_.front().phrases);
   std::vector<std::size_t> order(knowledge_.entries.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, {}, [this](std::size_t i) { return knowledge_.entries[i].ground; });
   for (const std::size_t i : order) {
-    if (chapters_.empty() || chapters_.back().phrases.size() >= kChapter) chapters_.emplace_back();
-    add(knowledge_.entries[i].phrases, of_entry_[i], chapters_.back().phrases);
+    if (chapters_.back().phrases.size() >= kChapter) chapters_.emplace_back();
+    add(knowledge_.entries[i].phrases, providers + i, chapters_.back().phrases);
     chapters_.back().entries.push_back(i);
   }
-  is_hit_.resize(texts_.size());
-  is_shown_.resize(knowledge_.providers.size());
-  is_host_.resize(knowledge_.providers.size());
+  hit_.assign(providers + knowledge_.entries.size(), kNoHit);
+  is_shown_.resize(providers);
+  is_host_.resize(providers);
   alone_.resize(texts_.size());
 }
 
-std::optional<std::size_t> StatusIndex::hit_of(const Indices& indices) const {
-  const auto it = std::ranges::find_if(indices, [this](std::size_t i) { return is_hit_[i] != 0; });
-  if (it == indices.end()) return std::nullopt;
-  return *it;
+// Of an owner's expressions that the text has, the first.
+void StatusIndex::look_at(Chapter& chapter, const std::string& folded) {
+  const std::size_t before = hits_.size();
+  chapter.phrases.look_at(folded, hits_);
+  for (std::size_t i = before; i < hits_.size(); ++i) {
+    std::size_t& hit = hit_[owner_[hits_[i]]];
+    hit = std::min(hit, hits_[i]);
+  }
 }
+
+void StatusIndex::forget_hits() {
+  for (const std::size_t text : hits_) hit_[owner_[text]] = kNoHit;
+  hits_.clear();
+}
+
+std::size_t StatusIndex::hit_of_entry(std::size_t index) const { return hit_[knowledge_.providers.size() + index]; }
 
 // Whose host has answered. Of a host no more than that is asked.
 void StatusIndex::mark_hosts(const std::string& host) {
@@ -98,17 +110,17 @@ void StatusIndex::mark_hosts(const std::string& host) {
 
 bool StatusIndex::holds(std::size_t index, const RemoteStatus& status, std::optional<Severity> severity) const {
   const StatusEntry& entry = knowledge_.entries[index];
-  if (!entry.phrases.empty() && !hit_of(of_entry_[index])) return false;
+  if (!entry.phrases.empty() && hit_of_entry(index) == kNoHit) return false;
   if (entry.ground == Ground::provider && !entry.anywhere && is_shown_[entry.provider] == 0) return false;
   if (!entry.at.empty() && !has_value(entry.at, status.at)) return false;
   return (!entry.severity || severity == entry.severity) && has_code(entry, status);
 }
 
 void StatusIndex::mark_stretch(std::size_t index, const std::string& folded, FoundStatus& found) {
-  const auto hit = hit_of(of_entry_[index]);
-  if (!hit) return;
-  auto& pattern = alone_[*hit];
-  if (!pattern) pattern = std::make_unique<re2::RE2>(texts_[*hit], status_options());
+  const std::size_t hit = hit_of_entry(index);
+  if (hit == kNoHit) return;
+  auto& pattern = alone_[hit];
+  if (!pattern) pattern = std::make_unique<re2::RE2>(texts_[hit], status_options());
   re2::StringPiece stretch;
   if (!pattern->Match(folded, 0, folded.size(), re2::RE2::UNANCHORED, &stretch, 1)) return;
   found.begin = static_cast<std::size_t>(stretch.data() - folded.data());
@@ -118,14 +130,14 @@ void StatusIndex::mark_stretch(std::size_t index, const std::string& folded, Fou
 FoundStatus StatusIndex::look_up(const RemoteStatus& status, std::optional<Severity> severity,
                                  const std::string& folded) {
   FoundStatus found;
-  std::ranges::fill(is_hit_, 0);
-  signs_.look_at(folded, is_hit_);
+  forget_hits();
+  look_at(chapters_.front(), folded);
   for (std::size_t i = 0; i < is_shown_.size(); ++i) {
-    is_shown_[i] = is_host_[i] != 0 || hit_of(of_provider_[i]) ? 1 : 0;
+    is_shown_[i] = is_host_[i] != 0 || hit_[i] != kNoHit ? 1 : 0;
     if (is_shown_[i] != 0 && found.provider == nullptr) found.provider = &knowledge_.providers[i];
   }
   for (Chapter& chapter : chapters_) {
-    chapter.phrases.look_at(folded, is_hit_);
+    if (&chapter != &chapters_.front()) look_at(chapter, folded);
     const auto it = std::ranges::find_if(chapter.entries, [&](std::size_t i) { return holds(i, status, severity); });
     if (it == chapter.entries.end()) continue;
     found.entry = &knowledge_.entries[*it];

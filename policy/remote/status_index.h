@@ -37,26 +37,27 @@ class StatusIndex {
     PhraseSet phrases;
     std::vector<std::size_t> entries;
   };
-  using Indices = std::vector<std::size_t>;
+  static constexpr std::size_t kNoHit = static_cast<std::size_t>(-1);
 
-  void add(const std::vector<std::string>& some, Indices& indices, PhraseSet& set);
+  void add(const std::vector<std::string>& some, std::size_t owner, PhraseSet& set);
   void arrange();
-  std::optional<std::size_t> hit_of(const Indices& indices) const;
+  void look_at(Chapter& chapter, const std::string& folded);
+  void forget_hits();
+  std::size_t hit_of_entry(std::size_t index) const;
   void mark_hosts(const std::string& host);
   bool holds(std::size_t index, const RemoteStatus& status, std::optional<Severity> severity) const;
   FoundStatus look_up(const RemoteStatus& status, std::optional<Severity> severity, const std::string& folded);
   void mark_stretch(std::size_t index, const std::string& folded, FoundStatus& found);
 
   Knowledge knowledge_;
-  PhraseSet signs_;
   std::vector<Chapter> chapters_;                 // in the order in which they win
   std::vector<std::string> texts_;                // of every expression
   std::vector<std::unique_ptr<re2::RE2>> alone_;  // each by itself, when it decides for the first time
-  std::vector<Indices> of_entry_;                 // indices into `texts_`
-  std::vector<Indices> of_provider_;
-  std::vector<char> is_hit_;    // by the text that is looked at
-  std::vector<char> is_host_;   // the providers, by the host that has answered
-  std::vector<char> is_shown_;  // the providers, by that and by the text
+  std::vector<std::size_t> owner_;                // of each text: a provider, or behind them an entry
+  std::vector<std::size_t> hits_;                 // texts that the one that is looked at has
+  std::vector<std::size_t> hit_;                  // by owner, the first of its texts among them
+  std::vector<char> is_host_;                     // the providers, by the host that has answered
+  std::vector<char> is_shown_;                    // the providers, by that and by the text
   std::string key_;
   boost::unordered_flat_map<std::string, FoundStatus> remembered_;
 };

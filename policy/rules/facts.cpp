@@ -55,6 +55,8 @@ constexpr std::array kFacts = {
     FactInfo{Fact::mta_refused, "mta_refused", rcpt, Kind::boolean, 5, "the MTA has refused the recipient itself"},
     FactInfo{Fact::mailbox_used, "mailbox_used", rcpt, Kind::percent, 6,
              "how full the recipient's mailbox is, see [mailbox]"},
+    FactInfo{Fact::recipient_dead, "recipient_dead", rcpt, Kind::boolean, 5,
+             "its own server has said that the address is dead, see [outcomes]"},
     FactInfo{Fact::header, "header", Stage::header, Kind::text, 128, "a header field, written header.Subject"},
     FactInfo{Fact::header_count, "header_count", Stage::header, Kind::count, 20, "header fields of the message"},
     FactInfo{Fact::size, "size", message, Kind::size, 20, "octets of the message as received"},
@@ -135,6 +137,7 @@ Value recipient_value(Fact fact, const Recipient& r) {
     case Fact::external: return maybe(r.external);
     case Fact::mta_refused: return r.mta_refused;
     case Fact::mailbox_used: return maybe(r.mailbox_used);
+    case Fact::recipient_dead: return r.dead;
     default: return {};
   }
 }

@@ -88,6 +88,7 @@ struct Recipient {
   std::string mta_status;            // enhanced code of that refusal
   std::string mta_text;
   MailboxUse mailbox_used;
+  bool dead = false;  // remote servers have said that there is no such mailbox
 };
 
 struct Facts {
@@ -137,6 +138,7 @@ enum class Fact : std::uint8_t {
   external,
   mta_refused,
   mailbox_used,
+  recipient_dead,
   header,
   header_count,
   size,

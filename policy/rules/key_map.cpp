@@ -12,7 +12,7 @@ constexpr std::size_t kLongestName = 255;
 
 std::string counted_name(std::string_view text) {
   const std::string name = folded(without_controls(std::string(trim(text))));
-  return name.substr(0, kLongestName);
+  return std::string(whole_characters(name, kLongestName));
 }
 
 std::optional<std::string> KeyMap::of(std::string_view key, Answers* answers) const {

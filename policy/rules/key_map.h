@@ -21,7 +21,8 @@ struct KeyMap {
   std::optional<std::string> of(std::string_view key, Answers* answers) const;
 };
 
-// A name as it is counted: without blanks around it and control characters, folded.
+// A name as it is counted: without blanks around it and control characters, folded, and no longer than 255 octets in
+// whole characters.
 std::string counted_name(std::string_view text);
 
 }  // namespace replygate

@@ -36,6 +36,7 @@ Needs needs_of(const std::vector<Rule>& rules) {
     needs.reply_at_mail |= rule.stage <= Stage::mail;
     needs.reply_at_headers |= rule.stage == Stage::header;
     needs.mailbox |= rule.needs(Fact::mailbox_used);
+    needs.dead |= rule.needs(Fact::recipient_dead);
     needs.add_headers |= !rule.headers.empty();
     needs.hold |= std::holds_alternative<Hold>(rule.outcome);
   }

@@ -15,6 +15,7 @@ struct Needs {
   bool header_count = false;
   bool reply_at_headers = false;
   bool mailbox = false;  // how full the mailbox of each recipient is
+  bool dead = false;     // whether recipients are dead
   bool add_headers = false;
   bool hold = false;
   bool reply_at_connect = false;

@@ -17,6 +17,8 @@ std::string_view to_string(OnStoreError on_store_error) {
   constexpr std::array<std::string_view, 3> words = {"tempfail", "accept", "local"};
   return words[static_cast<std::size_t>(on_store_error)];
 }
+std::string_view to_string(OutcomesOf outcomes_of) { return outcomes_of == OutcomesOf::sent ? "sent" : "all"; }
+
 std::string_view to_string(Count count) {
   switch (count) {
     case Count::accepted: return "accepted";

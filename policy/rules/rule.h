@@ -30,11 +30,15 @@ enum class Mode : std::uint8_t { enforce, observe };
 enum class OnUnknown : std::uint8_t { skip, tempfail };
 enum class OnStoreError : std::uint8_t { tempfail, accept, local };
 enum class Count : std::uint8_t { accepted, admitted, attempts };
+// Which outcomes count: of what a sender has addressed, or also of null senders' mail and of what aliases and forwards
+// have made.
+enum class OutcomesOf : std::uint8_t { sent, all };
 
 std::string_view to_string(Mode mode);
 std::string_view to_string(OnUnknown on_unknown);
 std::string_view to_string(OnStoreError on_store_error);
 std::string_view to_string(Count count);
+std::string_view to_string(OutcomesOf outcomes_of);
 
 // Keys with limits of their own: the exact key before a pattern, patterns in the order of the file.
 struct Overrides {
@@ -64,6 +68,7 @@ struct Rule {
   Limits limits;         // of keys without an override; may be empty for a unit that overrides alone have
   Overrides overrides;
   Count count = Count::accepted;
+  OutcomesOf outcomes_of = OutcomesOf::sent;
   std::int64_t warn_at = 0;  // percent of a limit; 0: never
   std::optional<Greylisting> greylist;
   std::vector<Pool> pools;

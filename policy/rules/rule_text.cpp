@@ -43,6 +43,7 @@ std::string limit_text(const Rule& rule) {
     return text;
   }
   text += line("limit", limits_text(rule.limits)) + line("count", to_string(rule.count));
+  if (rule.outcomes_of == OutcomesOf::all) text += line("outcomes_of", to_string(rule.outcomes_of));
   const auto overrides = rule.overrides.exact.size() + rule.overrides.patterns.size() + rule.overrides.networks.size();
   if (overrides > 0)
     text += line("override", overrides == 1 ? "1 key or pattern" : fmt::format("{} keys or patterns", overrides));

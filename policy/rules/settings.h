@@ -78,6 +78,10 @@ struct OutcomeSettings {
   std::string path;  // of the file that keeps it; "": `outcomes.db` beside the last good policy
   Duration keep = std::chrono::hours(14 * 24);
   std::int64_t recipients = 1'000'000;  // at most that are kept
+  // An address is dead once its server has said so that often within that time, for so long from the last time on.
+  std::int64_t dead_after = 1;
+  Duration dead_within = std::chrono::hours(30 * 24);
+  Duration dead_for = std::chrono::hours(90 * 24);
 
   bool operator==(const OutcomeSettings&) const = default;
 };
@@ -92,7 +96,7 @@ struct UserText {
 
 // What the daemon tells an admin of, by mail or to a web server, and a user by mail; none of them: nobody.
 struct NotifySettings {
-  enum class Event : std::uint8_t { warning, first_refusal, eviction, store, bounces, blocked };
+  enum class Event : std::uint8_t { warning, first_refusal, held, eviction, store, bounces, blocked };
 
   struct Users {
     std::vector<std::string> to;  // what becomes an address once {user} is the login
@@ -108,7 +112,7 @@ struct NotifySettings {
   std::string from;  // "": replygate@ the default domain
   std::string smtp = "inet:25@127.0.0.1";
   std::string webhook;  // http:// or https://
-  std::vector<Event> on = {Event::warning, Event::first_refusal, Event::eviction,
+  std::vector<Event> on = {Event::warning, Event::first_refusal, Event::held,   Event::eviction,
                            Event::store,   Event::bounces,       Event::blocked};
   Duration pause = std::chrono::hours(1);  // for one event of one key
   std::int64_t most_per_hour = 20;

@@ -46,9 +46,11 @@ std::string services_text(const Settings& settings) {
       fmt::format("history    path {}, keep {}, max_records {}\n", history.path.empty() ? "(default)" : history.path,
                   format_duration(history.keep), history.records);
   if (const OutcomeSettings& outcomes = settings.outcomes; !outcomes.log.empty()) {
-    text += fmt::format("outcomes   log {}, path {}, keep {}, max_recipients {}\n", outcomes.log,
-                        outcomes.path.empty() ? "(default)" : outcomes.path, format_duration(outcomes.keep),
-                        outcomes.recipients);
+    text += fmt::format(
+        "outcomes   log {}, path {}, keep {}, max_recipients {}, dead_after {}, dead_within {}, dead_for {}\n",
+        outcomes.log, outcomes.path.empty() ? "(default)" : outcomes.path, format_duration(outcomes.keep),
+        outcomes.recipients, outcomes.dead_after, format_duration(outcomes.dead_within),
+        format_duration(outcomes.dead_for));
   }
   if (notify.nobody()) return text;
   std::vector<std::string_view> events;
@@ -89,7 +91,7 @@ std::string bounds_text(const Settings& settings) {
 std::string_view to_string(ReportSettings::Every every) { return every == ReportSettings::Every::day ? "day" : "week"; }
 
 std::string_view to_string(NotifySettings::Event event) {
-  constexpr std::array<std::string_view, 6> words = {"warning", "first-refusal", "eviction",
+  constexpr std::array<std::string_view, 7> words = {"warning", "first-refusal", "held",   "eviction",
                                                      "store",   "bounces",       "blocked"};
   return words[static_cast<std::size_t>(event)];
 }

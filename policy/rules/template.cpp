@@ -43,12 +43,16 @@ ReplyTemplate::Mistake unknown_name(std::string_view name, std::size_t at) {
                                 : fmt::format("did you mean {{{}}}?", meant)};
 }
 
+void add_once(ReplyTemplate::Mistakes& mistakes, ReplyTemplate::Mistake mistake) {
+  const auto it = std::ranges::find(mistakes, mistake.message, &ReplyTemplate::Mistake::message);
+  if (it == mistakes.end()) mistakes.push_back(std::move(mistake));
+}
+
 void append(std::string& line, std::string_view value, std::size_t most) { line += value.substr(0, most); }
 
 }  // namespace
 
-std::optional<ReplyTemplate::Mistake> ReplyTemplate::parse_line(std::string_view text, std::size_t offset, TextFor use,
-                                                                Line& line) {
+void ReplyTemplate::parse_line(std::string_view text, std::size_t offset, TextFor use, Line& line, Mistakes& mistakes) {
   std::string literal;
   const auto flush = [&] {
     if (!literal.empty()) line.emplace_back(std::exchange(literal, {}));
@@ -59,9 +63,10 @@ std::optional<ReplyTemplate::Mistake> ReplyTemplate::parse_line(std::string_view
       literal += c;
       ++i;
     } else if (c == '{') {
-      const std::size_t close = text.find('}', i);
-      if (close == std::string_view::npos) {
-        return Mistake{offset + i, 1, "this { is never closed", "write {{ for a brace in the text"};
+      const std::size_t close = text.find_first_of("{}", i + 1);
+      if (close == std::string_view::npos || text[close] == '{') {
+        mistakes.push_back({offset + i, 1, "this { is never closed", "write {{ for a brace in the text"});
+        continue;
       }
       const std::string_view name = text.substr(i + 1, close - i - 1);
       flush();
@@ -70,36 +75,37 @@ std::optional<ReplyTemplate::Mistake> ReplyTemplate::parse_line(std::string_view
       } else if (auto fact = find_fact_ref(name)) {
         line.emplace_back(*std::move(fact));
       } else {
-        return unknown_name(name, offset + i);
+        mistakes.push_back(unknown_name(name, offset + i));
       }
       i = close;
     } else if (c == '}') {
-      return Mistake{offset + i, 1, "this } closes nothing", "write }} for a brace in the text"};
+      mistakes.push_back({offset + i, 1, "this } closes nothing", "write }} for a brace in the text"});
     } else if (is_control(c) && use == TextFor::mail) {
-      return Mistake{offset + i, 1, "a control character has no place in mail", "remove it"};
+      add_once(mistakes, {offset + i, 1, "a control character has no place in mail", "remove it"});
     } else if (use == TextFor::reply && (is_control(c) || !is_ascii(c))) {
-      return Mistake{offset + i, 1, "a reply is printable ASCII (RFC 5321 §4.2)", "write the text in ASCII"};
+      add_once(mistakes, {offset + i, 1, "a reply is printable ASCII (RFC 5321 §4.2)", "write the text in ASCII"});
     } else {
       literal += c;
     }
   }
   flush();
-  return std::nullopt;
 }
 
-std::variant<ReplyTemplate, ReplyTemplate::Mistake> ReplyTemplate::parse(std::string_view text, TextFor use) {
+std::variant<ReplyTemplate, ReplyTemplate::Mistakes> ReplyTemplate::parse(std::string_view text, TextFor use) {
   ReplyTemplate result;
+  Mistakes mistakes;
   result.source_ = text;
   for (std::size_t begin = 0;;) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
     if (use == TextFor::reply && trim(line).empty()) {
-      return Mistake{begin, 1, "a reply has no empty lines", "remove the line, or write a text"};
+      add_once(mistakes, {begin, 1, "a reply has no empty lines", "remove the line, or write a text"});
     }
-    if (auto mistake = parse_line(line, begin, use, result.lines_.emplace_back())) return *std::move(mistake);
+    parse_line(line, begin, use, result.lines_.emplace_back(), mistakes);
     if (end == text.size()) break;
     begin = end + 1;
   }
+  if (!mistakes.empty()) return mistakes;
   return result;
 }
 

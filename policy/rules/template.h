@@ -37,8 +37,10 @@ class ReplyTemplate {
 
   ReplyTemplate() = default;
 
-  // Lines are parted by LF. On failure the first mistake.
-  static std::variant<ReplyTemplate, Mistake> parse(std::string_view text, TextFor use = TextFor::reply);
+  using Mistakes = std::vector<Mistake>;
+
+  // Lines are parted by LF. On failure all mistakes, of those against RFC 5321 the first of a kind.
+  static std::variant<ReplyTemplate, Mistakes> parse(std::string_view text, TextFor use = TextFor::reply);
 
   // One string a line. Substituted values are data, cut to the length that the table of facts gives.
   std::vector<std::string> render(const Facts& facts, const Words& words) const;
@@ -56,7 +58,7 @@ class ReplyTemplate {
   using Piece = std::variant<std::string, FactRef, Word>;
   using Line = std::vector<Piece>;
 
-  static std::optional<Mistake> parse_line(std::string_view text, std::size_t offset, TextFor use, Line& line);
+  static void parse_line(std::string_view text, std::size_t offset, TextFor use, Line& line, Mistakes& mistakes);
 
   std::string source_;
   std::vector<Line> lines_;

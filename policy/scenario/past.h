@@ -26,6 +26,7 @@ struct PastRecipient {
   std::optional<std::string> route;
   std::optional<std::int64_t> mailbox_used;
   bool mta_refused = false;
+  bool dead = false;
   std::string mta_status;
   std::string mta_text;
   PastAnswer answer;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "policy/decide/outcomes.h"
+
 namespace replygate {
 namespace {
 
@@ -32,10 +34,20 @@ class Player::KnownMailbox final : public Mailboxes {
   MailboxUse use_;
 };
 
+// Every recipient is dead, or none.
+class Player::KnownDead final : public DeadAddresses {
+ public:
+  explicit KnownDead(bool dead) : dead_(dead) {}
+  bool is_dead(const Address&) const override { return dead_; }
+
+ private:
+  bool dead_;
+};
+
 // Takes from the record which rules have answered.
 class Player::Sink final : public RecordSink {
  public:
-  explicit Sink(Played& played) : played_(played) {}
+  Sink(Played& played, std::optional<Record>& last) : played_(played), last_(last) {}
 
   void write(Record record) override {
     played_.disposition = record.disposition;
@@ -48,6 +60,7 @@ class Player::Sink final : public RecordSink {
     for (Delivered& delivered : played_.recipients) {
       if (!delivered.reply && (message_refused || delivered.rule.empty())) note_finding(record.message, delivered);
     }
+    last_ = std::move(record);
   }
 
  private:
@@ -57,6 +70,7 @@ class Player::Sink final : public RecordSink {
   }
 
   Played& played_;
+  std::optional<Record>& last_;
 };
 
 Player::Player(std::shared_ptr<const Policy> policy, Witness* witness, Mailboxes* mailboxes, Lookups* lookups)
@@ -165,11 +179,13 @@ Played Player::play(const Given& given, const std::vector<std::string>& recipien
   Played played;
   for (const std::string& recipient : recipients) played.recipients.push_back({.recipient = recipient});
   if (recipients.empty()) played.recipients.emplace_back();
-  Sink sink(played);
+  last_.reset();
+  Sink sink(played, last_);
   lookups_.take(given);
   KnownMailbox told(given.mailbox_used);
   Mailboxes* mailboxes = given.mailbox_used || mailboxes_ == nullptr ? &told : mailboxes_;
-  Session session(policy_, {gate_, sink, references_, mailboxes}, {});
+  const KnownDead dead(given.recipient_dead);
+  Session session(policy_, {gate_, sink, references_, mailboxes, nullptr, &dead}, {});
   Dialogue dialogue(session, given, now);
   dialogue.begin();
   for (Delivered& delivered : played.recipients) {
@@ -179,6 +195,24 @@ Played Player::play(const Given& given, const std::vector<std::string>& recipien
   session.abort(now);
   for (Delivered& delivered : played.recipients) dialogue.conclude(delivered);
   return played;
+}
+
+void Player::tell(const Outcomes& outcomes, Instant now) {
+  if (!last_) return;
+  const bool unmeant = last_->transaction.sender.form == Address::Form::null;
+  auto next = last_->recipients.begin();
+  const auto kept = [&] {
+    while (next != last_->recipients.end() && !was_let_through(*last_, *next)) ++next;
+    return next != last_->recipients.end();
+  };
+  for (const auto& [unit, count] : outcomes) {
+    for (std::int64_t i = 0; i < count && kept(); ++i, ++next) {
+      for (const OutcomeKey& key : outcome_keys_of(*last_, *next)) {
+        const auto charges = charges_of_outcome(*policy_, key, {unit, fmt::format("{}", ++told_), now, unmeant}, now);
+        if (!charges.empty()) store_.take_now(charges, false, now);
+      }
+    }
+  }
 }
 
 }  // namespace replygate

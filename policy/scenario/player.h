@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -41,11 +42,15 @@ class Player {
   // answer to MAIL, or what waits for recipients, is that of a recipient "".
   Played play(const Given& given, const std::vector<std::string>& recipients, Instant now);
 
+  // What became of the recipients of the last transaction, if it was let through.
+  void tell(const Outcomes& outcomes, Instant now);
+
   MemoryStore& store() { return store_; }
 
  private:
   class Dialogue;
   class KnownMailbox;
+  class KnownDead;
   class Sink;
 
   std::shared_ptr<const Policy> policy_;
@@ -54,6 +59,8 @@ class Player {
   Gate gate_;
   Mailboxes* mailboxes_;
   References references_{1};
+  std::optional<Record> last_;  // of the last transaction
+  std::int64_t told_ = 0;       // outcomes
 };
 
 }  // namespace replygate

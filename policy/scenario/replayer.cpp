@@ -63,6 +63,13 @@ class Replayer::Mailbox final : public Mailboxes {
   std::optional<std::int64_t> percent;
 };
 
+// As dead as it was known to be.
+class Replayer::Dead final : public DeadAddresses {
+ public:
+  bool is_dead(const Address&) const override { return dead; }
+  bool dead = false;
+};
+
 struct Replayer::Dialogue {
   Dialogue(const std::shared_ptr<const Policy>& policy, Session::Services services, const Session::Door& door)
       : session(policy, services, door) {}
@@ -93,7 +100,8 @@ Replayer::Replayer(std::shared_ptr<const Policy> policy, FactSet beyond, std::ve
       listener_(listener),
       gate_(store_, nullptr, &lookups_),
       kept_(std::make_unique<Kept>()),
-      mailbox_(std::make_unique<Mailbox>()) {}
+      mailbox_(std::make_unique<Mailbox>()),
+      dead_(std::make_unique<Dead>()) {}
 
 Replayer::~Replayer() = default;
 
@@ -162,7 +170,8 @@ std::shared_ptr<Replayer::Dialogue> Replayer::dialogue_of(const PastTransaction&
   const bool fresh = found == nullptr;
   if (fresh) {
     const Session::Door door{.name = "replay", .beyond = beyond_};
-    found = std::make_shared<Dialogue>(policy_, Session::Services{gate_, *kept_, references_, mailbox_.get()}, door);
+    found = std::make_shared<Dialogue>(
+        policy_, Session::Services{gate_, *kept_, references_, mailbox_.get(), nullptr, dead_.get()}, door);
   }
   Dialogue& d = *found;
   d.used = now;
@@ -207,6 +216,7 @@ void Replayer::rcpt(Play& play, std::size_t index, Instant now) {
   const FactSet unknown = beyond_ | (play.past.digest.empty() ? bit(Fact::digest) : 0);
   play.dialogue->session.beyond(unknown | (r.mailbox_used ? 0 : bit(Fact::mailbox_used)));
   mailbox_->percent = r.mailbox_used;
+  dead_->dead = r.dead;
   play.places[index] = play.asked++;
   play.dialogue->session.rcpt({.recipient = in_brackets(r.address),
                                .route = r.route,

@@ -63,6 +63,7 @@ class Replayer {
  private:
   class Kept;
   class Mailbox;
+  class Dead;
   struct Dialogue;
   struct Play;
   struct Begin {
@@ -97,6 +98,7 @@ class Replayer {
   References references_{1};
   std::unique_ptr<Kept> kept_;
   std::unique_ptr<Mailbox> mailbox_;
+  std::unique_ptr<Dead> dead_;
   boost::unordered_flat_map<std::string, std::shared_ptr<Dialogue>> dialogues_;  // by session
   std::deque<std::shared_ptr<Play>> waiting_;                                    // in the order of their ends
   std::vector<Begin> begins_;                                                    // a heap

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/catalogue/codes.h"
+#include "policy/count/limit.h"
 #include "policy/rules/facts.h"
 
 // A transaction as tests and `replygate try` describe it, and what a test expects of it. Plain values.
@@ -30,6 +31,7 @@ struct Given {
   std::optional<std::int64_t> mailbox_used;  // percent, of every recipient
   std::optional<std::string> route;
   bool mta_refused = false;
+  bool recipient_dead = false;
   bool local_submission = false;
   // What live sources say, by their names: keys with what is found; nothing at all where they do not answer. Those that
   // are not here know nothing.
@@ -61,6 +63,9 @@ struct Expected {
   std::vector<std::pair<std::string, std::string>> headers;  // that are added, at least
 };
 
+// How many of the recipients that were kept came to what, in the order of the recipients.
+using Outcomes = std::vector<std::pair<Unit, std::int64_t>>;
+
 // `[[test]]`.
 struct Scenario {
   std::string name;
@@ -71,6 +76,7 @@ struct Scenario {
   std::vector<std::string> recipients;  // ranges are expanded
   std::int64_t repeat = 1;              // transactions, each in a session of its own
   Duration every{};                     // between them
+  Outcomes outcomes;                    // of each, before the next
   Expected expected;
 };
 

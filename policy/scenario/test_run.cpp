@@ -109,6 +109,7 @@ TestResult run(const std::shared_ptr<const Policy>& policy, const Scenario& scen
     all.insert(all.end(), std::make_move_iterator(played.recipients.begin()),
                std::make_move_iterator(played.recipients.end()));
     last = std::move(played.disposition);
+    player.tell(scenario.outcomes, now);
     now += scenario.every;
   }
   Comparison comparison(result);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kFile = BAD_DIR "/wrong-ideas.txt";
 constexpr std::string_view kHelp = "= help: ";
-constexpr std::size_t kAtLeast = 100;
+constexpr std::size_t kAtLeast = 330;
 
 struct Idea {
   std::string text;

@@ -50,6 +50,28 @@ TEST_P(StoreContract, MembersAreCountedOnce) {
   EXPECT_TRUE(take({member("c")}).readings[0]->fits);
 }
 
+// As limits of outcomes are compared: without one of their own, below a limit of one.
+TEST_P(StoreContract, WhoLooksAtMembersHearsWhenTheyLeave) {
+  Charge look{.counter = "o", .measure = Distinct{hours(1)}, .most = 0, .cost = 0, .reserve = false};
+  EXPECT_TRUE(take({look}).readings[0]->fits);
+  Charge one = look;
+  one.most = 1'000'000;
+  one.cost = 1;
+  one.even_if_full = true;
+  for (const char* member : {"a", "b", "a", "b", "a"}) {
+    one.member = member;
+    take({one}, false);
+  }
+  const Readings full = take({look});
+  EXPECT_EQ(full.readings[0]->used, 2);
+  EXPECT_FALSE(full.readings[0]->fits);
+  ASSERT_TRUE(full.readings[0]->room_at);
+  now_ = *full.readings[0]->room_at - std::chrono::microseconds(1);
+  EXPECT_FALSE(take({look}).readings[0]->fits);
+  now_ += std::chrono::microseconds(1);
+  EXPECT_TRUE(take({look}).readings[0]->fits);
+}
+
 TEST_P(StoreContract, SightingsPassAfterTheirDelay) {
   const Charge look{.counter = "g",
                     .measure = Greylisting{minutes(5), hours(24), hours(240), 0},

@@ -40,6 +40,35 @@ TEST(Bounce, DeliveryReport) {
   EXPECT_EQ(status.told, Severity::permanent);
 }
 
+// As a customer's bounce arrives at a help desk.
+constexpr const char* kQuoted =
+    "> From: MAILER-DAEMON@here.example\n> To: ann@here.example\n> Subject: Undelivered Mail Returned to Sender\n>\n"
+    "> This is the mail system at host here.example.\n>\n> <bob@there.example>: host mx.there.example[192.0.2.1] "
+    "said: 550\n>     5.1.1 no such user (in reply to RCPT TO command)\n";
+
+TEST(Bounce, QuotedIsReadAsIfItWereNot) {
+  for (const std::string& text :
+       {std::string(kQuoted), "Hello,\n\nwhat is this?\n\nAnn wrote:\n" + std::string(kQuoted),
+        "From: ann@here.example\nTo: help@here.example\nSubject: my mail\n\nWhat is this?\n\n" +
+            std::string(kQuoted)}) {
+    const auto status = only(text);
+    EXPECT_EQ(status.recipient, "bob@there.example") << text;
+    EXPECT_EQ(status.code, 550) << text;
+    EXPECT_EQ(status.enhanced, (EnhancedCode{5, 1, 1})) << text;
+  }
+  const auto deep = read_attempts("> > 550 5.1.1 <bob@there.example>:\n> > no such user\n");
+  ASSERT_EQ(deep.size(), 1U);
+  EXPECT_EQ(deep.front().code, 550);
+  EXPECT_EQ(read_line("> 452 4.2.2 full").front().code, 452);
+}
+
+TEST(Bounce, AQuotationOfSomethingElseIsNoBounce) {
+  const std::string mail = "From: ann@here.example\nTo: bob@there.example\nSubject: the meeting\n\nFine.\n\n";
+  EXPECT_TRUE(read_attempts(mail + "> Is room 550 still free?\n> 5.1.1 is the number of the paragraph.\n").empty());
+  EXPECT_TRUE(
+      read_attempts(mail + std::string("> It could not be delivered: the shop is closed.\n> Come at 4:50.\n")).empty());
+}
+
 TEST(Bounce, SeveralRecipients) {
   const auto statuses = read_attempts(report(
       "Reporting-MTA: dns; here.example\n\nFinal-Recipient: rfc822; a@there.example\nAction: failed\nStatus: 5.1.1\n"

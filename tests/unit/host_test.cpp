@@ -182,7 +182,8 @@ TEST(Postfix, SetupPutsANewAddressInThePlaceOfTheOldOne) {
   settings.values.all["smtpd_milters"] = "inet:127.0.0.1:11332, { inet:127.0.0.1:8891, default_action=accept }";
   settings.values.all["non_smtpd_milters"] = "inet:127.0.0.1:7777, inet:127.0.0.1:9999";
   const auto policy = policy_from("[milter]\nlisten = \"unix:/run/replygate/m.sock\"\n");
-  const auto changes = postfix_changes(settings, *policy, {"inet:127.0.0.1:7777"});
+  settings.written = {"inet:127.0.0.1:7777"};
+  const auto changes = postfix_changes(settings, *policy);
   EXPECT_EQ(after(changes, "smtpd_milters"),
             "inet:127.0.0.1:11332, { unix:/run/replygate/m.sock, default_action=tempfail }");
   EXPECT_EQ(after(changes, "non_smtpd_milters"), "unix:/run/replygate/m.sock, inet:127.0.0.1:9999");
@@ -206,6 +207,46 @@ TEST(Postfix, SetupMovesTheSecondDoorToItsPlace) {
   const auto changes = postfix_changes(settings, *policy_from("[policy_service]\nlisten = \"inet:8892@127.0.0.1\"\n"));
   EXPECT_EQ(after(changes, "smtpd_relay_restrictions"),
             "permit_mynetworks, check_policy_service { inet:127.0.0.1:8892, timeout=2s, default_action=DUNNO }, "
+            "reject_unauth_destination");
+}
+
+constexpr const char* kAsSetUp = "check_policy_service { inet:127.0.0.1:8892, timeout=2s, default_action=DUNNO }";
+
+// The door of before goes with the policy service, and with the port that it had.
+TEST(Postfix, ASecondDoorThatNobodyAnswersIsTakenBackAndTold) {
+  PostfixSettings settings = good_postfix();
+  settings.values.all["smtpd_relay_restrictions"] =
+      fmt::format("permit_mynetworks, {}, reject_unauth_destination", kAsSetUp);
+  settings.values.all["smtpd_recipient_restrictions"] = "check_policy_service unix:private/replygate-old, permit";
+  const auto without = postfix_changes(settings, *policy_from(kRules));
+  EXPECT_EQ(after(without, "smtpd_relay_restrictions"), "permit_mynetworks, reject_unauth_destination");
+  EXPECT_EQ(after(without, "smtpd_recipient_restrictions"), "permit");
+  const std::string moved = "[policy_service]\nlisten = \"inet:8893@127.0.0.1\"\n" + std::string(kRules);
+  EXPECT_EQ(after(postfix_changes(settings, *policy_from(moved)), "smtpd_relay_restrictions"),
+            "permit_mynetworks, check_policy_service { inet:127.0.0.1:8893, timeout=2s, default_action=DUNNO }, "
+            "reject_unauth_destination");
+  const std::string both = fmt::format(
+      "permit_mynetworks, {}, check_policy_service {{ inet:127.0.0.1:8893, timeout=2s, default_action=DUNNO }}, "
+      "reject_unauth_destination",
+      kAsSetUp);
+  settings.values.all["smtpd_relay_restrictions"] = both;
+  EXPECT_EQ(after(postfix_changes(settings, *policy_from(moved)), "smtpd_relay_restrictions"),
+            "permit_mynetworks, check_policy_service { inet:127.0.0.1:8893, timeout=2s, default_action=DUNNO }, "
+            "reject_unauth_destination");
+  EXPECT_NE(postfix_says(settings, moved)
+                .find("smtpd_relay_restrictions still has check_policy_service "
+                      "inet:127.0.0.1:8892"),
+            std::string::npos);
+}
+
+TEST(Postfix, APolicyServiceOfOthersStays) {
+  PostfixSettings settings = good_postfix();
+  const std::string list = "check_policy_service inet:127.0.0.1:10023, reject_unauth_destination";
+  settings.values.all["smtpd_recipient_restrictions"] = list;
+  EXPECT_EQ(after(postfix_changes(settings, *policy_from(kRules)), "smtpd_recipient_restrictions"), "unchanged");
+  EXPECT_EQ(after(postfix_removal(settings, *policy_from(kRules)), "smtpd_recipient_restrictions"), "unchanged");
+  settings.written = {"inet:127.0.0.1:10023"};  // it was ours
+  EXPECT_EQ(after(postfix_changes(settings, *policy_from(kRules)), "smtpd_recipient_restrictions"),
             "reject_unauth_destination");
 }
 

@@ -13,6 +13,7 @@ namespace {
 using std::chrono::hours;
 using test::Office;
 
+constexpr const char* kMtaRelays = "[site]\nrelay = \"mta\"\n";
 constexpr std::string_view kPolicy =
     "[[rule]]\nname = \"r\"\nper = \"sender\"\nlimit = \"2 recipients / 1h\"\nreply = 452\n";
 
@@ -54,10 +55,11 @@ TEST(PolicyKeeper, APolicyInErrorChangesNothingAndSaysWhy) {
 }
 
 TEST(PolicyKeeper, TellsOfRulesThatCountAndAreGone) {
-  Office office(kPolicy);
+  Office office(kMtaRelays + std::string(kPolicy));
   const auto renamed = [](std::string_view more) {
-    return fmt::format("[[rule]]\nname = \"renamed\"\nper = \"sender\"\nlimit = \"2 recipients / 1h\"\n{}reply = 452\n",
-                       more);
+    return fmt::format(
+        "{}[[rule]]\nname = \"renamed\"\nper = \"sender\"\nlimit = \"2 recipients / 1h\"\n{}reply = 452\n", kMtaRelays,
+        more);
   };
   office.write_policy(renamed("was = \"r\"\n"));
   EXPECT_EQ(office.keeper.reload().message, "");
@@ -66,8 +68,32 @@ TEST(PolicyKeeper, TellsOfRulesThatCountAndAreGone) {
   EXPECT_TRUE(outcome.taken);
   EXPECT_NE(outcome.message.find("\"renamed\" is gone"), std::string::npos) << outcome.message;
   EXPECT_NE(outcome.message.find("write was = \"renamed\" in the rule \"r\""), std::string::npos) << outcome.message;
-  office.write_policy("[[rule]]\nname = \"plain\"\nreply = 554\n");
-  EXPECT_NE(office.keeper.reload().message.find("write was = \"r\"\n"), std::string::npos);
+}
+
+TEST(PolicyKeeper, ARuleThatWasRemovedIsNotTakenForOneThatWasRenamed) {
+  Office office(kMtaRelays + std::string(kPolicy));
+  const auto reload = [&](std::string_view rules) {
+    office.write_policy(kMtaRelays + std::string(rules));
+    return office.keeper.reload().message;
+  };
+  EXPECT_EQ(reload("[[rule]]\nname = \"plain\"\nreply = 554\n"), "");
+  reload(kPolicy);
+  // Its counters are of clients, or of messages.
+  EXPECT_EQ(reload("[[rule]]\nname = \"n\"\nper = \"client_ip\"\nlimit = \"9 recipients / 1h\"\nreply = 452\n"), "");
+  reload(kPolicy);
+  EXPECT_EQ(reload("[[rule]]\nname = \"n\"\nper = \"sender\"\nlimit = \"9 messages / 1h\"\nreply = 452\n"), "");
+}
+
+TEST(PolicyKeeper, TellsWarningsAtTheStartAndAtAReload) {
+  Office office(kPolicy);
+  const std::string open = "warning[RG1701]: the policy lets a stranger relay";
+  EXPECT_NE(office.keeper.reload().message.find(open), std::string::npos);
+  PolicyKeeper second(office.keeper.file(), office.folder.path().string(), office.clock, office.troubles);
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(second.load_first());
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(said.find(open), 0U) << said;
+  EXPECT_NE(said.find("\n`replygate check " + office.keeper.file() + "` says more\n"), std::string::npos) << said;
 }
 
 // A warning that stands before it is not what keeps the policy from being taken.

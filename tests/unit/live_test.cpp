@@ -8,6 +8,7 @@
 #include "policy/load/live_limits.h"
 #include "policy/load/lookup_table.h"
 #include "policy/proof/relay.h"
+#include "policy/rules/key_map.h"
 #include "policy/scenario/player.h"
 #include "policy/scenario/test_run.h"
 #include "tests/support/world.h"
@@ -235,6 +236,11 @@ std::vector<int> codes_of(const std::shared_ptr<const Policy>& policy, const std
   return codes;
 }
 
+TEST(Maps, ALongNameIsCutBetweenCharacters) {
+  EXPECT_EQ(counted_name(std::string(254, 'a') + "\xc3\xa4"), std::string(254, 'a'));
+  EXPECT_EQ(counted_name(std::string(253, 'a') + "\xc3\xa4x"), std::string(253, 'a') + "\xc3\xa4");
+}
+
 TEST(Maps, NamesThatAreOneCountTogether) {
   Given given;
   given.lookups["tenant"] = std::map<std::string, std::string>{{"a.example", "Acme"}, {"b.example", "acme"}};
@@ -345,6 +351,15 @@ TEST(LookupTable, PasswordsAreNotKept) {
   EXPECT_EQ(text, "user = u\npassword = (hidden)\n\nbind_pw= (hidden)\ndbname = d\n");
   EXPECT_EQ(without_passwords("password =\n# here:\n\n \t\n  s3cret\nquery = a\n#password = old\n  b\n"),
             "password = (hidden)\n\n\n\n\nquery = a\n#password = (hidden)\n  b\n");
+}
+
+// Whoever mistypes a line must not find its password in a log.
+TEST(LookupTable, WhatNoTableHasIsNotShown) {
+  EXPECT_EQ(without_passwords("password s3cret\ns3cret\npassword: s3cret\npassword c2VjcmV0==\n"),
+            "password (hidden)\n(hidden)\npassword (hidden)\npassword (hidden)\n");
+  EXPECT_EQ(without_passwords("kennwort = s3cret\ns3cret=\nquery = a\n"),
+            "kennwort = (hidden)\n(hidden)= (hidden)\nquery = a\n");
+  EXPECT_EQ(without_passwords("\n# the password is s3cret\nuser = u\n"), "\n# (hidden)\nuser = u\n");
 }
 
 TEST(LookupTable, PasswordsOfUrisAreNotKept) {

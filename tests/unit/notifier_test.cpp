@@ -129,6 +129,30 @@ TEST(Notifier, ALoginIsAnAddressOrNobody) {
   }
 }
 
+TEST(Notifier, TellsOfMailOnHoldOnceASender) {
+  Office office(
+      "[[rule]]\nname = \"stolen\"\nper = \"user\"\nlimit = \"2 recipients / 1h\"\nhold = \"too much at once\"\n");
+  std::promise<void> full;
+  std::vector<std::unique_ptr<NoteCarrier>> carriers;
+  carriers.push_back(std::make_unique<Box>(full, 2));
+  const Box& box = static_cast<Box&>(*carriers.front());
+  Notifier notifier(NotifySettings{.on = {Event::held}, .users = {}}, std::move(carriers), office.health);
+  office.recorder.add(notifier);
+  notifier.start();
+  for (int i = 0; i < 4; ++i) office.send("a@b.example", {"1@example.org"}, "alice@example.org");
+  for (int i = 0; i < 3; ++i) office.send("a@b.example", {"1@example.org"}, "bob@example.org");
+  soon(full);
+  notifier.stop();
+  ASSERT_EQ(box.notes.size(), 2U);
+  EXPECT_EQ(box.notes[0].event, "held");
+  EXPECT_EQ(box.notes[0].subject, "replygate: mail of alice@example.org is on hold, by stolen");
+  for (const char* part :
+       {"Reason: too much at once\n", "To:     1 recipient\n", "\n  replygate why ", "\n  postsuper -H "}) {
+    EXPECT_NE(box.notes[0].text.find(part), std::string::npos) << part << " in " << box.notes[0].text;
+  }
+  EXPECT_EQ(box.notes[1].subject, "replygate: mail of bob@example.org is on hold, by stolen");
+}
+
 TEST(Notifier, TellsOfStoreTroubleAndItsEnd) {
   StoreHealth health;
   std::promise<void> full;

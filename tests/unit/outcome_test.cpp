@@ -294,6 +294,28 @@ TEST(FollowedLogs, BeginAtTheEndOfALogThatIsThere) {
   EXPECT_EQ(seen, "new");
 }
 
+// What a copy has is not to wait until the log itself, emptied behind it, is written again.
+TEST(FollowedLogs, ReadWhatLiesBeforeAnEmptyLog) {
+  const test::Folder folder;
+  const auto write = [&](const char* name, const char* text, int age) {
+    folder.write(name, text);
+    fs::last_write_time(folder.file(name), fs::file_time_type::clock::now() - std::chrono::seconds(age));
+  };
+  write("mail.log", "one\n", 100);
+  FollowedLog log(folder.file("mail.log"), std::nullopt);
+  fs::rename(folder.file("mail.log"), folder.file("mail.log.2"));
+  write("mail.log.1", "two\nthree\n", 50);
+  write("mail.log", "", 0);
+  std::string seen;
+  while (log.read([&](std::string_view line) { seen += line; })) {
+  }
+  EXPECT_EQ(seen, "twothree");
+  std::ofstream(folder.file("mail.log"), std::ios::app) << "four\n";
+  while (log.read([&](std::string_view line) { seen += line; })) {
+  }
+  EXPECT_EQ(seen, "twothreefour");
+}
+
 TEST(FollowedLogs, SayWhereTheFileIsGone) {
   const test::Folder folder;
   folder.write("mail.log", "one\n");

@@ -6,6 +6,8 @@
 #include <mutex>
 
 #include "milter/outcome/outcome_reader.h"
+#include "policy/decide/inquiry.h"
+#include "policy/decide/record_fields.h"
 #include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/hand_clock.h"
@@ -15,6 +17,18 @@ namespace replygate {
 namespace {
 
 using Texts = std::vector<std::string>;
+
+constexpr std::string_view kPolicy = R"(
+[site]
+local_domains = ["example.org"]
+[outcomes]
+log = "/var/log/mail.log"
+[[rule]]
+name = "watch"
+per = "sender"
+limit = ["100 hard_bounces / 1h", "100 deliveries / 1h", "100 complaints / 1h"]
+reply = 450
+)";
 
 class Telling final : public OutcomeListener {
  public:
@@ -43,7 +57,8 @@ class Outcomes : public ::testing::Test {
     OutcomeSettings settings = changed;
     settings.log = folder_.file("mail.log");
     recorder_ = std::make_unique<Recorder>();
-    auto reader = OutcomeReader::open(settings, folder_.file("outcomes.db"), clock_, *recorder_, troubles_);
+    auto reader = OutcomeReader::open(settings, folder_.file("outcomes.db"),
+                                      {clock_, *recorder_, troubles_, store_, health_, current_});
     ASSERT_TRUE(reader) << reader.error();
     reader_ = *std::move(reader);
     recorder_->add(*reader_);
@@ -64,14 +79,16 @@ class Outcomes : public ::testing::Test {
     record.transaction.queue_id = id;
     record.transaction.sender = mailbox_of(sender);
     for (const std::string& r : recipients) {
-      record.recipients.push_back(
-          {.recipient = {.raw = r, .address = mailbox_of(r)}, .verdict = {}, .ref = "r", .time = {}});
+      JudgedRecipient judged{.recipient = {.raw = r, .address = mailbox_of(r)}, .verdict = {}, .ref = "r", .time = {}};
+      const Rule& rule = policy_->rules().front();
+      judged.verdict.limits.push_back({.rule = &rule, .limit = rule.limits.front(), .key = sender});
+      record.recipients.push_back(std::move(judged));
     }
     recorder_->write(std::move(record));
   }
   void log(std::string_view daemon, const std::string& text) {
     std::ofstream(folder_.file("mail.log"), std::ios::app)
-        << "2025-11-24T10:00:00.000000+00:00 mx postfix/" << daemon << "[7]: " << text << "\n";
+        << detail::format_time(clock_.now()) << " mx postfix/" << daemon << "[7]: " << text << "\n";
   }
   void attempt(const std::string& id, const std::string& to, std::string_view dsn, std::string_view status,
                std::string_view text, const std::string& original = "") {
@@ -93,10 +110,31 @@ class Outcomes : public ::testing::Test {
     EXPECT_EQ(telling_.texts(), expected);
   }
 
+  // Of the units of the rule.
+  std::vector<std::int64_t> used(const std::string& sender = "s@example.org") {
+    const Rule& rule = policy_->rules().front();
+    std::vector<Charge> looks;
+    for (const Ask& ask : asks_of_key(*policy_, rule, *key_from_text(rule, sender, policy_->site()), clock_.now())) {
+      looks.push_back(charge_of(ask, 0, false, false));
+      looks.back().cost = 0;
+    }
+    std::vector<std::int64_t> counts;
+    for (const auto& reading : store_.take_now(looks, false, clock_.now()).readings) counts.push_back(reading->used);
+    return counts;
+  }
+  void expect_used(const std::vector<std::int64_t>& expected) {
+    EXPECT_TRUE(test::eventually([&] { return used() == expected; }));
+    EXPECT_EQ(used(), expected);
+  }
+  bool is_dead(const std::string& address) const { return reader_->dead_addresses().is_dead(mailbox_of(address)); }
+
   test::Folder folder_;
   test::HandClock clock_;
   Troubles troubles_;
-  const std::shared_ptr<const Policy> policy_ = test::policy_from("[site]\nlocal_domains = [\"example.org\"]\n");
+  const std::shared_ptr<const Policy> policy_ = test::policy_from(kPolicy);
+  CurrentPolicy current_{policy_};
+  MemoryStore store_;
+  StoreHealth health_;
   Telling telling_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<OutcomeReader> reader_;
@@ -186,6 +224,20 @@ TEST_F(Outcomes, GoOnOverRestartsAndRotations) {
   expect(expected);
 }
 
+TEST_F(Outcomes, GoOnWithALogThatComesLater) {
+  std::filesystem::remove(folder_.file("mail.log"));
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  EXPECT_TRUE(test::eventually([&] { return !troubles_.all().empty(); }));
+  sent("AAAA11111", "a@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered"});
+  EXPECT_TRUE(test::eventually([&] { return troubles_.all().empty(); }));
+  stop();
+  bounced("AAAA11111", "b@there.test");
+  start();
+  expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown"});
+}
+
 TEST_F(Outcomes, AreBounded) {
   OutcomeSettings settings;
   settings.recipients = 1000;
@@ -196,6 +248,87 @@ TEST_F(Outcomes, AreBounded) {
   clock_.pass(settings.keep + std::chrono::hours(1));
   EXPECT_TRUE(test::eventually([&] { return reader_->figures().messages == 0; }));
   EXPECT_EQ(reader_->figures().forgotten, 1500);
+}
+
+TEST_F(Outcomes, CountOnceInTheLimitsOfTheirKey) {
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test", "team@example.org"});
+  sent("AAAA11111", "a@there.test");
+  bounced("AAAA11111", "b@there.test");
+  attempt("AAAA11111", "x@there.test", "2.0.0", "sent", "250 Ok", "team@example.org");  // an alias: not meant
+  expect_used({1, 1, 0});
+  for (int i = 0; i < 3; ++i) {  // what was counted just now is counted again by the next daemon
+    stop();
+    start();
+    EXPECT_TRUE(test::eventually([&] { return reader_->figures().uncounted == 0; }));
+  }
+  accept("BBBB22222", {"a@there.test"}, "");  // the null sender's mail
+  sent("BBBB22222", "a@there.test");
+  accept("CCCC33333", {"a@there.test"});
+  sent("CCCC33333", "a@there.test");
+  expect_used({1, 2, 0});
+}
+
+TEST_F(Outcomes, TellWhoIsDead) {
+  OutcomeSettings settings;
+  settings.dead_after = 2;
+  start(settings);
+  for (const char* id : {"AAAA11111", "BBBB22222", "CCCC33333"}) {
+    accept(id, {"a@there.test", "b@example.org", "c@there.test"});
+    bounced(id, "a@there.test");
+    bounced(id, "b@example.org");
+    if (id[0] == 'A') bounced(id, "c@there.test");
+  }
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().outcomes == 7; }));
+  EXPECT_TRUE(is_dead("a@there.test"));
+  EXPECT_FALSE(is_dead("b@example.org"));  // one of ours
+  EXPECT_FALSE(is_dead("c@there.test"));   // once is not enough
+  stop();
+  start(settings);
+  EXPECT_TRUE(is_dead("a@there.test"));
+  EXPECT_TRUE(reader_->within([](OutcomeLedger&, DeadList& dead, Instant) { dead.clear("a@there.test"); }));
+  EXPECT_FALSE(is_dead("a@there.test"));
+}
+
+TEST_F(Outcomes, LetTheDeadRiseAgain) {
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  bounced("AAAA11111", "a@there.test");
+  bounced("AAAA11111", "b@there.test");
+  EXPECT_TRUE(test::eventually([&] { return is_dead("a@there.test") && is_dead("b@there.test"); }));
+  accept("BBBB22222", {"a@there.test"});
+  sent("BBBB22222", "a@there.test");
+  EXPECT_TRUE(test::eventually([&] { return !is_dead("a@there.test"); }));
+  clock_.pass(OutcomeSettings().dead_for + std::chrono::hours(24 * 365));
+  EXPECT_FALSE(is_dead("b@there.test"));
+}
+
+TEST_F(Outcomes, ComeByMailToo) {
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  log("cleanup", "AAAA11111: message-id=<one@example.org>");
+  log("qmgr", "AAAA11111: from=<s@example.org>, size=1, nrcpt=2 (queue active)");
+  sent("AAAA11111", "a@there.test");
+  sent("AAAA11111", "b@there.test");
+  log("qmgr", "AAAA11111: removed");
+  expect_used({0, 2, 0});
+  std::vector<OutcomeLedger::Read> read;
+  const auto report = [&](const std::string& id, const std::string& recipient, const std::string& text) {
+    OutcomeLedger::Report told{.message_ids = {id}};
+    told.statuses.push_back({.text = text, .recipient = recipient, .told = Severity::permanent});
+    if (text.starts_with("550")) told.statuses.back().code = 550;
+    EXPECT_TRUE(reader_->within([&](OutcomeLedger& ledger, DeadList&, Instant now) { read = ledger.take(now, told); }));
+    return read.at(0).fate;
+  };
+  using Fate = OutcomeLedger::Read::Fate;
+  EXPECT_EQ(report("one@example.org", "a@there.test", "Feedback-Type: abuse"), Fate::counted);
+  EXPECT_EQ(report("one@example.org", "a@there.test", "Feedback-Type: abuse"), Fate::known);
+  EXPECT_EQ(report("one@example.org", "b@there.test", "550 5.1.1 no such user"), Fate::counted);
+  EXPECT_EQ(report("one@example.org", "b@there.test", "550 5.1.1 no such user"), Fate::known);
+  EXPECT_EQ(report("one@example.org", "z@there.test", "550 5.1.1 no such user"), Fate::unknown);
+  EXPECT_EQ(report("two@example.org", "a@there.test", "550 5.1.1 no such user"), Fate::unknown);
+  expect_used({1, 2, 1});
+  EXPECT_TRUE(is_dead("b@there.test"));
 }
 
 TEST(OutcomeKinds, AreWhatExplainSays) {

@@ -54,6 +54,19 @@ TEST(ReplyReader, WithoutEnhancedCode) {
   EXPECT_EQ(status.text, "no such user");
 }
 
+TEST(ReplyReader, NumbersInProseAreNoReplies) {
+  for (const char* text :
+       {"550 rooms are free", "room 550 is closed", "\"550 rooms\" said the manager", "450 users were waiting for it",
+        "Nov 25: 550 mails were blocked today", "550 Fifth Avenue is not found on the map",
+        "552 days without an accident", "550 5th Avenue", "Hotel: 450 guests, none unknown"}) {
+    EXPECT_FALSE(read_status(text).code) << text;
+  }
+  for (const char* text : {"550 user unknown", "550 Mailbox Unknown", "450 messages from you are not accepted",
+                           "550 users mailbox is full", "554 Street is no reason", "550 5.1.1 rooms"}) {
+    EXPECT_TRUE(read_status(text).code) << text;
+  }
+}
+
 struct Place {
   const char* text;
   int code;

@@ -117,6 +117,7 @@ TEST_F(Reports, TheServersOwnRefusalsAreNotTheFilters) {
   const DayReport& r = *log({});
   ASSERT_EQ(r.own.size(), 1U);
   EXPECT_EQ(r.own.begin()->first[0], "554 5.7.1 <…>: Relay access denied");
+  EXPECT_EQ(r.own.begin()->first[1], "relay_denied");
   EXPECT_FALSE(r.is_silent());
 }
 
@@ -143,7 +144,7 @@ TEST_F(Reports, RecordsTellOfRefusalsAndLimits) {
   take(r, world.records.json);
   EXPECT_EQ(r.passed, 22);
   EXPECT_EQ(r.refused, 2);
-  EXPECT_EQ(r.refusals.at({"quota", "quota-exceeded", "soft"}).count, 2);
+  EXPECT_EQ(r.refusals.at({"quota", "quota-exceeded", "soft", "rate_limited"}).count, 2);
   const auto limits = r.fullest(5);
   ASSERT_EQ(limits.size(), 2U);
   EXPECT_EQ(limits[0].key, "alice");

@@ -28,6 +28,16 @@ StatusBook& book() {
   return *kBook;
 }
 
+// What we say ourselves is classified as others who say it are: by the same table, and by the same reading of texts.
+TEST(Reasons, EachClassificationIsWhatItsReplySays) {
+  for (const Classification& c : classifications()) {
+    const Reason reason = reason_of_class(c.slug);
+    EXPECT_NE(reason, Reason::unspecified) << c.slug;
+    const auto status = read_status(std::to_string(c.code) + " " + c.enhanced.text() + " " + std::string(c.text));
+    EXPECT_EQ(info_of(book().explain(status).reason).slug, info_of(reason).slug) << c.slug << ": " << c.text;
+  }
+}
+
 // --- the data
 // ---------------------------------------------------------------------------------------------------------
 

@@ -49,11 +49,21 @@ TEST(ReplyTemplate, MistakesHaveAPlace) {
   for (const Row& row : std::initializer_list<Row>{
            {"a {recipent} b", 2}, {"a {", 2}, {"a } b", 2}, {"", 0}, {"a\n\nb", 2}, {"a\tb", 1}, {"gr\xc3\xbc", 2}}) {
     const auto result = ReplyTemplate::parse(row.text);
-    const auto* mistake = std::get_if<ReplyTemplate::Mistake>(&result);
-    ASSERT_NE(mistake, nullptr) << row.text;
-    EXPECT_EQ(mistake->at, row.at) << row.text;
-    EXPECT_FALSE(mistake->help.empty());
+    const auto* mistakes = std::get_if<ReplyTemplate::Mistakes>(&result);
+    ASSERT_NE(mistakes, nullptr) << row.text;
+    ASSERT_EQ(mistakes->size(), 1U) << row.text;
+    EXPECT_EQ(mistakes->front().at, row.at) << row.text;
+    EXPECT_FALSE(mistakes->front().help.empty());
   }
+}
+
+TEST(ReplyTemplate, AllMistakesAreTold) {
+  const auto result = ReplyTemplate::parse("{recipent} gr\xc3\xbc\xc3\x9f{e {usr}\n} \xc3\xbc {sendr}");
+  const auto* mistakes = std::get_if<ReplyTemplate::Mistakes>(&result);
+  ASSERT_NE(mistakes, nullptr);
+  std::vector<std::size_t> places;
+  for (const ReplyTemplate::Mistake& mistake : *mistakes) places.push_back(mistake.at);
+  EXPECT_EQ(places, (std::vector<std::size_t>{0, 13, 17, 20, 26, 31}));
 }
 
 }  // namespace

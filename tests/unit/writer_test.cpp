@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "milter/log/throttle.h"
+#include "tests/support/folder.h"
 
 namespace replygate {
 namespace {
@@ -51,6 +53,24 @@ TEST(Writer, KeepsEntriesWholeFromManyThreads) {
   ASSERT_EQ(all.size(), 400U * 21);
   for (std::size_t i = 0; i < all.size(); i += 21) {
     EXPECT_EQ(all.substr(i, 21), std::string(20, all[i]) + "\n");
+  }
+}
+
+// Under the umask of the unit; the group is the folder's.
+TEST(Writer, AGroupMayReadTheFile) {
+  const test::Folder folder;
+  constexpr gid_t kGroup = 4;
+  const bool grouped =
+      ::chown(folder.path().c_str(), ::geteuid(), kGroup) == 0 && ::chmod(folder.path().c_str(), 02750) == 0;
+  const mode_t before = ::umask(0077);
+  const auto writer = Writer::to_file(folder.file("decisions.json"));
+  ::umask(before);
+  ASSERT_TRUE(writer);
+  struct stat file{};
+  ASSERT_EQ(::stat(folder.file("decisions.json").c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 07777, 0640U);
+  if (grouped) {
+    EXPECT_EQ(file.st_gid, kGroup);
   }
 }
 

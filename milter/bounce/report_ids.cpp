@@ -1,0 +1,66 @@
+#include "milter/bounce/report_ids.h"
+
+#include <algorithm>
+
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+constexpr std::size_t kMostIds = 50;
+constexpr std::size_t kLongestId = 500;
+
+bool is_queue_id(std::string_view word) {
+  constexpr std::size_t kShortest = 5;
+  constexpr std::size_t kLongest = 40;
+  return word.size() >= kShortest && word.size() <= kLongest &&
+         std::ranges::all_of(word, [](char c) { return is_alpha(c) || is_digit(c) || c == '-'; });
+}
+
+void add_id(std::string_view id, std::vector<std::string>& ids) {
+  if (id.empty() || id.size() > kLongestId || ids.size() >= kMostIds) return;
+  if (std::ranges::find(ids, id) == ids.end()) ids.emplace_back(id);
+}
+
+// "… with ESMTPSA id 4jZK7S3Hpsz1fxXq"
+void add_received(std::string_view line, std::vector<std::string>& ids) {
+  constexpr std::string_view kLead = " id ";
+  const std::size_t place = line.find(kLead);
+  if (place == std::string_view::npos) return;
+  std::string_view rest = line.substr(place + kLead.size());
+  rest = rest.substr(0, rest.find_first_of(" ;\t\r"));
+  if (is_queue_id(rest)) add_id(rest, ids);
+}
+
+bool takes_name(std::string_view& line, std::string_view name) {
+  if (line.size() < name.size() || !equal_ignoring_case(line.substr(0, name.size()), name)) return false;
+  line = trim(line.substr(name.size()));
+  return true;
+}
+
+void take_line(std::string_view line, ReportIds& ids) {
+  const std::string_view whole = line;
+  if (takes_name(line, "message-id:")) {
+    const std::size_t open = line.find('<');
+    const std::size_t close = line.find('>');
+    if (open == 0 && close != std::string_view::npos) add_id(line.substr(1, close - 1), ids.message_ids);
+  } else if (takes_name(line, "x-postfix-queue-id:") || takes_name(line, "original-envelope-id:")) {
+    if (is_queue_id(line)) add_id(line, ids.queue_ids);
+  } else {
+    add_received(whole, ids.queue_ids);
+  }
+}
+
+}  // namespace
+
+ReportIds ids_in_report(std::string_view text) {
+  ReportIds ids;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    take_line(text.substr(0, end), ids);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return ids;
+}
+
+}  // namespace replygate

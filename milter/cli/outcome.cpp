@@ -1,0 +1,103 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/json.hpp>
+
+#include "milter/bounce/input.h"
+#include "milter/bounce/message.h"
+#include "milter/bounce/report_ids.h"
+#include "milter/cli/ask_daemon.h"
+#include "milter/cli/commands.h"
+#include "milter/cli/table.h"
+#include "milter/cli/when.h"
+#include "milter/json_members.h"
+#include "milter/log/say.h"
+#include "milter/outcome/report_json.h"
+
+namespace replygate {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kMostReport = std::size_t{4} << 20U;  // octets
+constexpr std::size_t kMostStatuses = 200;                  // that one request has room for
+
+// What is beyond is read, so that the MTA's pipe does not break, and left away.
+std::string read_report() {
+  std::string text;
+  std::array<char, 65536> block{};
+  for (ssize_t count = 0; (count = ::read(STDIN_FILENO, block.data(), block.size())) > 0;) {
+    text.append(block.data(), std::min(static_cast<std::size_t>(count), kMostReport - text.size()));
+  }
+  return text;
+}
+
+std::string said_of(const json::object& row) {
+  const std::string recipient = text_at(row, "recipient");
+  const std::string result = text_at(row, "result");
+  const std::string who = recipient.empty() ? "a recipient" : recipient;
+  const std::string what = fmt::format("{} ({})", text_at(row, "outcome"), text_at(row, "reason"));
+  if (result == "nothing") return fmt::format("{}: nothing final", who);
+  if (result == "unknown") return fmt::format("{}: {}, of no message that is remembered", who, what);
+  return fmt::format("{}: {}, {}of {} from {}", who, what, result == "known" ? "known before, " : "",
+                     text_at(row, "queue_id"), text_at(row, "sender"));
+}
+
+int print_report(const json::object& result) {
+  for (const json::value& row : array_at(result, "recipients")) fmt::print("{}\n", said_of(row.as_object()));
+  return kFine;
+}
+
+int print_dead(const json::object& result) {
+  const json::array& addresses = array_at(result, "addresses");
+  if (addresses.empty()) {
+    fmt::print("no address is known to be dead\n");
+    return kFound;
+  }
+  Table table({"address", " reports", "last", "dead until", "reason", "what its server said"});
+  for (const json::value& value : addresses) {
+    const json::object& r = value.as_object();
+    table.add({text_at(r, "address"), fmt::format("{:.0f}", number_at(r, "reports")), local_time(text_at(r, "last")),
+               r.contains("until") ? local_time(text_at(r, "until")) : "not yet", text_at(r, "reason"),
+               text_at(r, "text")});
+  }
+  fmt::print("{}", table.text(terminal_width()));
+  return kFine;
+}
+
+}  // namespace
+
+// What runs in an alias must never bounce: what cannot be told now is told when the MTA tries again.
+int outcome_command(const ControlOptions& options) {
+  const std::string text = read_report();
+  OutcomeLedger::Report report;
+  if (looks_like_message(text)) report.statuses = read_attempts(text);
+  if (report.statuses.empty()) {
+    fmt::print("this is no report of mail that failed, and no complaint\n");
+    return kFine;
+  }
+  if (report.statuses.size() > kMostStatuses) report.statuses.resize(kMostStatuses);
+  ReportIds ids = ids_in_report(text);
+  report.queue_ids = std::move(ids.queue_ids);
+  report.message_ids = std::move(ids.message_ids);
+  json::object request = to_json(report);
+  request["command"] = "outcome-report";
+  return ask_daemon(options, std::move(request), print_report) == kFine ? kFine : kTryAgain;
+}
+
+int outcome_dead_command(const OutcomeOptions& options) {
+  return ask_daemon(options, {{"command", "outcome-dead"}, {"address", options.address}}, print_dead);
+}
+
+int outcome_clear_command(const OutcomeOptions& options) {
+  return ask_daemon(options, {{"command", "outcome-clear"}, {"address", options.address}},
+                    [](const json::object& result) {
+                      const bool cleared = flag_at(result, "cleared");
+                      fmt::print("{} {}\n", text_at(result, "address"),
+                                 cleared ? "is no longer known to be dead" : "was not reported");
+                      return cleared ? kFine : kFound;
+                    });
+}
+
+}  // namespace replygate

@@ -1,0 +1,84 @@
+#include <algorithm>
+
+#include "milter/outcome/outcome_ledger.h"
+#include "milter/outcome/recorded_form.h"
+
+namespace replygate {
+namespace {
+
+constexpr int kMostNamed = 20;
+
+// What a report may still tell of a recipient: a message that was delivered can bounce later, elsewhere.
+bool is_news(const OutcomeFile::State& state, OutcomeKind kind) {
+  if (kind == OutcomeKind::complaint) return !state.complained;
+  return kind != OutcomeKind::delivered && kind != OutcomeKind::deferred &&
+         (!state.kind || !is_final(*state.kind) || *state.kind == OutcomeKind::delivered);
+}
+
+}  // namespace
+
+// The newest first.
+std::vector<std::int64_t> OutcomeLedger::named_by(const Report& report) {
+  std::vector<std::int64_t> numbers;
+  const auto add = [&numbers](const std::vector<std::int64_t>& more) {
+    for (const std::int64_t number : more) {
+      if (std::ranges::find(numbers, number) == numbers.end()) numbers.push_back(number);
+    }
+  };
+  for (const std::string& id : report.queue_ids) add(file_.with_queue_id(id, kMostNamed));
+  for (const std::string& id : report.message_ids) add(file_.with_message_id(id, kMostNamed));
+  return numbers;
+}
+
+// Without an id that only we and the recipient's server have seen, anybody could have written it.
+std::vector<OutcomeLedger::Read> OutcomeLedger::take(Instant now, const Report& report) {
+  const std::vector<std::int64_t> numbers = named_by(report);
+  std::vector<Read> result;
+  for (const RemoteStatus& status : report.statuses) {
+    Read read{.recipient = recorded_form(status.recipient)};
+    const Explained explained = book_.explain(status);
+    read.kind = outcome_of(explained);
+    read.reason = explained.reason;
+    const bool tells = read.kind && *read.kind != OutcomeKind::delivered && *read.kind != OutcomeKind::deferred;
+    if (tells) read.fate = Read::Fate::unknown;
+    for (const std::int64_t number : numbers) {
+      if (read.fate != Read::Fate::unknown) break;
+      read = take(now, number, status);
+    }
+    result.push_back(std::move(read));
+  }
+  return result;
+}
+
+// A complaint does not always say whose it is.
+OutcomeLedger::Read OutcomeLedger::take(Instant now, std::int64_t number, const RemoteStatus& status) {
+  const Explained explained = book_.explain(status);
+  Read read{.recipient = recorded_form(status.recipient), .kind = outcome_of(explained), .reason = explained.reason};
+  read.fate = Read::Fate::unknown;
+  if (read.recipient.empty()) {
+    const auto all = file_.recipients(number, 2);
+    if (all.size() == 1) read.recipient = all.front();
+  }
+  auto state = file_.recipient(number, read.recipient);
+  const auto sending = state ? file_.sending(number) : std::nullopt;
+  if (!sending) return read;
+  read.sending = *sending;
+  read.fate = is_news(*state, *read.kind) ? Read::Fate::counted : Read::Fate::known;
+  if (read.fate == Read::Fate::known) return read;
+  const bool complains = *read.kind == OutcomeKind::complaint;
+  const bool corrects = !complains && state->kind == OutcomeKind::delivered;
+  const auto before = state->kind;
+  state->kind = *read.kind;
+  MailOutcome& outcome = tell(now, *sending, read.recipient, *state);
+  if (complains) state->kind = before;
+  state->complained |= complains;
+  state->reason = explained.reason;
+  file_.put_recipient(number, read.recipient, *state);
+  outcome.source = MailOutcome::Source::report;
+  outcome.corrects = corrects;
+  outcome.status = status;
+  outcome.explained = book_.explain(outcome.status);
+  return read;
+}
+
+}  // namespace replygate

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/count/store.h"
+#include "policy/decide/outcome_key.h"
+#include "policy/decide/record.h"
+#include "policy/remote/outcome_kind.h"
+
+// Limits of what became of mail: where outcomes count, and what they charge. Pure.
+namespace replygate {
+
+// The MTA has taken the message over for this recipient. `record` is of one that was accepted.
+bool was_let_through(const Record& record, const JudgedRecipient& judged);
+
+// The rules that compared their limits of outcomes with this recipient, and their keys; none where the MTA has not
+// taken the message over.
+std::vector<OutcomeKey> outcome_keys_of(const Record& record, const JudgedRecipient& judged);
+
+// The unit in which it counts; nothing where none does.
+std::optional<Unit> unit_of(OutcomeKind kind);
+
+// One outcome of one recipient.
+struct CountedOutcome {
+  Unit unit = Unit::hard_bounces;
+  std::string member;    // which: what has one name counts once
+  Instant at{};          // it happened
+  bool unmeant = false;  // of a null sender's mail, or of what an alias or a forward has made
+};
+
+// What it charges, in whichever limits the rule has for the key by now; those whose period is over are left out.
+std::vector<Charge> charges_of_outcome(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome,
+                                       Instant now);
+
+}  // namespace replygate
