@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kFollowedBlock = std::size_t{256} << 10U;
-constexpr std::size_t kSealed = 64;  // octets
+constexpr std::size_t kSealed = 512;  // octets: some lines, with their times and ids
 
 bool is_compressed(std::string_view name) {
   constexpr std::array<std::string_view, 4> kEnds = {".gz", ".xz", ".zst", ".bz2"};

@@ -57,6 +57,8 @@ tl::expected<void, std::string> OutcomeReader::prepare(const std::string& path) 
   dead_ = std::make_unique<DeadList>(*db_, settings_, services_.clock);
   // What a predecessor may have counted, or not: what is counted already counts no more.
   for (OutcomeOutbox::Entry& entry : outbox_->all()) charger_->add(std::move(entry));
+  // The first time the log's end counts: what is let through from now on is behind it.
+  begin(services_.clock.now() + services_.clock.wall_ahead());
   note_figures();
   return {};
 }
