@@ -14,13 +14,14 @@ constexpr std::size_t kLongestMessageId = 500;
 
 void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
   again_ = again;
-  id_ = event.id;
   if (!again) {
     note_ids(event);
     note_name(event);
   }
   trail_.take(time, event);
-  if (!again && event.kind == LogEventKind::removed) file_.forget_id(event.id);
+  if (again) return;
+  if (event.kind == LogEventKind::expired) give_up(time, event.id);
+  if (event.kind == LogEventKind::removed) file_.forget_id(event.id);
 }
 
 // It is told before the message is taken over, and so before we know the message.
@@ -94,10 +95,9 @@ void OutcomeLedger::note_attempt(Instant now, std::int64_t number, const LogEven
   outcome.explained = book_.explain(outcome.status);
 }
 
-void OutcomeLedger::expired(Instant now, const LoggedMail* mail) {
-  if (again_) return;
-  std::int64_t number = file_.sending_of(id_);
-  if (number == 0 && mail != nullptr) number = file_.sending_of(mail->id);
+// Days after it came, when the trail may know it no more.
+void OutcomeLedger::give_up(Instant now, std::string_view id) {
+  const std::int64_t number = file_.sending_of(id);
   const auto sending = number == 0 ? std::nullopt : file_.sending(number);
   if (!sending) return;
   for (OutcomeFile::Standing& left : file_.unfinished(number)) {
@@ -107,7 +107,7 @@ void OutcomeLedger::expired(Instant now, const LoggedMail* mail) {
     MailOutcome& outcome = tell(now, *sending, left.address, left.state);
     outcome.status.recipient = left.address;
     outcome.status.told = Severity::permanent;
-    outcome.status.id = id_;
+    outcome.status.id = id;
     outcome.explained.reason = outcome.kind == OutcomeKind::blocked ? last : Reason::expired;
     outcome.explained.severity = Severity::permanent;
     outcome.explained.fault = info_of(outcome.explained.reason).fault;

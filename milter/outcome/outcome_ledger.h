@@ -55,8 +55,9 @@ class OutcomeLedger final : private MailTrail::Listener {
   void refusal(Instant, const LogEvent&) override {}
   void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                bool handed_on) override;
-  void expired(Instant now, const LoggedMail* mail) override;
+  void expired(Instant, const LoggedMail*) override {}
 
+  void give_up(Instant now, std::string_view id);
   void note_ids(const LogEvent& event);
   void note_name(const LogEvent& event);
   void note_attempt(Instant now, std::int64_t number, const LogEvent& event, std::string_view recipient);
@@ -69,7 +70,6 @@ class OutcomeLedger final : private MailTrail::Listener {
   StatusBook& book_;
   MailTrail trail_;
   bool again_ = false;
-  std::string id_;                                             // of the event at hand
   boost::unordered_flat_map<std::string, std::string> names_;  // Message-IDs of what comes just now, by id
   std::deque<MailOutcome> outcomes_;
   Figures figures_;
