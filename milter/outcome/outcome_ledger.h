@@ -26,7 +26,8 @@ class OutcomeLedger final : private MailTrail::Listener {
   // `file` and `book` outlive it.
   OutcomeLedger(OutcomeFile& file, StatusBook& book) : file_(file), book_(book), trail_(*this) {}
 
-  // An event of the log. `again`: it was taken before, by a predecessor, and is only to be remembered.
+  // An event of the log. What was told before changes nothing. `again`: it may have been taken before, by a
+  // predecessor.
   void take(Instant time, const LogEvent& event, bool again);
 
   // A report that came by mail: what it says of each recipient, and the ids by which the message may be found.
@@ -57,6 +58,7 @@ class OutcomeLedger final : private MailTrail::Listener {
                bool handed_on) override;
   void expired(Instant, const LoggedMail*) override {}
 
+  std::int64_t message_of(std::string_view id, Instant time);
   void give_up(Instant now, std::string_view id);
   void note_ids(const LogEvent& event);
   void note_name(const LogEvent& event);

@@ -85,6 +85,7 @@ void OutcomeReader::hear(Rendering& rendering) {
     return;
   }
   heard_recipients_ += sent->recipients.size();
+  sent->sending.time += services_.clock.wall_ahead();
   heard_.push_back(*std::move(sent));
 }
 
@@ -196,16 +197,14 @@ void OutcomeReader::note_dead(const MailOutcome& outcome) {
   }
 }
 
-// Goes on where the file says, some lines earlier if they are still there.
+// Goes on where the file says, some lines earlier if they are still there: what they tell is known, and changes
+// nothing, but for which message went on under which id.
 bool OutcomeReader::begin(Instant now) {
   OutcomeFile::Progress progress = file_->progress();
   if (progress.log != settings_.log) progress = {settings_.log, "", "", 0};
   auto feed = open_mail_log_feed(settings_.log, progress.earlier);
   again_ = progress.lines;
-  if (feed && !(*feed)->goes_on()) {
-    feed = open_mail_log_feed(settings_.log, progress.position);
-    again_ = 0;
-  }
+  if (feed && !(*feed)->goes_on()) feed = open_mail_log_feed(settings_.log, progress.position);
   if (!feed) {
     services_.troubles.tell(kOutcomes, {"outcomes: " + feed.error()});
     rest_until_ = now + kAfterTrouble;
@@ -213,7 +212,7 @@ bool OutcomeReader::begin(Instant now) {
   }
   feed_ = *std::move(feed);
   ledger_ = std::make_unique<OutcomeLedger>(*file_, *book_);
-  lines_ = 0;
+  read_ += std::exchange(lines_, 0);
   checkpoints_.assign(1, {feed_->position(), 0, now});
   return true;
 }
@@ -251,24 +250,19 @@ void OutcomeReader::keep_heard() {
 // A message is recorded before the MTA may say anything of it.
 bool OutcomeReader::read_log(Instant now) {
   bool first = true;
-  const bool more = feed_->read(now, [&](Instant time, const LogEvent& event) {
+  return feed_->read(now, [&](Instant time, const LogEvent& event) {
     if (std::exchange(first, false)) {
       services_.recorder.catch_up(kForRecords);
       keep_heard();
     }
     ++lines_;
     const bool again = again_ > 0;
-    again ? --again_ : ++read_;
+    if (again) --again_;
     ledger_->take(std::min(time, now), event, again);
   });
-  // All that a predecessor had taken, whatever has become of its files.
-  if (!more) again_ = 0;
-  return more;
 }
 
-// While lines are read again nothing is new.
 void OutcomeReader::note_progress(Instant now) {
-  if (again_ > 0) return;
   const std::string position = feed_->position();
   if (position != checkpoints_.back().position) checkpoints_.push_back({position, lines_, now});
   // Before the log was seen there is no place to go on at.
@@ -299,7 +293,7 @@ void OutcomeReader::add_figures(const OutcomeLedger::Figures& figures) {
 void OutcomeReader::note_figures() {
   const OutcomeLedger::Figures present = ledger_ == nullptr ? OutcomeLedger::Figures() : ledger_->figures();
   const std::lock_guard lock(mutex_);
-  figures_.lines = read_;
+  figures_.lines = read_ + lines_;
   figures_.attempts = before_.attempts + present.attempts;
   figures_.unknown = before_.unknown + present.unknown;
   figures_.outcomes = before_.outcomes + present.outcomes;

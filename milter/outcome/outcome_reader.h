@@ -117,8 +117,8 @@ class OutcomeReader final : public RecordListener {
   std::unique_ptr<MailLogFeed> feed_;
   std::deque<Checkpoint> checkpoints_;
   std::int64_t lines_ = 0;  // behind the first checkpoint's own
-  std::int64_t again_ = 0;  // lines that a predecessor has taken already
-  std::int64_t read_ = 0;
+  std::int64_t again_ = 0;  // lines that a predecessor has probably taken
+  std::int64_t read_ = 0;   // before
   std::int64_t forgotten_ = 0;
   OutcomeLedger::Figures before_;              // of ledgers that are gone
   std::vector<SentMail> keeping_;              // in the transaction under way
