@@ -1,12 +1,8 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <functional>
 #include <string>
@@ -18,6 +14,7 @@
 #include "milter/exit_status.h"
 #include "milter/log/say.h"
 #include "milter/past_commands.h"
+#include "milter/standard_streams.h"
 #include "policy/mail/text.h"
 
 namespace {
@@ -346,13 +343,6 @@ std::vector<std::string> meant_words(const CLI::App& app, int argc, char** argv)
   return words;
 }
 
-// What could not be written was not done, whoever reads it.
-int written(int status) {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-  fmt::print(stderr, "replygate: the output could not be written: {}\n", std::strerror(errno));
-  return status == kFine ? kIoError : status;
-}
-
 int run(int argc, char** argv) {
   CLI::App app("Decides which SMTP reply mail gets, by a policy.", "replygate");
   app.formatter(help_format());
@@ -380,15 +370,6 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? kFine : kUsage;
   }
   return written(action());
-}
-
-// A closed stdout or stderr is not to become a file of ours.
-void open_standard_streams() {
-  int descriptor = 0;
-  do {
-    descriptor = ::open("/dev/null", O_RDWR);
-  } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
-  if (descriptor >= 0) ::close(descriptor);
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include "milter/bounce/report_ids.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "policy/mail/text.h"
 
@@ -9,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMostIds = 50;
 constexpr std::size_t kLongestId = 500;
+constexpr std::size_t kLongestField = 4000;
 
 bool is_queue_id(std::string_view word) {
   constexpr std::size_t kShortest = 5;
@@ -55,11 +59,16 @@ void take_line(std::string_view line, ReportIds& ids) {
 
 ReportIds ids_in_report(std::string_view text) {
   ReportIds ids;
+  std::string field;  // with the lines that go on with it
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    take_line(text.substr(0, end), ids);
+    const std::string_view line = text.substr(0, end);
+    const bool goes_on = !line.empty() && is_blank(line.front()) && field.size() < kLongestField;
+    if (!goes_on) take_line(std::exchange(field, ""), ids);
+    field += goes_on ? fmt::format(" {}", trim(line)) : std::string(line);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
+  take_line(field, ids);
   return ids;
 }
 

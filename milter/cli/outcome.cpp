@@ -21,7 +21,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kMostReport = std::size_t{4} << 20U;  // octets
-constexpr std::size_t kMostStatuses = 200;                  // that one request has room for
+constexpr std::size_t kTogether = 10;                       // statuses that one request has room for
 
 // What is beyond is read, so that the MTA's pipe does not break, and left away.
 std::string read_report() {
@@ -66,9 +66,24 @@ int print_dead(const json::object& result) {
   return kFine;
 }
 
+// What runs in an alias must never bounce. What cannot be told now is told when the MTA tries again, unless that cannot
+// help.
+int tell_report(const ControlOptions& options, const OutcomeLedger::Report& report) {
+  for (std::size_t first = 0; first < report.statuses.size(); first += kTogether) {
+    OutcomeLedger::Report part{.statuses = {}, .queue_ids = report.queue_ids, .message_ids = report.message_ids};
+    const std::size_t count = std::min(kTogether, report.statuses.size() - first);
+    const auto begin = report.statuses.begin() + static_cast<std::ptrdiff_t>(first);
+    part.statuses.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
+    json::object request = to_json(part);
+    request["command"] = "outcome-report";
+    const int status = ask_daemon(options, std::move(request), print_report);
+    if (status != kFine && status != kUsage) return kTryAgain;
+  }
+  return kFine;
+}
+
 }  // namespace
 
-// What runs in an alias must never bounce: what cannot be told now is told when the MTA tries again.
 int outcome_command(const ControlOptions& options) {
   const std::string text = read_report();
   OutcomeLedger::Report report;
@@ -77,13 +92,10 @@ int outcome_command(const ControlOptions& options) {
     fmt::print("this is no report of mail that failed, and no complaint\n");
     return kFine;
   }
-  if (report.statuses.size() > kMostStatuses) report.statuses.resize(kMostStatuses);
   ReportIds ids = ids_in_report(text);
   report.queue_ids = std::move(ids.queue_ids);
   report.message_ids = std::move(ids.message_ids);
-  json::object request = to_json(report);
-  request["command"] = "outcome-report";
-  return ask_daemon(options, std::move(request), print_report) == kFine ? kFine : kTryAgain;
+  return tell_report(options, report);
 }
 
 int outcome_dead_command(const OutcomeOptions& options) {

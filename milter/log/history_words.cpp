@@ -52,7 +52,8 @@ bool is_record_with(std::string_view line, const std::string& word) {
   }
   const json::array& recipients = array_at(record, "recipients");
   return std::ranges::any_of(recipients, [&](const json::value& each) {
-    return each.is_object() && (is_in(each.get_object(), "ref", word) || is_in(each.get_object(), "recipient", word));
+    const auto has = [&](std::string_view key) { return is_in(each.get_object(), key, word); };
+    return each.is_object() && (has("ref") || has("recipient") || has("became"));
   });
 }
 

@@ -68,11 +68,17 @@ void DayReport::limits(const json::object& judged) {
     const json::object& l = value.get_object();
     const double most = number_at(l, "limit");
     const bool full = !flag_at(l, "fits");
-    const double part = most <= 0 ? 0 : (number_at(l, "used") + (full ? 0 : number_at(l, "cost"))) / most;
+    const bool share = l.contains("of");
+    const double used = number_at(l, "used");
+    const double part = most <= 0 ? 0 : (used + (full || share ? 0 : number_at(l, "cost"))) / most;
     if (part < kNearlyFull) continue;
+    const std::string unit = text_at(l, "unit");
+    const std::string window = text_at(l, "window");
     Limit limit{text_at(l, "rule"), text_at(l, "key"),
-                fmt::format("{:.0f} {} / {}", most, text_at(l, "unit"), text_at(l, "window")), part, full};
-    std::string name = fmt::format("{}\n{}\n{}", limit.rule, limit.key, limit.window);
+                share ? fmt::format("{:.0f} {} of {:.0f} recipients / {}", used, unit, number_at(l, "of"), window)
+                      : fmt::format("{:.0f} {} / {}", most, unit, window),
+                part, full};
+    std::string name = fmt::format("{}\n{}\n{}", limit.rule, limit.key, share ? unit + window : limit.window);
     if (limits_.size() >= kMostLimits && !limits_.contains(name)) continue;
     Limit& kept = limits_[std::move(name)];
     const bool was_full = kept.full;
@@ -113,9 +119,11 @@ void DayReport::would_have(const json::object& judged, const json::object& recor
 
 void DayReport::record(const json::object& record, Instant time, bool outcomes) {
   if (text_at(record, "event") == "outcome") {
-    if (!outcomes || time < since_) return;
+    if (time < since_) return;
     for (const json::value& value : array_at(record, "recipients")) {
-      if (value.is_object()) outcome(value.get_object(), record, time);
+      if (!value.is_object()) continue;
+      const bool by_report = text_at(value.get_object(), "told_by") == "report";
+      if (outcomes || by_report) outcome(value.get_object(), record, time);
     }
     return;
   }
@@ -178,14 +186,21 @@ void DayReport::take_end(OutcomeKind kind, Failure failure, const std::string& i
 
 void DayReport::outcome(const json::object& outcome, const json::object& record, Instant time) {
   const auto kind = outcome_kind_from(text_at(outcome, "outcome"));
-  if (!kind || *kind == OutcomeKind::complaint) return;
-  if (flag_at(outcome, "corrects")) --delivered;
+  if (!kind) return;
   const std::string recipient = text_at(outcome, "recipient");
+  if (*kind == OutcomeKind::complaint) {
+    const std::string who = text_at(record, "user").empty() ? text_at(record, "sender") : text_at(record, "user");
+    note(complaints, {who}, text_at(record, "queue_id"), recipient, time);
+    return;
+  }
+  if (flag_at(outcome, "corrects") && delivered > 0) --delivered;
   Failure failure{.recipient = recipient};
   if (*kind != OutcomeKind::delivered) {
     RemoteStatus status = remote_status_of(object_at(outcome, "status"), *kind);
     status.recipient = recipient;
     failure = failure_of(status);
+    // As it was told then: what has expired has no text of its own.
+    if (const auto reason = reason_from(text_at(object_at(outcome, "status"), "reason"))) failure.reason = *reason;
   }
   take_end(*kind, std::move(failure), text_at(record, "queue_id"), time);
 }
@@ -243,7 +258,7 @@ std::vector<DayReport::Limit> DayReport::fullest(std::size_t most) const {
 
 bool DayReport::is_silent() const {
   return blocked.empty() && failed.empty() && deferred.empty() && refusals.empty() && own.empty() && observed.empty() &&
-         limits_.empty() && fresh.empty() && (policies.size() < 2);
+         complaints.empty() && limits_.empty() && fresh.empty() && (policies.size() < 2);
 }
 
 }  // namespace replygate

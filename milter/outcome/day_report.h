@@ -41,7 +41,8 @@ class DayReport final : public MailTrail::Listener {
   // `book` outlives it.
   DayReport(Instant since, StatusBook& book) : since_(since), book_(book) {}
 
-  // A record of a decision; one of an outcome counts only with `outcomes`, where no log tells of the same.
+  // A record of a decision; one of an outcome that a log has told counts only with
+  // `outcomes`, where that log is not read.
   void record(const boost::json::object& record, Instant time, bool outcomes = false);
   void mail(const LoggedMail&) override {}
   void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
@@ -59,15 +60,16 @@ class DayReport final : public MailTrail::Listener {
   std::int64_t delivered = 0;
   std::int64_t bounced = 0;
   std::int64_t waiting = 0;
-  Kinds blocked;   // they refuse us: provider, reason
-  Kinds failed;    // other bounces: provider, reason
-  Kinds deferred;  // still: provider, reason
-  Kinds dead;      // addresses: recipient, reason
-  Kinds refusals;  // of ours: rule, class, bounce, reason
-  Kinds observed;  // what rules in observe mode would have done: rule, what
-  Kinds own;       // the MTA's own: reply, reason
-  Kinds fresh;     // rules that answered, and had not before the time
-  Kinds policies;  // ids that served
+  Kinds blocked;     // they refuse us: provider, reason
+  Kinds failed;      // other bounces: provider, reason
+  Kinds deferred;    // still: provider, reason
+  Kinds dead;        // addresses: recipient, reason
+  Kinds complaints;  // reports of spam: login or sender
+  Kinds refusals;    // of ours: rule, class, bounce, reason
+  Kinds observed;    // what rules in observe mode would have done: rule, what
+  Kinds own;         // the MTA's own: reply, reason
+  Kinds fresh;       // rules that answered, and had not before the time
+  Kinds policies;    // ids that served
   std::string last_policy_before;
 
  private:

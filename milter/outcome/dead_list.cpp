@@ -63,7 +63,7 @@ void DeadList::read_anew() {
     until_.clear();
   }
   known_ = 0;
-  BoundStep asked(db_.statement("SELECT address, times, reason, text FROM dead"));
+  BoundStep asked(db_, db_.statement("SELECT address, times, reason, text FROM dead"));
   for (; asked.row(); ++known_) keep(entry_at(asked.get()));
 }
 
@@ -82,7 +82,7 @@ std::size_t DeadList::dead() const {
 void DeadList::report(const std::string& address, Instant time, Reason reason, std::string_view text) {
   std::vector<std::int64_t> times;
   {
-    BoundStep asked(db_.statement("SELECT times FROM dead WHERE address = ?"));
+    BoundStep asked(db_, db_.statement("SELECT times FROM dead WHERE address = ?"));
     if (asked.text(address).row()) times = times_in(sqlite::column(asked.get(), 0));
   }
   known_ += times.empty() ? 1 : 0;
@@ -92,6 +92,7 @@ void DeadList::report(const std::string& address, Instant time, Reason reason, s
   const std::string all = fmt::format("{}", fmt::join(times, " "));
   {
     BoundStep put(
+        db_,
         db_.statement("INSERT INTO dead VALUES (?, ?, ?, ?, ?) ON CONFLICT (address) DO UPDATE SET"
                       " times = excluded.times, last = excluded.last, reason = excluded.reason, text = excluded.text"));
     put.text(address).text(all).number(times.back()).number(static_cast<std::int64_t>(reason));
@@ -101,7 +102,7 @@ void DeadList::report(const std::string& address, Instant time, Reason reason, s
 }
 
 bool DeadList::clear(const std::string& address) {
-  BoundStep remove(db_.statement("DELETE FROM dead WHERE address = ?"));
+  BoundStep remove(db_, db_.statement("DELETE FROM dead WHERE address = ?"));
   db_.run(remove.text(address).get());
   const bool was_there = db_.changed() > 0;
   known_ -= was_there ? 1 : 0;
@@ -111,14 +112,14 @@ bool DeadList::clear(const std::string& address) {
 }
 
 std::optional<DeadList::Entry> DeadList::find(const std::string& address) {
-  BoundStep asked(db_.statement("SELECT address, times, reason, text FROM dead WHERE address = ?"));
+  BoundStep asked(db_, db_.statement("SELECT address, times, reason, text FROM dead WHERE address = ?"));
   if (!asked.text(address).row()) return std::nullopt;
   return entry_at(asked.get());
 }
 
 std::vector<DeadList::Entry> DeadList::last(std::int64_t most) {
   std::vector<Entry> entries;
-  BoundStep asked(db_.statement("SELECT address, times, reason, text FROM dead ORDER BY last DESC LIMIT ?"));
+  BoundStep asked(db_, db_.statement("SELECT address, times, reason, text FROM dead ORDER BY last DESC LIMIT ?"));
   asked.number(most);
   while (asked.row()) entries.push_back(entry_at(asked.get()));
   return entries;
@@ -130,7 +131,7 @@ void DeadList::forget(Instant now) {
   for (int i = 0; i < kTogether; ++i) {
     std::string oldest;
     {
-      BoundStep asked(db_.statement("SELECT address, last FROM dead ORDER BY last LIMIT 1"));
+      BoundStep asked(db_, db_.statement("SELECT address, last FROM dead ORDER BY last LIMIT 1"));
       if (!asked.row()) return;
       const Instant last{Duration(sqlite3_column_int64(asked.get(), 1))};
       if (last + kept >= now && known_ <= kMostReported) return;

@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kFollowedBlock = std::size_t{256} << 10U;
-constexpr std::size_t kSealed = 64;  // octets
+constexpr std::size_t kSealed = 512;  // octets: some lines, with their times and ids
 
 bool is_compressed(std::string_view name) {
   constexpr std::array<std::string_view, 4> kEnds = {".gz", ".xz", ".zst", ".bz2"};
@@ -56,7 +56,11 @@ FollowedLog::FollowedLog(std::string path, std::optional<LogPosition> position)
 std::optional<FollowedLog::Sibling> FollowedLog::look_at(const std::string& path) {
   struct stat s{};
   if (::stat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return std::nullopt;
-  return Sibling{path, s.st_dev, s.st_ino, s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec,
+  return Sibling{path,
+                 s.st_dev,
+                 s.st_ino,
+                 s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec,
+                 s.st_ctim.tv_sec * 1000000000 + s.st_ctim.tv_nsec,
                  static_cast<std::uint64_t>(s.st_size)};
 }
 
@@ -71,7 +75,7 @@ std::vector<FollowedLog::Sibling> FollowedLog::siblings() const {
     if (!is_rotation_of(lead, name) || is_compressed(name)) continue;
     if (auto sibling = look_at(entry->path().string())) found.push_back(*std::move(sibling));
   }
-  std::ranges::sort(found, {}, &Sibling::changed);
+  std::ranges::sort(found, {}, [](const Sibling& file) { return std::pair(file.changed, file.moved); });
   if (auto live = look_at(path_)) found.push_back(*std::move(live));
   return found;
 }
@@ -183,9 +187,11 @@ bool FollowedLog::next_file() {
   if (!live || is_open(*live)) return false;
   if (!lines_here().empty()) return true;
   const std::int64_t changed = s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
-  for (const Sibling& file : siblings()) {
-    if (is_open(file) || (file.path == path_ ? file.size == 0 : file.changed <= changed)) continue;
-    return open(file, 0);
+  const auto files = siblings();
+  const auto here = std::ranges::find_if(files, [&](const Sibling& file) { return is_open(file); });
+  for (auto file = here == files.end() ? files.begin() : here + 1; file != files.end(); ++file) {
+    if (file->path == path_ ? file->size == 0 : file->changed < changed) continue;
+    return open(*file, 0);
   }
   return false;
 }

@@ -55,6 +55,7 @@ class FollowedLog {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::int64_t changed = 0;  // nanoseconds
+    std::int64_t moved = 0;    // likewise: its name, its rights, or itself
     std::uint64_t size = 0;
   };
   static std::optional<Sibling> look_at(const std::string& path);

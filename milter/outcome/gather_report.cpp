@@ -73,7 +73,10 @@ tl::expected<std::string, std::string> write_report(const ReportSources& sources
   if (!gathered) return tl::unexpected(gathered.error());
   report.finish();
   std::string text = report_text(report, fmt::format("{} since {:%Y-%m-%d %H:%M}", host, local_parts(since)));
-  for (const std::string& trouble : *gathered) text += fmt::format("\nread in part: {}\n", trouble);
+  constexpr std::size_t kMostTroubles = 5;
+  for (std::size_t i = 0; i < gathered->size() && i < kMostTroubles; ++i) {
+    text += fmt::format("read in part: {}\n", without_controls((*gathered)[i]));
+  }
   return text;
 }
 

@@ -49,7 +49,7 @@ Instant LogClock::read(std::string_view line) {
   } else if (time->year != 0) {
     last_ = local(*time, time->year) + within;
   } else {
-    const int year = year_of(latest_);
+    const int year = year_of(latest_ + kAhead);
     last_ = local(*time, begin_of_hour(*time, year) > latest_ + kAhead ? year - 1 : year) + within;
   }
   return last_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <system_error>
 
 #include "milter/outcome/followed_log.h"
@@ -72,6 +73,10 @@ class JournalFeed final : public MailLogFeed {
 
 tl::expected<std::unique_ptr<MailLogFeed>, std::string> open_mail_log_feed(const std::string& log,
                                                                            const std::string& position) {
+  std::error_code ignored;
+  if (log != "journal" && std::filesystem::is_directory(log, ignored)) {
+    return tl::unexpected(fmt::format("{}: it is a folder", log));
+  }
   if (log != "journal") return std::make_unique<FileFeed>(log, position);
   auto journal = position.empty() ? JournalLog::open_at_end() : JournalLog::open(position);
   if (!journal) return tl::unexpected(journal.error());

@@ -44,9 +44,17 @@ void OutcomeCharger::send() {
       if (state_->flying >= kMostFlying) return;
       ++state_->flying;
     }
-    OutcomeOutbox::Entry entry = std::move(entries_.front());
+    const OutcomeOutbox::Entry entry = std::move(entries_.front());
     entries_.pop_front();
-    send(std::move(entry));
+    try {
+      send(entry);
+    } catch (...) {
+      const std::lock_guard lock(state_->mutex);
+      --state_->flying;
+      state_->untold.push_back(entry);
+      state_->again = clock_.now() + kUntilAgain;
+      throw;
+    }
   }
 }
 

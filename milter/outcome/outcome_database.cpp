@@ -108,7 +108,7 @@ void OutcomeDatabase::roll_back() {
 }
 
 std::int64_t OutcomeDatabase::number(const char* sql) {
-  BoundStep asked(statement(sql));
+  BoundStep asked(*this, statement(sql));
   const bool row = asked.row();
   note(row);
   return row ? sqlite3_column_int64(asked.get(), 0) : 0;

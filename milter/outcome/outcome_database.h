@@ -28,8 +28,11 @@ class OutcomeDatabase {
 
   // Of a literal, prepared once. Its values are bound with BoundStep.
   sqlite3_stmt* statement(const char* sql);
-  // Runs what gives no rows.
-  void run(sqlite3_stmt* statement) { note(sqlite::run(statement)); }
+  // Runs what gives no rows. Nothing more happens behind a failure: SQLite may have ended the transaction, and what
+  // follows would stand alone.
+  void run(sqlite3_stmt* statement) {
+    if (!failed()) note(sqlite::run(statement));
+  }
   // A step that was not done fails the transaction.
   void note(bool done);
   std::int64_t number(const char* sql);
@@ -48,7 +51,7 @@ class OutcomeDatabase {
 // A statement with its values, for the time of one step. Values outlive it.
 class BoundStep {
  public:
-  explicit BoundStep(sqlite3_stmt* statement) : statement_(statement) {}
+  BoundStep(OutcomeDatabase& db, sqlite3_stmt* statement) : db_(db), statement_(statement) {}
   BoundStep(const BoundStep&) = delete;
   BoundStep& operator=(const BoundStep&) = delete;
   ~BoundStep() { sqlite3_reset(statement_); }
@@ -66,10 +69,16 @@ class BoundStep {
     sqlite::bind_octets(statement_, ++index_, value);
     return *this;
   }
-  bool row() { return sqlite3_step(statement_) == SQLITE_ROW; }
+  // A step that fails is no end of the rows: the transaction fails.
+  bool row() {
+    const int step = sqlite3_step(statement_);
+    if (step != SQLITE_ROW && step != SQLITE_DONE) db_.note(false);
+    return step == SQLITE_ROW;
+  }
   sqlite3_stmt* get() { return statement_; }
 
  private:
+  OutcomeDatabase& db_;
   sqlite3_stmt* statement_;
   int index_ = 0;
 };

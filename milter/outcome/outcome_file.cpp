@@ -43,13 +43,13 @@ OutcomeFile::State state_at(sqlite3_stmt* row, int first) {
 OutcomeFile::OutcomeFile(OutcomeDatabase& db) : db_(db), contents_(counted_in(db)), before_(contents_) {}
 
 std::string OutcomeFile::meta(std::string_view name) {
-  BoundStep asked(db_.statement("SELECT value FROM meta WHERE name = ?"));
+  BoundStep asked(db_, db_.statement("SELECT value FROM meta WHERE name = ?"));
   return asked.text(name).row() ? sqlite::column(asked.get(), 0) : "";
 }
 
 void OutcomeFile::set_meta(std::string_view name, std::string_view value) {
   BoundStep put(
-      db_.statement("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"));
+      db_, db_.statement("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"));
   put.text(name).text(value);
   db_.run(put.get());
 }
@@ -71,8 +71,8 @@ void OutcomeFile::set_progress(const Progress& progress) {
 std::int64_t OutcomeFile::add(const Sending& sending, const std::vector<SentRecipient>& recipients) {
   {
     BoundStep put(
-        db_.statement("INSERT INTO sending (time, queue_id, session, ref, sender, user, client_ip, message_id)"
-                      " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
+        db_, db_.statement("INSERT INTO sending (time, queue_id, session, ref, sender, user, client_ip, message_id)"
+                           " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
     put.number(microseconds_of(sending.time)).text(sending.queue_id).text(sending.session).text(sending.ref);
     put.text(sending.sender).text(sending.user).text(sending.client_ip).text(sending.message_id);
     db_.run(put.get());
@@ -88,26 +88,27 @@ std::int64_t OutcomeFile::add(const Sending& sending, const std::vector<SentReci
 
 void OutcomeFile::add_id(std::string_view id, std::int64_t sending) {
   BoundStep put(
+      db_,
       db_.statement("INSERT INTO open_id VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET sending = excluded.sending"));
   put.text(id).number(sending);
   db_.run(put.get());
 }
 
 void OutcomeFile::forget_id(std::string_view id) {
-  BoundStep remove(db_.statement("DELETE FROM open_id WHERE id = ?"));
+  BoundStep remove(db_, db_.statement("DELETE FROM open_id WHERE id = ?"));
   remove.text(id);
   db_.run(remove.get());
 }
 
 std::int64_t OutcomeFile::sending_of(std::string_view id) {
-  BoundStep asked(db_.statement("SELECT sending FROM open_id WHERE id = ?"));
+  BoundStep asked(db_, db_.statement("SELECT sending FROM open_id WHERE id = ?"));
   return asked.text(id).row() ? sqlite3_column_int64(asked.get(), 0) : 0;
 }
 
 std::optional<Sending> OutcomeFile::sending(std::int64_t number) {
-  BoundStep asked(
-      db_.statement("SELECT time, queue_id, session, ref, sender, user, client_ip, message_id FROM sending"
-                    " WHERE number = ?"));
+  BoundStep asked(db_,
+                  db_.statement("SELECT time, queue_id, session, ref, sender, user, client_ip, message_id FROM sending"
+                                " WHERE number = ?"));
   if (!asked.number(number).row()) return std::nullopt;
   sqlite3_stmt* row = asked.get();
   return Sending{.number = number,
@@ -122,33 +123,33 @@ std::optional<Sending> OutcomeFile::sending(std::int64_t number) {
 }
 
 void OutcomeFile::set_message_id(std::int64_t number, std::string_view message_id) {
-  BoundStep change(db_.statement("UPDATE sending SET message_id = ? WHERE number = ?"));
+  BoundStep change(db_, db_.statement("UPDATE sending SET message_id = ? WHERE number = ?"));
   db_.run(change.text(message_id).number(number).get());
 }
 
 std::vector<std::int64_t> OutcomeFile::with_queue_id(std::string_view id, int most) {
-  BoundStep asked(db_.statement("SELECT number FROM sending WHERE queue_id = ? ORDER BY number DESC LIMIT ?"));
+  BoundStep asked(db_, db_.statement("SELECT number FROM sending WHERE queue_id = ? ORDER BY number DESC LIMIT ?"));
   return numbers_of(asked.text(id).number(most));
 }
 
 std::vector<std::int64_t> OutcomeFile::with_message_id(std::string_view id, int most) {
-  BoundStep asked(db_.statement(
-      "SELECT number FROM sending WHERE message_id = ? AND message_id <> '' ORDER BY number DESC LIMIT ?"));
+  BoundStep asked(
+      db_, db_.statement(
+               "SELECT number FROM sending WHERE message_id = ? AND message_id <> '' ORDER BY number DESC LIMIT ?"));
   return numbers_of(asked.text(id).number(most));
 }
 
 std::vector<std::string> OutcomeFile::recipients(std::int64_t sending, int most) {
   std::vector<std::string> addresses;
-  BoundStep asked(db_.statement("SELECT address FROM recipient WHERE sending = ? LIMIT ?"));
+  BoundStep asked(db_, db_.statement("SELECT address FROM recipient WHERE sending = ? LIMIT ?"));
   asked.number(sending).number(most);
   while (asked.row()) addresses.push_back(sqlite::column(asked.get(), 0));
   return addresses;
 }
 
 std::optional<OutcomeFile::State> OutcomeFile::recipient(std::int64_t sending, std::string_view address) {
-  BoundStep asked(
-      db_.statement("SELECT original, ref, local, keys, kind, complained, reason FROM recipient"
-                    " WHERE sending = ? AND address = ?"));
+  BoundStep asked(db_, db_.statement("SELECT original, ref, local, keys, kind, complained, reason FROM recipient"
+                                     " WHERE sending = ? AND address = ?"));
   if (!asked.number(sending).text(address).row()) return std::nullopt;
   return state_at(asked.get(), 0);
 }
@@ -159,7 +160,8 @@ void OutcomeFile::put_recipient(std::int64_t sending, std::string_view address, 
   const auto complained = state.complained ? 1 : 0;
   const auto reason = static_cast<std::int64_t>(state.reason);
   {
-    BoundStep put(db_.statement("INSERT INTO recipient VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"));
+    BoundStep put(db_,
+                  db_.statement("INSERT INTO recipient VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"));
     put.number(sending).text(address).text(state.original).text(state.ref).number(state.local ? 1 : 0).octets(keys);
     db_.run(put.number(kind).number(complained).number(reason).get());
   }
@@ -167,15 +169,19 @@ void OutcomeFile::put_recipient(std::int64_t sending, std::string_view address, 
   contents_.recipients += added ? 1 : 0;
   if (added) return;
   BoundStep change(
+      db_,
       db_.statement("UPDATE recipient SET kind = ?, complained = ?, reason = ? WHERE sending = ? AND address = ?"));
   db_.run(change.number(kind).number(complained).number(reason).number(sending).text(address).get());
 }
 
+// What an alias has made other addresses of has their outcomes.
 std::vector<OutcomeFile::Standing> OutcomeFile::unfinished(std::int64_t sending) {
   std::vector<Standing> result;
   BoundStep asked(
+      db_,
       db_.statement("SELECT address, original, ref, local, keys, kind, complained, reason FROM recipient"
-                    " WHERE sending = ? AND kind IN (-1, 1)"));
+                    " WHERE sending = ? AND (kind = 1 OR (kind = -1 AND NOT EXISTS (SELECT 1 FROM recipient AS became"
+                    " WHERE became.sending = recipient.sending AND became.original = recipient.address)))"));
   asked.number(sending);
   while (asked.row()) result.push_back({sqlite::column(asked.get(), 0), state_at(asked.get(), 1)});
   return result;
@@ -190,19 +196,22 @@ std::int64_t OutcomeFile::forget(Instant oldest, std::int64_t recipients) {
 bool OutcomeFile::forget_oldest(Instant oldest, std::int64_t recipients, std::int64_t& unfinished) {
   std::int64_t first = 0;
   {
-    BoundStep asked(db_.statement("SELECT number, time FROM sending ORDER BY number LIMIT 1"));
+    BoundStep asked(db_, db_.statement("SELECT number, time FROM sending ORDER BY number LIMIT 1"));
     if (!asked.row()) return false;
     first = sqlite3_column_int64(asked.get(), 0);
     const Instant time{Duration(sqlite3_column_int64(asked.get(), 1))};
     if (time >= oldest && contents_.recipients <= recipients) return false;
   }
   {
-    BoundStep asked(db_.statement("SELECT count(*) FROM recipient WHERE sending = ? AND kind IN (-1, 1)"));
+    BoundStep asked(
+        db_, db_.statement("SELECT count(*) FROM recipient WHERE sending = ? AND (kind = 1 OR (kind = -1 AND NOT "
+                           "EXISTS (SELECT 1 FROM recipient AS became"
+                           " WHERE became.sending = recipient.sending AND became.original = recipient.address)))"));
     if (asked.number(first).row()) unfinished += sqlite3_column_int64(asked.get(), 0);
   }
   for (const char* sql :
        {kRemoveRecipients, "DELETE FROM open_id WHERE sending = ?", "DELETE FROM sending WHERE number = ?"}) {
-    BoundStep remove(db_.statement(sql));
+    BoundStep remove(db_, db_.statement(sql));
     db_.run(remove.number(first).get());
     if (sql == kRemoveRecipients) contents_.recipients -= db_.changed();
   }

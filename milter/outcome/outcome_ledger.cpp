@@ -9,18 +9,25 @@ namespace replygate {
 namespace {
 
 constexpr std::size_t kLongestMessageId = 500;
+constexpr Duration kClocksDiffer = std::chrono::seconds(5);  // and a log may tell whole seconds
 
 }  // namespace
 
 void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
   again_ = again;
-  id_ = event.id;
-  if (!again) {
-    note_ids(event);
-    note_name(event);
-  }
+  note_ids(event);
+  note_name(event);
   trail_.take(time, event);
-  if (!again && event.kind == LogEventKind::removed) file_.forget_id(event.id);
+  if (event.kind == LogEventKind::expired) give_up(time, event.id);
+  if (event.kind == LogEventKind::removed && message_of(event.id, time) != 0) file_.forget_id(event.id);
+}
+
+// A line that is read again, from before a message, is of another one, which had the id before.
+std::int64_t OutcomeLedger::message_of(std::string_view id, Instant time) {
+  const std::int64_t number = file_.sending_of(id);
+  if (!again_ || number == 0) return number;
+  const auto sending = file_.sending(number);
+  return sending && sending->time <= time + kClocksDiffer ? number : 0;
 }
 
 // It is told before the message is taken over, and so before we know the message.
@@ -50,15 +57,17 @@ void OutcomeLedger::note_ids(const LogEvent& event) {
 
 void OutcomeLedger::attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                             bool handed_on) {
-  if (again_) return;
   ++figures_.attempts;
-  std::int64_t number = file_.sending_of(event.id);
-  if (number == 0 && mail != nullptr) number = file_.sending_of(mail->id);
+  std::int64_t number = message_of(event.id, now);
+  if (number == 0 && mail != nullptr) number = message_of(mail->id, now);
   if (number == 0) {
     ++figures_.unknown;
     return;
   }
-  if (handed_on) return file_.add_id(next_id_of(event), number);
+  // What the trail has forgotten since, the file knows.
+  const std::string_view next = next_id_of(event);
+  const bool went_on = handed_on || (!next.empty() && next != event.id && file_.sending_of(next) == number);
+  if (went_on) return file_.add_id(next, number);
   note_attempt(now, number, event, recipient);
 }
 
@@ -94,10 +103,9 @@ void OutcomeLedger::note_attempt(Instant now, std::int64_t number, const LogEven
   outcome.explained = book_.explain(outcome.status);
 }
 
-void OutcomeLedger::expired(Instant now, const LoggedMail* mail) {
-  if (again_) return;
-  std::int64_t number = file_.sending_of(id_);
-  if (number == 0 && mail != nullptr) number = file_.sending_of(mail->id);
+// Days after it came, when the trail may know it no more.
+void OutcomeLedger::give_up(Instant now, std::string_view id) {
+  const std::int64_t number = message_of(id, now);
   const auto sending = number == 0 ? std::nullopt : file_.sending(number);
   if (!sending) return;
   for (OutcomeFile::Standing& left : file_.unfinished(number)) {
@@ -107,7 +115,7 @@ void OutcomeLedger::expired(Instant now, const LoggedMail* mail) {
     MailOutcome& outcome = tell(now, *sending, left.address, left.state);
     outcome.status.recipient = left.address;
     outcome.status.told = Severity::permanent;
-    outcome.status.id = id_;
+    outcome.status.id = id;
     outcome.explained.reason = outcome.kind == OutcomeKind::blocked ? last : Reason::expired;
     outcome.explained.severity = Severity::permanent;
     outcome.explained.fault = info_of(outcome.explained.reason).fault;

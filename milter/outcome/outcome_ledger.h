@@ -26,7 +26,8 @@ class OutcomeLedger final : private MailTrail::Listener {
   // `file` and `book` outlive it.
   OutcomeLedger(OutcomeFile& file, StatusBook& book) : file_(file), book_(book), trail_(*this) {}
 
-  // An event of the log. `again`: it was taken before, by a predecessor, and is only to be remembered.
+  // An event of the log. What was told before changes nothing. `again`: it may have been taken before, by a
+  // predecessor.
   void take(Instant time, const LogEvent& event, bool again);
 
   // A report that came by mail: what it says of each recipient, and the ids by which the message may be found.
@@ -55,8 +56,10 @@ class OutcomeLedger final : private MailTrail::Listener {
   void refusal(Instant, const LogEvent&) override {}
   void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                bool handed_on) override;
-  void expired(Instant now, const LoggedMail* mail) override;
+  void expired(Instant, const LoggedMail*) override {}
 
+  std::int64_t message_of(std::string_view id, Instant time);
+  void give_up(Instant now, std::string_view id);
   void note_ids(const LogEvent& event);
   void note_name(const LogEvent& event);
   void note_attempt(Instant now, std::int64_t number, const LogEvent& event, std::string_view recipient);
@@ -69,7 +72,6 @@ class OutcomeLedger final : private MailTrail::Listener {
   StatusBook& book_;
   MailTrail trail_;
   bool again_ = false;
-  std::string id_;                                             // of the event at hand
   boost::unordered_flat_map<std::string, std::string> names_;  // Message-IDs of what comes just now, by id
   std::deque<MailOutcome> outcomes_;
   Figures figures_;

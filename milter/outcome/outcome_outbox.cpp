@@ -3,7 +3,8 @@
 namespace replygate {
 
 void OutcomeOutbox::add(Entry& entry) {
-  BoundStep put(db_.statement("INSERT INTO outbox (time, unit, unmeant, rule, key, member) VALUES (?, ?, ?, ?, ?, ?)"));
+  BoundStep put(db_,
+                db_.statement("INSERT INTO outbox (time, unit, unmeant, rule, key, member) VALUES (?, ?, ?, ?, ?, ?)"));
   put.number(entry.outcome.at.time_since_epoch().count()).text(to_string(entry.outcome.unit));
   put.number(entry.outcome.unmeant ? 1 : 0).text(entry.key.rule).text(entry.key.key).text(entry.outcome.member);
   db_.run(put.get());
@@ -11,13 +12,14 @@ void OutcomeOutbox::add(Entry& entry) {
 }
 
 void OutcomeOutbox::remove(std::int64_t number) {
-  BoundStep remove(db_.statement("DELETE FROM outbox WHERE number = ?"));
+  BoundStep remove(db_, db_.statement("DELETE FROM outbox WHERE number = ?"));
   db_.run(remove.number(number).get());
 }
 
 std::vector<OutcomeOutbox::Entry> OutcomeOutbox::all() {
   std::vector<Entry> entries;
-  BoundStep asked(db_.statement("SELECT number, time, unit, unmeant, rule, key, member FROM outbox ORDER BY number"));
+  BoundStep asked(db_,
+                  db_.statement("SELECT number, time, unit, unmeant, rule, key, member FROM outbox ORDER BY number"));
   while (asked.row()) {
     sqlite3_stmt* row = asked.get();
     const auto unit = unit_from(sqlite::column(row, 2));

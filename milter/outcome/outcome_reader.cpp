@@ -22,7 +22,8 @@ constexpr const char* kOutcomes = "outcomes";
 constexpr milliseconds kOutcomePause{100};
 constexpr milliseconds kAfterTrouble{1000};
 constexpr milliseconds kForRecords{2000};
-constexpr std::size_t kMostHeard = 200'000;  // recipients that wait to be kept
+constexpr std::size_t kMostUncounted = 500'000;  // outcomes, while the store is away
+constexpr std::size_t kMostHeard = 200'000;      // recipients that wait to be kept
 // What is read once more after a restart, so that it is known again which message went on under which id.
 constexpr Duration kReadAgain = minutes(10);
 constexpr std::int64_t kMostReadAgain = 200'000;  // lines
@@ -57,6 +58,8 @@ tl::expected<void, std::string> OutcomeReader::prepare(const std::string& path) 
   dead_ = std::make_unique<DeadList>(*db_, settings_, services_.clock);
   // What a predecessor may have counted, or not: what is counted already counts no more.
   for (OutcomeOutbox::Entry& entry : outbox_->all()) charger_->add(std::move(entry));
+  // The first time the log's end counts: what is let through from now on is behind it.
+  begin(services_.clock.now() + services_.clock.wall_ahead());
   note_figures();
   return {};
 }
@@ -83,6 +86,7 @@ void OutcomeReader::hear(Rendering& rendering) {
     return;
   }
   heard_recipients_ += sent->recipients.size();
+  sent->sending.time += services_.clock.wall_ahead();
   heard_.push_back(*std::move(sent));
 }
 
@@ -115,6 +119,10 @@ bool OutcomeReader::round() {
   if (now < rest_until_) return false;
   if (ledger_ == nullptr && !begin(now)) return false;
   db_->begin();
+  if (db_->failed()) {
+    begin_anew(db_->commit().error(), now);
+    return false;
+  }
   file_->begin();
   keep_heard();
   const bool more = read_log(now);
@@ -131,9 +139,8 @@ bool OutcomeReader::round() {
   keeping_.clear();
   counted_.clear();
   for (const auto& asked : std::exchange(doing_, {})) asked->kept.set_value();
-  for (OutcomeOutbox::Entry& entry : entries_) charger_->add(std::move(entry));
-  entries_.clear();
-  charger_->send();
+  for (OutcomeOutbox::Entry& entry : std::exchange(entries_, {})) charger_->add(std::move(entry));
+  guarded(kOutcomes, [&] { charger_->send(); });
   tell(outcomes);
   const std::string trouble = feed_->trouble();
   services_.troubles.tell(kOutcomes, {trouble.empty() ? "" : "outcomes: " + trouble});
@@ -145,13 +152,30 @@ bool OutcomeReader::within(Task task, std::chrono::milliseconds patience) {
   auto asked = std::make_shared<Asked>();
   asked->task = std::move(task);
   auto kept = asked->kept.get_future();
+  const auto waiting = asked;
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return false;
+    std::erase_if(asked_, [](const auto& other) { return other->given_up.load(); });
+    if (stopping_ || refusing_) return false;
     asked_.push_back(std::move(asked));
   }
   wake_.notify_all();
-  return kept.wait_for(patience) == std::future_status::ready;
+  if (kept.wait_for(patience) != std::future_status::ready) {
+    waiting->given_up = true;
+    return false;
+  }
+  try {
+    kept.get();
+    return true;
+  } catch (const std::exception& error) {
+    say(fmt::format("outcomes: {}", error.what()));
+    return false;
+  }
+}
+
+void OutcomeReader::refuse_tasks() {
+  const std::lock_guard lock(mutex_);
+  refusing_ = true;
 }
 
 void OutcomeReader::do_tasks(Instant now) {
@@ -160,7 +184,16 @@ void OutcomeReader::do_tasks(Instant now) {
     doing_.insert(doing_.end(), std::make_move_iterator(asked_.begin()), std::make_move_iterator(asked_.end()));
     asked_.clear();
   }
-  for (const auto& asked : doing_) asked->task(*ledger_, *dead_, now);
+  std::erase_if(doing_, [&](const auto& asked) {
+    if (asked->given_up) return true;
+    try {
+      asked->task(*ledger_, *dead_, now);
+      return false;
+    } catch (...) {
+      asked->kept.set_exception(std::current_exception());
+      return true;
+    }
+  });
 }
 
 // What is counted for good is needed no more.
@@ -173,6 +206,11 @@ void OutcomeReader::keep_outcomes(const std::deque<MailOutcome>& outcomes) {
     const bool unmeant = mail.sender.empty() || !outcome.became.empty();
     for (const OutcomeKey& key : outcome.keys) {
       OutcomeOutbox::Entry entry{.key = key, .outcome = {*unit, "", outcome.time, unmeant}};
+      if (!counts_anywhere(*services_.policy.get(), key, entry.outcome)) continue;
+      if (entries_.size() + charger_->waiting() >= kMostUncounted) {
+        ++untold_;
+        continue;
+      }
       entry.outcome.member = fmt::format("{} {} {}", mail.queue_id, mail.time.time_since_epoch().count(),
                                          outcome.became.empty() ? outcome.recipient : outcome.became);
       outbox_->add(entry);
@@ -184,26 +222,25 @@ void OutcomeReader::keep_outcomes(const std::deque<MailOutcome>& outcomes) {
   for (const std::int64_t number : counted_) outbox_->remove(number);
 }
 
-// Who takes mail is alive.
+// Who takes mail is alive. A report tells of no death: any recipient of the message could have written it of another
+// one.
 void OutcomeReader::note_dead(const MailOutcome& outcome) {
   const std::string& address = outcome.became.empty() ? outcome.recipient : outcome.became;
   if (outcome.kind == OutcomeKind::delivered) {
     dead_->clear(address);
-  } else if (outcome.kind == OutcomeKind::hard_bounce && !outcome.local) {
+  } else if (outcome.kind == OutcomeKind::hard_bounce && !outcome.local && outcome.source == MailOutcome::Source::log) {
     dead_->report(address, outcome.time, outcome.explained.reason, outcome.status.text);
   }
 }
 
-// Goes on where the file says, some lines earlier if they are still there.
+// Goes on where the file says, some lines earlier if they are still there: what they tell is known, and changes
+// nothing, but for which message went on under which id.
 bool OutcomeReader::begin(Instant now) {
   OutcomeFile::Progress progress = file_->progress();
   if (progress.log != settings_.log) progress = {settings_.log, "", "", 0};
   auto feed = open_mail_log_feed(settings_.log, progress.earlier);
   again_ = progress.lines;
-  if (feed && !(*feed)->goes_on()) {
-    feed = open_mail_log_feed(settings_.log, progress.position);
-    again_ = 0;
-  }
+  if (feed && !(*feed)->goes_on()) feed = open_mail_log_feed(settings_.log, progress.position);
   if (!feed) {
     services_.troubles.tell(kOutcomes, {"outcomes: " + feed.error()});
     rest_until_ = now + kAfterTrouble;
@@ -211,7 +248,7 @@ bool OutcomeReader::begin(Instant now) {
   }
   feed_ = *std::move(feed);
   ledger_ = std::make_unique<OutcomeLedger>(*file_, *book_);
-  lines_ = 0;
+  read_ += std::exchange(lines_, 0);
   checkpoints_.assign(1, {feed_->position(), 0, now});
   return true;
 }
@@ -249,24 +286,19 @@ void OutcomeReader::keep_heard() {
 // A message is recorded before the MTA may say anything of it.
 bool OutcomeReader::read_log(Instant now) {
   bool first = true;
-  const bool more = feed_->read(now, [&](Instant time, const LogEvent& event) {
+  return feed_->read(now, [&](Instant time, const LogEvent& event) {
     if (std::exchange(first, false)) {
       services_.recorder.catch_up(kForRecords);
       keep_heard();
     }
     ++lines_;
     const bool again = again_ > 0;
-    again ? --again_ : ++read_;
+    if (again) --again_;
     ledger_->take(std::min(time, now), event, again);
   });
-  // All that a predecessor had taken, whatever has become of its files.
-  if (!more) again_ = 0;
-  return more;
 }
 
-// While lines are read again nothing is new.
 void OutcomeReader::note_progress(Instant now) {
-  if (again_ > 0) return;
   const std::string position = feed_->position();
   if (position != checkpoints_.back().position) checkpoints_.push_back({position, lines_, now});
   // Before the log was seen there is no place to go on at.
@@ -297,13 +329,14 @@ void OutcomeReader::add_figures(const OutcomeLedger::Figures& figures) {
 void OutcomeReader::note_figures() {
   const OutcomeLedger::Figures present = ledger_ == nullptr ? OutcomeLedger::Figures() : ledger_->figures();
   const std::lock_guard lock(mutex_);
-  figures_.lines = read_;
+  figures_.lines = read_ + lines_;
   figures_.attempts = before_.attempts + present.attempts;
   figures_.unknown = before_.unknown + present.unknown;
   figures_.outcomes = before_.outcomes + present.outcomes;
   figures_.messages = file_->contents().messages;
   figures_.recipients = file_->contents().recipients;
   figures_.forgotten = forgotten_;
+  figures_.untold = untold_;
   figures_.uncounted = static_cast<std::int64_t>(charger_->waiting());
   figures_.dead = static_cast<std::int64_t>(dead_->dead());
 }

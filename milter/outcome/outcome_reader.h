@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -41,6 +42,7 @@ class OutcomeReader final : public RecordListener {
     std::int64_t forgotten = 0;   // recipients that had to make room before their final outcome was known
     std::int64_t dropped = 0;     // records that came faster than they could be kept
     std::int64_t uncounted = 0;   // outcomes that the store does not have yet
+    std::int64_t untold = 0;      // outcomes that limits will never count: the store was away for too long
     std::int64_t dead = 0;        // addresses
   };
   // What it needs of the daemon. Outlives it.
@@ -69,7 +71,8 @@ class OutcomeReader final : public RecordListener {
   // Does something with the ledger and the dead addresses, on the reader's thread, in a transaction that is kept when
   // the call returns. May be done anew where that fails. False: it was not done in `patience`. Any thread.
   using Task = std::function<void(OutcomeLedger& ledger, DeadList& dead, Instant now)>;
-  bool within(Task task, std::chrono::milliseconds patience = std::chrono::seconds(5));
+  bool within(Task task, std::chrono::milliseconds patience = std::chrono::seconds(1));
+  void refuse_tasks();                                            // from now on; the end is near
   const DeadAddresses& dead_addresses() const { return *dead_; }  // while it lives
 
  private:
@@ -77,6 +80,7 @@ class OutcomeReader final : public RecordListener {
   struct Asked {
     Task task;
     std::promise<void> kept;
+    std::atomic<bool> given_up{false};
   };
   // A place in the log, and how many lines were read up to it.
   struct Checkpoint {
@@ -117,9 +121,10 @@ class OutcomeReader final : public RecordListener {
   std::unique_ptr<MailLogFeed> feed_;
   std::deque<Checkpoint> checkpoints_;
   std::int64_t lines_ = 0;  // behind the first checkpoint's own
-  std::int64_t again_ = 0;  // lines that a predecessor has taken already
-  std::int64_t read_ = 0;
+  std::int64_t again_ = 0;  // lines that a predecessor has probably taken
+  std::int64_t read_ = 0;   // before
   std::int64_t forgotten_ = 0;
+  std::int64_t untold_ = 0;
   OutcomeLedger::Figures before_;              // of ledgers that are gone
   std::vector<SentMail> keeping_;              // in the transaction under way
   std::vector<OutcomeOutbox::Entry> entries_;  // likewise
@@ -136,6 +141,7 @@ class OutcomeReader final : public RecordListener {
   Figures figures_;
   std::vector<std::shared_ptr<Asked>> asked_;
   bool stopping_ = false;
+  bool refusing_ = false;  // tasks
 
   std::thread thread_;
 };

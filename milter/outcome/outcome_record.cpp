@@ -54,7 +54,7 @@ std::string outcome_line(const MailOutcome& o) {
 void OutcomeChronicle::hear(const MailOutcome& o) {
   const std::string line = outcome_line(o);
   if (history_ != nullptr) {
-    const std::array<std::string_view, 4> words = {o.sending.ref, o.sending.queue_id, o.recipient, o.ref};
+    const std::array<std::string_view, 5> words = {o.sending.ref, o.sending.queue_id, o.recipient, o.ref, o.became};
     history_->keep(o.time, words, line);
   }
   tail_.tell_outcome({o.sending.sender, o.sending.user, o.recipient, o.became}, o.sending.client_ip, line);

@@ -10,7 +10,9 @@ constexpr int kMostNamed = 20;
 
 // What a report may still tell of a recipient: a message that was delivered can bounce later, elsewhere.
 bool is_news(const OutcomeFile::State& state, OutcomeKind kind) {
-  if (kind == OutcomeKind::complaint) return !state.complained;
+  // Who did not get it cannot complain of it.
+  const bool failed = state.kind && is_final(*state.kind) && *state.kind != OutcomeKind::delivered;
+  if (kind == OutcomeKind::complaint) return !state.complained && !failed;
   return kind != OutcomeKind::delivered && kind != OutcomeKind::deferred &&
          (!state.kind || !is_final(*state.kind) || *state.kind == OutcomeKind::delivered);
 }
@@ -30,7 +32,7 @@ std::vector<std::int64_t> OutcomeLedger::named_by(const Report& report) {
   return numbers;
 }
 
-// Without an id that only we and the recipient's server have seen, anybody could have written it.
+// Without an id of the message anybody could have written it. Whoever received the message could, all the same.
 std::vector<OutcomeLedger::Read> OutcomeLedger::take(Instant now, const Report& report) {
   const std::vector<std::int64_t> numbers = named_by(report);
   std::vector<Read> result;

@@ -4,13 +4,15 @@
 
 #include "milter/json_members.h"
 #include "milter/serve/report_status.h"
+#include "policy/mail/unicode.h"
 
 namespace replygate {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kMostSaid = 1000;  // octets of a status
+constexpr std::size_t kMostSaid = 500;     // octets of a text
+constexpr std::size_t kLongestName = 320;  // of an address or a server
 
 json::array list_of(const std::vector<std::string>& texts) {
   json::array list;
@@ -50,9 +52,9 @@ RemoteStatus status_in(const json::object& row) {
 json::object to_json(const OutcomeLedger::Report& report) {
   json::array statuses;
   for (const RemoteStatus& status : report.statuses) {
-    json::object row{{"recipient", json_text(status.recipient)},
-                     {"text", json_text(std::string_view(status.text).substr(0, kMostSaid))},
-                     {"host", json_text(status.host)}};
+    json::object row{{"recipient", json_text(whole_characters(status.recipient, kLongestName))},
+                     {"text", json_text(whole_characters(status.text, kMostSaid))},
+                     {"host", json_text(whole_characters(status.host, kLongestName))}};
     if (status.code) row["code"] = *status.code;
     if (status.enhanced) row["enhanced"] = status.enhanced->text();
     if (status.told) row["told"] = to_string(*status.told);

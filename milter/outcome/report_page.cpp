@@ -159,6 +159,10 @@ std::string report_text(const DayReport& report, std::string_view head) {
     page.add(fmt::format("{:>6}  {} {} — {}", tally.count, shortened(word_at(words, 0), 60), word_at(words, 1),
                          why_command(tally)));
   });
+  add_report_kinds(
+      page, "reported as spam", report.complaints, 4, [&](const auto& words, const DayReport::Tally& tally) {
+        page.add(fmt::format("{:>6}  of {} — {}", tally.count, shortened(word_at(words, 0), 60), why_command(tally)));
+      });
   add_refusals(page, report);
   add_observed(page, report);
   add_limits(page, report);
@@ -183,6 +187,7 @@ json::object report_json(const DayReport& report) {
           {"still_waiting", json_of(report.deferred, {"provider", "reason", "advice"})},
           {"dead_addresses", json_of(report.dead, {"recipient", "reason"})},
           {"refusals", json_of(report.refusals, {"rule", "class", "bounce", "reason"})},
+          {"complaints", json_of(report.complaints, {"sender"})},
           {"observed", json_of(report.observed, {"rule", "what"})},
           {"own_refusals", json_of(report.own, {"reply", "reason"})},
           {"limits", std::move(limits)},

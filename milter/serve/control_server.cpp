@@ -122,6 +122,9 @@ class Commander final : public StreamClient {
     }
     const json::value* outcomes = request.if_contains("outcomes");
     filter.outcomes = outcomes != nullptr && outcomes->is_bool() && outcomes->get_bool();
+    if (filter.outcomes && (!filter.rule.empty() || filter.code != 0)) {
+      return say_last({.status = kUsage, .error = "outcomes have no rule and no code of ours"});
+    }
     if (filter.outcomes && commands_.desk.outcomes == nullptr) {
       return say_last(
           {.status = kUnavailable, .error = "no outcomes are known; [outcomes] in the policy names the log"});

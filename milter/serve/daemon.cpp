@@ -66,7 +66,10 @@ Daemon::Daemon(PolicyKeeper& keeper, const Clock& clock, Troubles& troubles)
       settings_(first_->settings()),
       references_(random_seed()) {}
 
-Daemon::~Daemon() { recorder_.stop(); }
+Daemon::~Daemon() {
+  recorder_.stop();
+  if (outcomes_) outcomes_->stop();
+}
 
 tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(PolicyKeeper& keeper, const Clock& clock,
                                                                 Troubles& troubles) {
@@ -331,6 +334,7 @@ int Daemon::serve() {
   await_.reset();
   names_.reset();
   if (delegation_) delegation_->stop();
+  if (outcomes_) outcomes_->refuse_tasks();
   if (control_) control_->stop();
   if (http_) http_->stop();
   keeper_.stop();

@@ -83,11 +83,11 @@ class Daemon {
   std::unique_ptr<History> history_;    // may be null
   std::string history_folder_;          // "" where none is kept
   std::unique_ptr<Notifier> notifier_;  // may be null
+  std::unique_ptr<Store> store_;
   OutcomeStatistics outcome_statistics_;
   std::unique_ptr<OutcomeChronicle> chronicle_;  // of outcomes; may be null, as the two below
   std::unique_ptr<OutcomeWatch> watch_;
   std::unique_ptr<OutcomeReader> outcomes_;
-  std::unique_ptr<Store> store_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<LiveSources> lookups_;
   std::unique_ptr<Mailboxes> mailboxes_;      // may be null

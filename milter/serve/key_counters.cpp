@@ -56,15 +56,7 @@ std::vector<Charge> looks_of(const std::vector<Ask>& asks) {
   return charges;
 }
 
-namespace {
-
-// How many of the recipients that the key has had would be too many.
-std::int64_t most_of(const Limit& share, std::int64_t recipients) {
-  const std::int64_t of = std::max(recipients, share.floor);
-  return (share.share * of + Limit::kWholeShare - 1) / Limit::kWholeShare;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::optional<json::object> row_of(const std::vector<Ask>& asks, std::size_t i, const Readings& answer,
                                    Lookups* lookups) {
@@ -79,7 +71,7 @@ std::optional<json::object> row_of(const std::vector<Ask>& asks, std::size_t i, 
   const bool is_whole_known = ask.limit.share > 0 && i + 1 < asks.size() && answer.readings[i + 1] &&
                               asks[i + 1].purpose == Ask::Purpose::whole;
   const std::int64_t of = is_whole_known ? answer.readings[i + 1]->used : 0;
-  const std::int64_t most = ask.limit.share > 0 ? most_of(ask.limit, of) : ask.limit.depth();
+  const std::int64_t most = ask.limit.share > 0 ? ask.limit.most_of(of) : ask.limit.depth();
   json::object row{{"rule", json_text(ask.rule->name)},
                    {"limit", ask.limit.text()},
                    {"used", reading->used},

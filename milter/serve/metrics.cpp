@@ -77,7 +77,7 @@ void add_policy(Page& page, const Desk& desk) {
 }
 
 void add_traffic(Page& page, const Desk& desk) {
-  page.gauge("up", "1: nothing is in trouble, as /readyz says.", why_not_ready(desk).empty() ? 1 : 0);
+  page.gauge("up", "1: new mail is judged as it should be, as /readyz says.", why_not_ready(desk).empty() ? 1 : 0);
   page.gauge("start_timestamp_seconds", "When the daemon was started.", seconds(desk.started));
   page.gauge("sessions", "Open sessions of the MTA.", desk.traffic.sessions());
   page.gauge("transactions", "Open transactions.", desk.traffic.transactions());

@@ -17,6 +17,7 @@ namespace {
 using Event = NotifySettings::Event;
 
 constexpr std::size_t kMostCourses = 2000;
+constexpr std::chrono::minutes kClockSetBack{10};
 // Single messages are refused every day.
 constexpr std::int64_t kFewestBlocked = 5;
 constexpr std::int64_t kBlockedPercent = 25;
@@ -49,6 +50,8 @@ OutcomeWatch::Course& OutcomeWatch::course_of(Courses& courses, const std::strin
     courses.erase(std::ranges::min_element(courses, {}, [](const auto& course) { return course.second.last; }));
   }
   Course& course = courses[key];
+  // The clock was set back: what is ahead would never be over.
+  if (course.last > now + kClockSetBack) course = Course();
   course.last = std::max(course.last, now);
   return course;
 }

@@ -53,11 +53,16 @@ ReportMailer::ReportMailer(ReportSettings settings, std::string mark, Write writ
 
 void ReportMailer::look() {
   const Instant until = now();
-  if (report_due(settings_, until) <= told_ || until < retry_) return;
+  told_ = std::min(told_, until);
+  if (unmarked_) keep_mark();
+  if (report_due(settings_, until) <= told_ || clock_.now() < retry_) return;
+  retry_ = clock_.now() + kBetweenTries;
   try {
     const auto sent = send(until);
-    if (!sent) retry_ = until + kBetweenTries;
-    troubles_.tell("report", sent ? std::vector<std::string>() : std::vector{"[report] " + sent.error()});
+    if (!sent) return troubles_.tell("report", {"[report] " + sent.error()});
+    retry_ = {};
+    troubles_.tell("report", {});
+    keep_mark();
   } catch (const Stopped&) {  // it is due again after the start
   }
 }
@@ -70,7 +75,15 @@ tl::expected<void, std::string> ReportMailer::send(Instant until) {
   if (!text) return tl::unexpected(text.error());
   if (auto carried = carrier_->carry(note_of(*text)); !carried) return carried;
   told_ = until;
-  return mark_.empty() ? tl::expected<void, std::string>() : replace_file(mark_, detail::format_time(until) + "\n");
+  return {};
+}
+
+// Without it a restart would tell of the same time again.
+void ReportMailer::keep_mark() {
+  if (mark_.empty()) return;
+  const auto kept = replace_file(mark_, detail::format_time(told_) + "\n");
+  unmarked_ = !kept;
+  troubles_.tell("report", {kept ? "" : "[report] " + kept.error()});
 }
 
 void ReportMailer::start() {
@@ -83,7 +96,7 @@ void ReportMailer::start() {
 
 void ReportMailer::run() {
   if (!mark_.empty() && look_for(mark_) == Presence::absent) {
-    guarded("report", [this] { (void)replace_file(mark_, detail::format_time(told_) + "\n"); });
+    guarded("report", [this] { keep_mark(); });
   }
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, kBetweenLooks, [this] { return stopping_.load(); })) {

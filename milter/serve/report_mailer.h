@@ -43,6 +43,7 @@ class ReportMailer {
   void run();
   Instant now() const { return clock_.now() + clock_.wall_ahead(); }
   tl::expected<void, std::string> send(Instant until);
+  void keep_mark();
 
   const ReportSettings settings_;
   const std::string mark_;
@@ -50,8 +51,9 @@ class ReportMailer {
   const std::unique_ptr<NoteCarrier> carrier_;
   const Clock& clock_;
   Troubles& troubles_;
-  Instant told_;   // up to when was reported
-  Instant retry_;  // not before
+  Instant told_;     // up to when was reported
+  Instant retry_{};  // not before
+  bool unmarked_ = false;
 
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;

@@ -93,7 +93,7 @@ json::object outcomes_of(const OutcomeReader& reader) {
   return {{"log", json_text(f.log)},    {"lines", f.lines},         {"attempts", f.attempts},
           {"unknown", f.unknown},       {"outcomes", f.outcomes},   {"messages", f.messages},
           {"recipients", f.recipients}, {"forgotten", f.forgotten}, {"dropped", f.dropped},
-          {"uncounted", f.uncounted},   {"dead_addresses", f.dead}};
+          {"uncounted", f.uncounted},   {"untold", f.untold},       {"dead_addresses", f.dead}};
 }
 
 std::string lost_milter(const Desk& desk) {

@@ -43,11 +43,16 @@ std::string Limit::period_text() const {
   return format_duration(period);
 }
 
+std::int64_t Limit::most_of(std::int64_t recipients) const {
+  if (share == 0) return most;
+  const std::int64_t whole = std::min(std::max(recipients, floor), kMostQuantity / kWholeShare);
+  return std::max<std::int64_t>(1, (whole * share + kWholeShare - 1) / kWholeShare);
+}
+
 void Limit::set_floor(std::int64_t recipients) {
   floor = recipients;
   if (share == 0) return;
-  most =
-      std::max<std::int64_t>(1, (std::min(floor, kMostQuantity / kWholeShare) * share + kWholeShare - 1) / kWholeShare);
+  most = most_of(floor);
 }
 
 std::string Limit::text() const {

@@ -60,6 +60,8 @@ struct Limit {
   bool is_reached(std::int64_t events, std::int64_t recipients) const {
     return events > 0 && recipients >= floor && events * kWholeShare >= share * recipients;
   }
+  // Of a share of so many recipients: the number of events at which it refuses. Else `most`.
+  std::int64_t most_of(std::int64_t recipients) const;
   static constexpr std::int64_t kWholeShare = 10000;
 
   // Canonical form: "500 recipients / 1h", "25 MiB / 1d", "100 recipients / message", "60 messages / 1h, burst 10".

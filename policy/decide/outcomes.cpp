@@ -59,6 +59,10 @@ std::optional<Unit> unit_of(OutcomeKind kind) {
   return std::nullopt;
 }
 
+bool counts_anywhere(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome) {
+  return std::ranges::any_of(policy.rules(), [&](const Rule& rule) { return counts_for(rule, key, outcome); });
+}
+
 std::vector<Charge> charges_of_outcome(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome,
                                        Instant now) {
   std::vector<Charge> charges;

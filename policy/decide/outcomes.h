@@ -30,6 +30,9 @@ struct CountedOutcome {
   bool unmeant = false;  // of a null sender's mail, or of what an alias or a forward has made
 };
 
+// Whether some limit of the key counts it.
+bool counts_anywhere(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome);
+
 // What it charges, in whichever limits the rule has for the key by now; those whose period is over are left out.
 std::vector<Charge> charges_of_outcome(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome,
                                        Instant now);

@@ -38,7 +38,7 @@ void write_finding(FieldWriter& fields, const Finding& finding, std::string_view
 void write_limit(FieldWriter& fields, const LimitUse& use) {
   fields.text("rule", use.rule->name);
   fields.text("key", use.key);
-  fields.number("limit", use.limit.most);
+  fields.number("limit", use.limit.most_of(use.of));
   fields.number("used", use.used);
   fields.number("cost", use.cost);
   fields.text("unit", to_string(use.limit.unit));

@@ -20,8 +20,7 @@ constexpr std::pair<std::string_view, OnStoreError> kOnStoreError[] = {
     {"tempfail", OnStoreError::tempfail}, {"accept", OnStoreError::accept}, {"local", OnStoreError::local}};
 constexpr std::pair<std::string_view, Count> kCounts[] = {
     {"accepted", Count::accepted}, {"admitted", Count::admitted}, {"attempts", Count::attempts}};
-constexpr std::pair<std::string_view, OutcomesOf> kOutcomesOf[] = {{"sent", OutcomesOf::sent},
-                                                                   {"all", OutcomesOf::all}};
+constexpr std::pair<std::string_view, OutcomesOf> kWhose[] = {{"sent", OutcomesOf::sent}, {"all", OutcomesOf::all}};
 constexpr std::pair<std::string_view, Stage> kStageWords[] = {
     {"connect", Stage::connect}, {"helo", Stage::helo},     {"mail", Stage::mail},      {"rcpt", Stage::rcpt},
     {"data", Stage::data},       {"header", Stage::header}, {"message", Stage::message}};
@@ -71,7 +70,7 @@ std::vector<Rule> RuleLoader::load() {
   word("mode", kRuleModes, rule_.mode);
   word("on_unknown", kOnUnknown, rule_.on_unknown);
   word("count", kCounts, rule_.count);
-  word("outcomes_of", kOutcomesOf, rule_.outcomes_of);
+  word("outcomes_of", kWhose, rule_.outcomes_of);
   former_name();
   store_error();
   if (const Entry* e = table_.find("header")) headers(e->value);
@@ -293,9 +292,8 @@ void RuleLoader::headers(const Node& node) {
     if (!context_.expect(e.value, Node::Kind::string, e.key)) continue;
     auto parsed = ReplyTemplate::parse(e.value.string);
     if (const auto* mistakes = std::get_if<ReplyTemplate::Mistakes>(&parsed)) {
-      for (const auto& m : *mistakes) {
+      for (const auto& m : *mistakes)
         context_.error(Rg::reply_text, part_of(e.value, m.at, m.length), m.message, m.help);
-      }
     } else if (std::get<ReplyTemplate>(parsed).lines() > 1) {
       context_.error(Rg::header_field, e.value.region, "a header field has one line", "make it one line");
     } else {

@@ -17,9 +17,20 @@ struct FuzzDesk {
     if (!loaded) std::abort();
     first = *loaded;
     sinks = LogSinks::open(Settings{.log_sinks = {}}).value();
-    desk = std::make_unique<Desk>(Desk{first->settings(), keeper, store, health, clock, traffic, times, statistics,
-                                       rankings, tail, recorder, *sinks, troubles, nullptr, nullptr, nullptr,
-                                       clock.now()});
+    desk = std::make_unique<Desk>(Desk{.settings = first->settings(),
+                                       .keeper = keeper,
+                                       .store = store,
+                                       .health = health,
+                                       .clock = clock,
+                                       .traffic = traffic,
+                                       .times = times,
+                                       .statistics = statistics,
+                                       .rankings = rankings,
+                                       .tail = tail,
+                                       .recorder = recorder,
+                                       .sinks = *sinks,
+                                       .troubles = troubles,
+                                       .started = clock.now()});
   }
   void write() const {
     folder.write(

@@ -4,6 +4,7 @@
 #include "milter/bounce/markup.h"
 #include "milter/bounce/mbox.h"
 #include "milter/bounce/message.h"
+#include "milter/bounce/report_ids.h"
 
 namespace replygate {
 namespace {
@@ -289,6 +290,14 @@ TEST(Bounce, AMailboxHasManyMessages) {
   EXPECT_EQ(messages_of("From: a@b.example\n\nFrom MAILER-DAEMON Sun Nov 29 10:00:00 2026\n").size(), 1U);
   EXPECT_EQ(messages_of("550 no\n"), Messages{"550 no\n"});
   EXPECT_EQ(messages_of(""), Messages{""});
+}
+
+TEST(ReportIds, AreFoundInFieldsThatGoOnInTheNextLine) {
+  const ReportIds ids = ids_in_report(
+      "Received: from c.example (c [192.0.2.1])\n\tby mx.example (Postfix) with ESMTPSA\n\tid 4jZK7S3Hpsz1fxXq; Mon\n"
+      "Message-ID:\r\n <a-long-one@here.example>\nSubject: x\nX-Postfix-Queue-ID: AAAA11111\n");
+  EXPECT_EQ(ids.message_ids, std::vector<std::string>{"a-long-one@here.example"});
+  EXPECT_EQ(ids.queue_ids, (std::vector<std::string>{"4jZK7S3Hpsz1fxXq", "AAAA11111"}));
 }
 
 }  // namespace

@@ -191,7 +191,11 @@ TEST(DistinctWindow, SaysWhenThereIsRoom) {
   EXPECT_EQ(window.room_at(9, 1, 0, kStart), std::nullopt);
   // One that is there waits for the other alone, beyond a limit of one.
   EXPECT_EQ(window.room_at(2, 0, 1, kStart + minutes(20)), room);
-  EXPECT_EQ(window.room_at(2, 0, 0, kStart + minutes(20)), std::nullopt);
+  // To have none at all it waits for its own end, too.
+  const auto empty = window.room_at(2, 0, 0, kStart + minutes(20));
+  ASSERT_TRUE(empty);
+  EXPECT_GE(*empty, kStart + minutes(10) + hour);
+  EXPECT_EQ(window.room_at(2, 1, 0, kStart + minutes(20)), std::nullopt);
   window.reserve(3, kStart, hour);
   window.reserve(4, kStart, hour);
   // What is reserved is taken to be kept now.

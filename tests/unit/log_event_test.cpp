@@ -281,7 +281,9 @@ TEST(LogEvents, TenThousandHostileTextsMakeNoEvent) {
     for (const std::string& line : harmless(hostile)) {
       const LogEvent event = read_log_event(line);
       ++texts;
-      EXPECT_TRUE(event.kind == Kind::other || event.kind == Kind::none) << line;
+      // A Message-ID is a stranger's word, and is told as that alone.
+      const bool named = event.kind == Kind::named && event.status.empty() && event.recipient.empty();
+      EXPECT_TRUE(named || event.kind == Kind::other || event.kind == Kind::none) << line;
     }
     const std::string recipient = hostile.quoted() + "@there.example";
     const std::string line = attempt_with(recipient, hostile.text());

@@ -157,6 +157,15 @@ TEST_F(OutcomesKept, AnAddressThatTheMtaAddedLeadsToTheDecision) {
   EXPECT_EQ(records.front().at("more").as_array().size(), 1U);
 }
 
+TEST_F(OutcomesKept, WhatAnAliasMadeOfARecipientLeadsToTheDecision) {
+  MailOutcome& o = sent("bob@far.example");
+  o.became = "robert@farther.example";
+  keep(o, refs[0]);
+  const json::array records = found("robert@farther.example");
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(records.front().at("ref"), decision.at("ref"));
+}
+
 TEST_F(OutcomesKept, ManyOutcomesHideNoDecision) {
   for (int i = 0; i < 300; ++i) keep(sent("bob@far.example"), refs[0]);
   const json::array records = found("bob@far.example", 1);
@@ -218,7 +227,16 @@ TEST_F(OutcomesKept, AReportReadsThemWhereThereIsNoLog) {
   EXPECT_EQ(with->waiting, 1);
   EXPECT_EQ(with->blocked.begin()->first[0], "Spamhaus");
   EXPECT_EQ(with->dead.begin()->first[0], "carol@far.example");
-  EXPECT_EQ(report(false)->delivered, 0);
+  EXPECT_TRUE(with->complaints.empty());
+  // What only a report has told is in no log.
+  made(OutcomeKind::complaint, "bob@far.example", "").source = MailOutcome::Source::report;
+  MailOutcome& late = dead("bob@far.example");
+  late.source = MailOutcome::Source::report;
+  late.corrects = true;
+  const auto beside_a_log = report(false);
+  EXPECT_EQ(beside_a_log->delivered, 0);
+  EXPECT_EQ(beside_a_log->bounced, 1);
+  EXPECT_EQ(beside_a_log->complaints.begin()->first[0], "alice");
 }
 
 TEST_F(OutcomesSeen, FiguresAreBoundedWhateverTheProvidersAre) {
@@ -293,6 +311,16 @@ TEST_F(OutcomesWatched, WhoSendsToDeadAddressesIsTold) {
   EXPECT_EQ(told[0].first, Event::bounces);
   EXPECT_EQ(notes[0].subject, "alice sends to addresses that do not exist: 10 of 50");
   EXPECT_NE(notes[0].text.find("replygate quota show alice"), std::string::npos);
+}
+
+TEST_F(OutcomesWatched, AClockThatIsSetBackKeepsNothingForEver) {
+  now += std::chrono::hours(5);
+  for (int i = 0; i < 4; ++i) watch.hear(listed("b@far.example"));
+  now -= std::chrono::hours(5);
+  for (int i = 0; i < 4; ++i) watch.hear(listed("b@far.example"));
+  EXPECT_TRUE(told.empty());
+  watch.hear(listed("b@far.example"));
+  EXPECT_EQ(told.size(), 1U);
 }
 
 TEST_F(OutcomesWatched, TheNullSenderIsNobody) {

@@ -88,6 +88,17 @@ TEST(PastLogs, ALongLineIsCut) {
   EXPECT_EQ(lines[2], "b");
 }
 
+TEST(LogClocks, ANewYearBeginsInTheEast) {
+  ::setenv("TZ", "Asia/Tokyo", 1);
+  ::tzset();
+  LogClock clock(*parse_time("2026-12-31T15:30:00Z"));
+  EXPECT_EQ(clock.read("Jan  1 00:30:00 mx x"), *parse_time("2026-12-31T15:30:00Z"));
+  EXPECT_EQ(clock.read("Dec 31 23:59:00 mx x"), *parse_time("2026-12-31T14:59:00Z"));
+  EXPECT_EQ(clock.read("Jan  1 12:00:00 mx x"), *parse_time("2027-01-01T03:00:00Z"));
+  ::unsetenv("TZ");
+  ::tzset();
+}
+
 TEST(LogClocks, FindTheYear) {
   ::setenv("TZ", "Europe/Berlin", 1);
   ::tzset();

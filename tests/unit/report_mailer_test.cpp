@@ -138,6 +138,20 @@ TEST_F(ReportMail, WhatFailsIsTroubleAndTriedAgain) {
   EXPECT_TRUE(troubles.all().empty());
 }
 
+TEST_F(ReportMail, AMarkThatCannotBeWrittenIsTroubleAndTriedAgain) {
+  const auto reports = mailer();
+  std::filesystem::create_directory(folder.path() / "until");
+  look(*reports, "2026-11-30T06:00:10Z");
+  EXPECT_EQ(posted.notes.size(), 1U);
+  EXPECT_EQ(troubles.all().size(), 1U);
+  std::filesystem::remove(folder.path() / "until");
+  look(*reports, "2026-11-30T06:00:40Z");
+  EXPECT_TRUE(troubles.all().empty());
+  EXPECT_EQ(posted.notes.size(), 1U);
+  look(*mailer(), "2026-11-30T06:01:00Z");
+  EXPECT_EQ(posted.notes.size(), 1U);
+}
+
 TEST_F(ReportMail, AMarkOfTheFutureIsNow) {
   folder.write("until", "2036-01-01T00:00:00Z\n");
   const auto reports = mailer();
