@@ -112,7 +112,7 @@ reply = 450
 
     def settings(self):
         if self.server:
-            return f'backend = "redis"\nservers = "unix:{self.folder}/redis.sock"'
+            return f'backend = "redis"\nservers = "unix:{self.folder}/redis.sock"\ntimeout = "1s"'
         return f'path = "{self.folder}/state.db"'
 
     def start_redis(self):
