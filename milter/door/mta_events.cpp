@@ -67,27 +67,24 @@ ConnectEvent connect_event(std::string_view host, const std::optional<IpAddress>
           .server_port = macro_number(macros.get("{daemon_port}"))};
 }
 
-MailEvent mail_event(const std::vector<std::string_view>& arguments, const MacroSource& macros) {
-  MailEvent event;
-  if (!arguments.empty()) {
-    event.sender = arguments.front();
-    event.parameters.assign(arguments.begin() + 1, arguments.end());
-  }
-  event.rewritten = macros.get("{mail_addr}");
-  event.user = macros.get("{auth_authen}");
-  event.mechanism = macros.get("{auth_type}");
-  event.queue_id = macros.get("i");
-  event.tls = {.version = std::string(macros.get("{tls_version}")),
-               .cipher = std::string(macros.get("{cipher}")),
-               .bits = macro_number(macros.get("{cipher_bits}")),
-               .subject = std::string(macros.get("{cert_subject}")),
-               .issuer = std::string(macros.get("{cert_issuer}"))};
-  return event;
+MailEvent mail_event(std::span<const std::string_view> arguments, const MacroSource& macros) {
+  const auto text = [&](std::string_view name) { return std::string(macros.get(name)); };
+  const auto parameters = arguments.subspan(arguments.empty() ? 0 : 1);
+  return {.sender = std::string(arguments.empty() ? std::string_view() : arguments.front()),
+          .parameters = {parameters.begin(), parameters.end()},
+          .rewritten = text("{mail_addr}"),
+          .user = text("{auth_authen}"),
+          .mechanism = text("{auth_type}"),
+          .tls = {.version = text("{tls_version}"),
+                  .cipher = text("{cipher}"),
+                  .bits = macro_number(macros.get("{cipher_bits}")),
+                  .subject = text("{cert_subject}"),
+                  .issuer = text("{cert_issuer}")},
+          .queue_id = text("i")};
 }
 
 RcptEvent rcpt_event(std::string_view argument, const MacroSource& macros, bool shows_refused) {
-  RcptEvent event;
-  event.recipient = argument;
+  RcptEvent event{.recipient = std::string(argument)};
   const std::string_view mailer = macros.get("{rcpt_mailer}");
   if (mailer.empty()) return event;
   const std::string_view host = macros.get("{rcpt_host}");
@@ -100,9 +97,9 @@ RcptEvent rcpt_event(std::string_view argument, const MacroSource& macros, bool 
       event.mta_text = address;
       return event;
     }
-    event.route = "local";
+    event.route.emplace("local");
   } else {
-    event.route = mailer;
+    event.route.emplace(mailer);
   }
   event.rewritten = address;
   return event;

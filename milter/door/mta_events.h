@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +43,7 @@ ConnectEvent connect_event(std::string_view host, const std::optional<IpAddress>
                            const MacroSource& macros);
 
 // `arguments`: the address, then ESMTP parameters.
-MailEvent mail_event(const std::vector<std::string_view>& arguments, const MacroSource& macros);
+MailEvent mail_event(std::span<const std::string_view> arguments, const MacroSource& macros);
 
 // Tells the recipients that the MTA has refused itself from those that it routes. It shows the former only where that
 // was negotiated (SMFIP_RCPT_REJ).

@@ -14,6 +14,7 @@ namespace {
 // Records that come together are heard together; this is how long the first one waits for more.
 constexpr std::chrono::milliseconds kGather{5};
 constexpr std::int64_t kTogether = 512;
+constexpr std::int64_t kMostOfSpent = 16'384;  // octets of an entry that is used again
 
 // What a record takes, roughly, its texts being short as a rule.
 std::int64_t octets_of(const Record& record) {
@@ -34,7 +35,7 @@ struct Recorder::Entry {
 Recorder::~Recorder() {
   stop();
   Entry* entry = nullptr;
-  while (queue_.pop(entry)) delete entry;
+  while (queue_.pop(entry) || spent_.pop(entry)) delete entry;
 }
 
 void Recorder::start() {
@@ -62,7 +63,10 @@ void Recorder::write(Record record) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  auto entry = std::make_unique<Entry>(std::move(record), octets);
+  Entry* spent = nullptr;
+  std::unique_ptr<Entry> entry(spent_.pop(spent) ? spent : new Entry());
+  entry->record = std::move(record);
+  entry->octets = octets;
   octets_.fetch_add(octets, std::memory_order_relaxed);
   written_.fetch_add(1);
   if (!queue_.push(entry.get())) {
@@ -101,14 +105,20 @@ void Recorder::run() {
 std::int64_t Recorder::hear_all() {
   std::int64_t heard = 0;
   for (Entry* next = nullptr; heard < kTogether && queue_.pop(next); ++heard) {
-    const std::unique_ptr<Entry> entry(next);
-    Rendering rendering(entry->record);
+    Rendering rendering(next->record);
     for (RecordListener* listener : listeners_) guarded("records", [&] { listener->hear(rendering); });
-    octets_.fetch_sub(entry->octets, std::memory_order_relaxed);
+    octets_.fetch_sub(next->octets, std::memory_order_relaxed);
+    put_away(next);
   }
   if (heard == 0) return 0;
   for (RecordListener* listener : listeners_) guarded("records", [&] { listener->heard_all(); });
   return heard;
+}
+
+// Its policy must not outlive a reload for long.
+void Recorder::put_away(Entry* heard) {
+  heard->record.policy.reset();
+  if (heard->octets > kMostOfSpent || !spent_.push(heard)) delete heard;
 }
 
 void Recorder::tell_heard(std::int64_t heard) {

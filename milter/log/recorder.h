@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <boost/lockfree/queue.hpp>
+#include <boost/lockfree/stack.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -44,9 +45,11 @@ class Recorder final : public RecordSink {
  private:
   struct Entry;
   static constexpr std::size_t kMost = 16'384;  // records
+  static constexpr std::size_t kMostSpent = 256;
 
   void run();
   std::int64_t hear_all();
+  void put_away(Entry* heard);
   void tell_heard(std::int64_t heard);
   void say_dropped();
   void rest(bool busy);
@@ -56,6 +59,8 @@ class Recorder final : public RecordSink {
   std::vector<RecordListener*> listeners_;
 
   boost::lockfree::queue<Entry*, boost::lockfree::capacity<kMost>> queue_;
+  // Entries that were heard. Whoever writes the next record frees what is in them: memory goes back to where it came from.
+  boost::lockfree::stack<Entry*, boost::lockfree::capacity<kMostSpent>> spent_;
   std::atomic<std::int64_t> octets_{0};   // of what is in the queue
   std::atomic<std::int64_t> written_{0};  // records in the queue, or heard
   std::atomic<std::int64_t> dropped_{0};

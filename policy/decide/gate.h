@@ -50,7 +50,7 @@ class Witness {
 // reserved, and what is counted once its reply is given. Holds no state of a session; any thread.
 class Gate {
  public:
-  using Done = Callback<void(Judgement), 144>;
+  using Done = Callback<void(Judgement&&), 144>;
 
   // `witness` and `lookups` may be null, and outlive the gate. Without lookups no live source can be asked.
   explicit Gate(Store& store, Witness* witness = nullptr, Lookups* lookups = nullptr);

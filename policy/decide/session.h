@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -89,7 +90,7 @@ class DeadAddresses {
 // for each event that takes one, before the call returns or later. All services outlive the session.
 class Session {
  public:
-  using Done = Callback<void(Answer)>;
+  using Done = Callback<void(Answer&&)>;
   struct Services {
     Gate& gate;
     RecordSink& sink;
@@ -164,7 +165,7 @@ class Session {
         spared;              // for postmaster, where a full limit has ended it for others; null: the same
     ReservationId held = 0;  // of the session
   };
-  using Heard = Callback<void(Said), 96>;
+  using Heard = Callback<void(Said&&), 96>;
 
   // What rules that are no refusals make of the rest of a message.
   struct Effect {
@@ -184,7 +185,7 @@ class Session {
     std::shared_ptr<const Verdict> limited;  // waits for recipients; null: nothing does
     std::shared_ptr<const Verdict> spared;   // waits for postmaster; null: nothing does
     std::unique_ptr<ContentDigest> digest;   // null where no rule wants it
-    std::vector<ReservationId> reservations;
+    boost::container::small_vector<ReservationId, 4> reservations;
     Once counted;
     std::int64_t others = 0;  // recipients kept that are not postmaster
     std::size_t octets = 0;
@@ -200,7 +201,7 @@ class Session {
   bool is_own() const;
   bool refuses(const Verdict& verdict) const;
   bool closes(const Verdict& verdict) const;
-  void judge_whole(Stage stage, Instant now, const Heard& heard);
+  void judge_whole(Stage stage, Instant now, Heard heard);
   void judge_without_limits(Stage stage, Instant now, const std::function<void(Verdict)>& heard);
   void judge_besides(Stage stage, Instant now, Verdict limited, const Heard& heard);
   void judge_for_postmaster(Stage stage, Instant now, Said said, const Heard& heard);
@@ -209,8 +210,9 @@ class Session {
   Answer close_early(const Verdict& verdict, Instant now);
   void begin_message(Instant now, Done done);
   void judge_message(Stage stage, Instant now, Done done);
-  void end_stage(Stage stage, Verdict verdict, Instant now, const Done& done);
-  void answer_stage(Stage stage, Verdict verdict, Instant now, const Done& done);
+  void end_stage(Stage stage, Verdict&& verdict, Instant now, const Done& done);
+  void answer_stage(Stage stage, Verdict&& verdict, Instant now, const Done& done);
+  void note_stage(Verdict&& verdict);
   void escalate(Verdict verdict, Instant now, const std::function<void(Verdict)>& heard);
   void refuse_waiting(const Verdict& waiting, Instant now, const Done& done);
   void judge_recipient(Instant now, Done done);

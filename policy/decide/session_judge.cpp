@@ -60,12 +60,12 @@ bool Session::closes(const Verdict& verdict) const {
 }
 
 // Until the recipients are known a limit may have to let postmaster pass.
-void Session::judge_whole(Stage stage, Instant now, const Heard& heard) {
+void Session::judge_whole(Stage stage, Instant now, Heard heard) {
   last_ = now;
   if (is_own()) return heard({});
   const Question asked = question(stage);
   services_.gate.judge(*policy_, facts_now(now), asked, tally_, {now, open_ == nullptr ? id_ : open_->ref},
-                       [this, stage, now, heard](Judgement judgement) {
+                       [this, stage, now, heard = std::move(heard)](Judgement&& judgement) {
                          const ReservationId held = adopt(judgement);
                          Verdict& verdict = judgement.verdict;
                          const bool waits = stage <= Stage::mail && refuses(verdict) &&
@@ -93,7 +93,7 @@ void Session::judge_without_limits(Stage stage, Instant now, const std::function
   Question asked = question(stage, true);
   asked.limits = false;
   services_.gate.judge(*policy_, facts_now(now), asked, tally_, {now, open_ == nullptr ? id_ : open_->ref},
-                       [this, heard](Judgement judgement) {
+                       [this, heard](Judgement&& judgement) {
                          adopt(judgement);
                          heard(std::move(judgement.verdict));
                        });
@@ -123,7 +123,7 @@ void Session::judge_besides(Stage stage, Instant now, Verdict limited, const Hea
 }
 
 void Session::judge_session(Stage stage, Instant now, Done done) {
-  judge_whole(stage, now, [this, stage, now, done = std::move(done)](Said said) {
+  judge_whole(stage, now, [this, stage, now, done = std::move(done)](Said&& said) {
     const bool nothing = said.verdict.empty() && said.limited == nullptr && said.spared == nullptr;
     const ReservationId held = said.held;
     auto& place = stage == Stage::connect ? at_connect_ : at_helo_;
@@ -171,14 +171,14 @@ void Session::begin_message(Instant now, Done done) {
 }
 
 void Session::judge_message(Stage stage, Instant now, Done done) {
-  judge_whole(stage, now, [this, stage, now, done = std::move(done)](Said said) {
+  judge_whole(stage, now, [this, stage, now, done = std::move(done)](Said&& said) {
     note_waiting(said);
     end_stage(stage, std::move(said.verdict), now, done);
   });
 }
 
 // The first refusal goes for all: one that waits for recipients comes before what MAIL makes of the message.
-void Session::end_stage(Stage stage, Verdict verdict, Instant now, const Done& done) {
+void Session::end_stage(Stage stage, Verdict&& verdict, Instant now, const Done& done) {
   if (!refuses(verdict) || stage != Stage::mail || open_->limited == nullptr) {
     return answer_stage(stage, std::move(verdict), now, done);
   }
@@ -213,20 +213,26 @@ void Session::refuse_waiting(const Verdict& waiting, Instant now, const Done& do
   });
 }
 
-void Session::answer_stage(Stage stage, Verdict verdict, Instant now, const Done& done) {
+void Session::answer_stage(Stage stage, Verdict&& verdict, Instant now, const Done& done) {
+  open_->octets += octets_of(verdict);
+  if (is_silent(verdict)) {
+    note_stage(std::move(verdict));
+    return stage == Stage::message ? accept(now, done) : done({});
+  }
   const bool refused = refuses(verdict);
   Answer answer = answer_for(verdict);
-  const auto end = [this, stage, now, refused, answer = std::move(answer), done] {
+  const Verdict said = verdict;
+  note_stage(std::move(verdict));
+  replied(said, question(stage), facts_now(now), [this, stage, now, refused, answer = std::move(answer), done] {
     if (refused) finish(Ending::refused, now);
     if (!refused && stage == Stage::message) return accept(now, done);
-    done(answer);
-  };
-  open_->octets += octets_of(verdict);
-  const bool silent = is_silent(verdict);
-  const Verdict said = silent ? Verdict() : verdict;
+    done(Answer(answer));
+  });
+}
+
+void Session::note_stage(Verdict&& verdict) {
   merge(open_->message, std::move(verdict));
   note_headers(open_->message);
-  silent ? end() : replied(said, question(stage), facts_now(now), end);
 }
 
 // What limits made of a message before it was known that it is for postmaster alone is not done.
@@ -247,8 +253,8 @@ void Session::dispose() {
 void Session::accept(Instant now, const Done& done) {
   dispose();
   Answer answer{.refusal = std::nullopt, .disposition = open_->effect.disposition};
-  std::vector<ReservationId> reservations;
-  if (open_->others > 0) reservations = std::exchange(open_->reservations, {});
+  decltype(open_->reservations) reservations;
+  if (open_->others > 0) reservations.swap(open_->reservations);
   finish(Ending::accepted, now);
   services_.gate.keep(reservations, now, [answer = std::move(answer), done]() mutable { done(std::move(answer)); });
 }
@@ -300,7 +306,7 @@ void Session::judge_recipient(Instant now, Done done) {
   Facts facts = facts_now(now);
   facts.recipient = &judged.recipient;
   services_.gate.judge(*policy_, facts, asked, tally_, {now, judged.ref},
-                       [this, now, done = std::move(done)](Judgement judgement) {
+                       [this, now, done = std::move(done)](Judgement&& judgement) {
                          adopt(judgement);
                          open_->recipients.back().verdict = std::move(judgement.verdict);
                          answer_recipient(now, done);
@@ -316,16 +322,15 @@ void Session::answer_recipient(Instant now, const Done& done) {
   Answer answer = mta_refused ? Answer() : answer_for(last.verdict);
   const bool kept = !mta_refused && !answer.refusal;
   if (kept && !is_postmaster(last.recipient.address, policy_->site())) ++open_->others;
-  const auto end = [this, answer = std::move(answer), done] {
-    if (answer.refusal) --open_->facts.recipients;
-    done(answer);
-  };
-  if (!mta_refused && is_silent(last.verdict)) return end();
+  if (!mta_refused && is_silent(last.verdict)) return done(std::move(answer));
   Question asked = question(Stage::rcpt);
   asked.mta_refused = mta_refused;
   Facts facts = facts_now(now);
   facts.recipient = &last.recipient;
-  replied(last.verdict, asked, facts, end);
+  replied(last.verdict, asked, facts, [this, answer = std::move(answer), done] {
+    if (answer.refusal) --open_->facts.recipients;
+    done(Answer(answer));
+  });
 }
 
 void Session::replied(const Verdict& verdict, const Question& asked, const Facts& facts,

@@ -95,13 +95,14 @@ TEST(MtaEvents, WhereAClientCameTo) {
 }
 
 TEST(MtaEvents, MailTakesItsMacros) {
-  const MailEvent event = mail_event({"<a@b>", "SIZE=5"}, Macros({{"{auth_authen}", "carol"},
-                                                                  {"{auth_type}", "PLAIN"},
-                                                                  {"{mail_addr}", "a@b"},
-                                                                  {"i", "Q1"},
-                                                                  {"{tls_version}", "TLSv1.3"},
-                                                                  {"{cipher}", "X"},
-                                                                  {"{cipher_bits}", "256"}}));
+  const std::vector<std::string_view> arguments = {"<a@b>", "SIZE=5"};
+  const MailEvent event = mail_event(arguments, Macros({{"{auth_authen}", "carol"},
+                                                        {"{auth_type}", "PLAIN"},
+                                                        {"{mail_addr}", "a@b"},
+                                                        {"i", "Q1"},
+                                                        {"{tls_version}", "TLSv1.3"},
+                                                        {"{cipher}", "X"},
+                                                        {"{cipher_bits}", "256"}}));
   EXPECT_EQ(event.sender, "<a@b>");
   EXPECT_EQ(event.parameters, std::vector<std::string>{"SIZE=5"});
   EXPECT_EQ(event.rewritten, "a@b");

@@ -87,9 +87,13 @@ TEST(Arguments, ConnectThatBreaksTheProtocol) {
 TEST(Arguments, StringsEndWithNul) {
   const std::string data = strings({"<a@b>", "SIZE=1", ""});
   EXPECT_EQ(parse_strings(data), (std::vector<std::string_view>{"<a@b>", "SIZE=1", ""}));
+  EXPECT_EQ(parse_first_string(data), "<a@b>");
   EXPECT_FALSE(parse_strings(""));
   EXPECT_FALSE(parse_strings("<a@b>"));
   EXPECT_FALSE(parse_strings(data + "tail"));
+  for (const std::string& broken : {std::string(), std::string("<a@b>"), data + "tail"}) {
+    EXPECT_FALSE(parse_first_string(broken)) << broken;
+  }
 }
 
 void set(MacroTable& table, char command, std::initializer_list<std::string_view> names_and_values) {

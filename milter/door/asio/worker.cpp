@@ -1,6 +1,7 @@
 #include "milter/door/asio/worker.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <boost/asio.hpp>
 
@@ -14,6 +15,13 @@ namespace asio = boost::asio;
 
 // Well within the seconds for which MTAs wait.
 constexpr std::chrono::seconds kProgressEvery{3};
+
+// Some milliseconds behind, and a tenth of the price: all that waits here waits for seconds.
+Deadlines::Time rough_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return Deadlines::Time(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+}
 
 MtaConnection& connection_of(Deadlines::Item& item) { return static_cast<MtaConnection&>(item); }
 
@@ -66,7 +74,7 @@ void Worker::serve(StreamSocket socket, bool tcp) {
 }
 
 void Worker::wait_for(Waiting what, Deadlines::Item& connection) {
-  deadlines(what).put_off(connection, std::chrono::steady_clock::now());
+  deadlines(what).put_off(connection, rough_now());
   wake_at(*deadlines(what).next());
 }
 
@@ -77,8 +85,10 @@ void Worker::send_later(std::shared_ptr<MtaConnection> connection) {
 }
 
 void Worker::flush_unsent() {
-  const auto connections = std::exchange(unsent_, {});
+  auto connections = std::exchange(unsent_, std::move(spare_));
   for (const auto& waiting : connections) waiting->flush();
+  connections.clear();
+  spare_ = std::move(connections);
 }
 
 // The timer is set only when something is due earlier than it; put-off deadlines find it waking in vain.

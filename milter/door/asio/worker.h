@@ -70,6 +70,7 @@ class Worker {
   std::array<Deadlines, 3> deadlines_;
   Deadlines::Time wake_ = Deadlines::Time::max();
   std::vector<std::shared_ptr<MtaConnection>> unsent_;
+  std::vector<std::shared_ptr<MtaConnection>> spare_;  // empty; the memory of the next unsent_
 
   boost::asio::io_context context_{1};
   boost::asio::steady_timer timer_{context_};

@@ -27,6 +27,11 @@ std::optional<std::vector<std::string_view>> parse_strings(std::string_view data
   return strings;
 }
 
+std::optional<std::string_view> parse_first_string(std::string_view data) {
+  const auto first = take_string(data);
+  return data.empty() || data.ends_with('\0') ? first : std::nullopt;
+}
+
 std::optional<ConnectArguments> parse_connect(std::string_view data) {
   const auto host = take_string(data);
   if (!host || data.empty()) return std::nullopt;

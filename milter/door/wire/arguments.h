@@ -28,6 +28,8 @@ std::optional<ConnectArguments> parse_connect(std::string_view data);
 
 // Strings that end with NUL each, at least one: the arguments of MAIL and RCPT, a greeting, a header.
 std::optional<std::vector<std::string_view>> parse_strings(std::string_view data);
+// The first of them.
+std::optional<std::string_view> parse_first_string(std::string_view data);
 
 // The first string of `data`, without its NUL; takes it off. Nothing where no NUL is left.
 std::optional<std::string_view> take_string(std::string_view& data);

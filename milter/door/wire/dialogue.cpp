@@ -173,13 +173,13 @@ Dialogue::Next Dialogue::mail(std::string_view data, std::string& out) {
 }
 
 Dialogue::Next Dialogue::rcpt(std::string_view data, std::string& out) {
-  const auto arguments = parse_strings(data);
-  if (!arguments) return fail("malformed RCPT");
+  const auto recipient = parse_first_string(data);
+  if (!recipient) return fail("malformed RCPT");
   if (turned_away_) return refuse(*turned_away_, out);
   if (!session_->in_transaction() || place_ > Place::rcpt) return out_of_order(out);
   if (full()) return refuse(default_reply("storage-full"), out);
   session_->queue_id(macros_.get("i"));
-  RcptEvent event = rcpt_event(arguments->front(), macros_, (steps_ & kShowRefused) != 0);
+  RcptEvent event = rcpt_event(*recipient, macros_, (steps_ & kShowRefused) != 0);
   macros_.end_recipient();
   return ask(
       event.mta_refused ? place_ : Place::rcpt,
@@ -262,7 +262,7 @@ Dialogue::Next Dialogue::ask(Place then, Event event, std::string& out) {
   then_ = then;
   stopwatch_.start();
   phase_.store(Phase::asking, std::memory_order_relaxed);
-  event([this](Answer answer) {
+  event([this](Answer&& answer) {
     answer_ = std::move(answer);
     if (phase_.exchange(Phase::answered, std::memory_order_acq_rel) != Phase::waiting) return;
     guarded("milter", answered_);

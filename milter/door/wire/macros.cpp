@@ -47,8 +47,10 @@ void MacroTable::set(std::string_view data) {
 }
 
 std::string_view MacroTable::get(std::string_view name) const {
-  const auto it = std::find_if(macros_.rbegin(), macros_.rend(),
-                               [wanted = bare(name)](const Macro& macro) { return macro.name == wanted; });
+  const std::string_view wanted = bare(name);
+  const auto it = std::find_if(macros_.rbegin(), macros_.rend(), [wanted](const Macro& macro) {
+    return macro.name.size() == wanted.size() && macro.name.starts_with(wanted.front()) && macro.name == wanted;
+  });
   return it == macros_.rend() ? std::string_view() : it->value;
 }
 
