@@ -32,7 +32,9 @@ std::uint32_t wanted_actions(const Needs& needs) {
   return (needs.add_headers ? wire::kAddHeaders : 0) | (needs.hold ? wire::kQuarantine : 0);
 }
 
-std::vector<MacroWish> macro_wishes(const Needs& needs) {
+namespace {
+
+std::vector<MacroWish> wishes_with(bool data) {
   using wire::MacroStage;
   std::vector<MacroWish> wishes = {
       {MacroStage::connect, "{daemon_name} {daemon_addr} {daemon_port}"},
@@ -40,10 +42,18 @@ std::vector<MacroWish> macro_wishes(const Needs& needs) {
        "i {auth_type} {auth_authen} {mail_addr} {tls_version} {cipher} {cipher_bits} {cert_subject} "
        "{cert_issuer}"},
       {MacroStage::rcpt, "i {rcpt_mailer} {rcpt_host} {rcpt_addr}"}};
-  if (needs.data) wishes.push_back({MacroStage::data, "i"});
+  if (data) wishes.push_back({MacroStage::data, "i"});
   wishes.push_back({MacroStage::end_of_message, "i"});
   wishes.push_back({MacroStage::end_of_headers, "i"});  // Sendmail uses the list before only beside one here
   return wishes;
+}
+
+}  // namespace
+
+const std::vector<MacroWish>& macro_wishes(const Needs& needs) {
+  static const std::vector<MacroWish> with_data = wishes_with(true);
+  static const std::vector<MacroWish> without = wishes_with(false);
+  return needs.data ? with_data : without;
 }
 
 // Sendmail names the address that it listens on, which may stand for all.

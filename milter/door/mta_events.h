@@ -24,7 +24,7 @@ struct MacroWish {
   wire::MacroStage stage;
   std::string_view names;  // separated by blanks
 };
-std::vector<MacroWish> macro_wishes(const Needs& needs);
+const std::vector<MacroWish>& macro_wishes(const Needs& needs);
 
 // The macros that an event came with.
 class MacroSource {

@@ -59,7 +59,7 @@ class Recorder final : public RecordSink {
   std::vector<RecordListener*> listeners_;
 
   boost::lockfree::queue<Entry*, boost::lockfree::capacity<kMost>> queue_;
-  // Entries that were heard. Whoever writes the next record frees what is in them: memory goes back to where it came from.
+  // Entries that were heard. Whoever writes the next record frees what is in them, where it had the memory from.
   boost::lockfree::stack<Entry*, boost::lockfree::capacity<kMostSpent>> spent_;
   std::atomic<std::int64_t> octets_{0};   // of what is in the queue
   std::atomic<std::int64_t> written_{0};  // records in the queue, or heard

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <span>
 
 #include "milter/door/mta_events.h"
 #include "milter/door/wire/arguments.h"
@@ -112,7 +113,7 @@ Dialogue::Next Dialogue::negotiate(std::string_view data, std::string& out) {
   const bool choose_macros = (offer->actions & kSetMacros) != 0;
   steps_ = wanted_steps(needs) & offer->steps;
   append_negotiation(out, {std::min(offer->version, kVersion), actions | (choose_macros ? kSetMacros : 0), steps_},
-                     choose_macros ? macro_wishes(needs) : std::vector<MacroWish>());
+                     choose_macros ? std::span(macro_wishes(needs)) : std::span<const MacroWish>());
   place_ = Place::negotiated;
   return Next::read;
 }

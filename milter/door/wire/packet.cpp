@@ -1,5 +1,7 @@
 #include "milter/door/wire/packet.h"
 
+#include <array>
+
 namespace replygate::wire {
 namespace {
 
@@ -18,7 +20,9 @@ std::uint16_t read_u16(std::string_view octets) {
 }
 
 void append_u32(std::string& out, std::uint32_t value) {
-  for (const unsigned shift : {24U, 16U, 8U, 0U}) out.push_back(static_cast<char>(value >> shift & 0xffU));
+  std::array<char, 4> octets{};
+  for (const std::size_t i : {0U, 1U, 2U, 3U}) octets[i] = static_cast<char>(value >> (24 - 8 * i) & 0xffU);
+  out.append(octets.data(), octets.size());
 }
 
 Framed next_packet(std::string_view octets, std::size_t most) {
