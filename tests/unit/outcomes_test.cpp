@@ -58,7 +58,7 @@ class Outcomes : public ::testing::Test {
     settings.log = folder_.file("mail.log");
     recorder_ = std::make_unique<Recorder>();
     auto reader = OutcomeReader::open(settings, folder_.file("outcomes.db"),
-                                      {clock_, *recorder_, troubles_, store_, health_, current_});
+                                      {clock_, *recorder_, troubles_, store_, health_, current_, references_});
     ASSERT_TRUE(reader) << reader.error();
     reader_ = *std::move(reader);
     recorder_->add(*reader_);
@@ -134,6 +134,7 @@ class Outcomes : public ::testing::Test {
   const std::shared_ptr<const Policy> policy_ = test::policy_from(kPolicy);
   CurrentPolicy current_{policy_};
   MemoryStore store_;
+  References references_{1};
   StoreHealth health_;
   Telling telling_;
   std::unique_ptr<Recorder> recorder_;
