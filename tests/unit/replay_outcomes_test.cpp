@@ -1,4 +1,4 @@
-// What became of the mail, played again: from a history, and from a log. tests/oracle has random ones.
+// What became of the mail, played again. tests/oracle has random histories.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,6 @@
 #include "milter/log/history_scan.h"
 #include "milter/outcome/outcome_record.h"
 #include "milter/outcome/past_records.h"
-#include "milter/outcome/replay_report.h"
 #include "policy/scenario/replayer.h"
 #include "policy/scenario/scenario.h"
 #include "tests/support/folder.h"
@@ -263,127 +262,6 @@ TEST(PastOutcomes, RulesThatNeedThemAreNamedWhereThereAreNone) {
                    "spam: a history without outcomes does not tell the number of complaints",
                    "dead: a history without outcomes does not tell recipient_dead"}));
   EXPECT_EQ(why_of({"", {"log"}}, true), (Texts{"spam: a mail log does not tell the number of complaints"}));
-}
-
-// A log of Postfix, and what is told of it.
-class OutcomesOfLogs : public testing::Test {
- protected:
-  void line(std::string_view daemon, const std::string& text) {
-    log_ +=
-        fmt::format("2026-11-30T14:{:02}:{:02}Z mx postfix/{}[7]: {}\n", seconds_ / 60, seconds_ % 60, daemon, text);
-    ++seconds_;
-  }
-  void mail(const std::string& id, int recipients) {
-    line("smtpd", id + ": client=pc[192.0.2.7], sasl_method=PLAIN, sasl_username=carol");
-    line("qmgr", fmt::format("{}: from=<carol@here.example>, size=9, nrcpt={} (queue active)", id, recipients));
-  }
-  void attempt(const std::string& id, const std::string& to, const std::string& rest,
-               const std::string& original = "") {
-    line("smtp", fmt::format("{}: to=<{}>, {}relay=mx.far.example[192.0.2.9]:25, delay=1, delays=0/0/0/1, {}", id, to,
-                             original.empty() ? "" : "orig_to=<" + original + ">, ", rest));
-  }
-  PastFigures read(bool wanted = true) {
-    folder_.write("mail.log", log_);
-    PastTaker taker{.transaction = [&](PastTransaction t) { mails_.push_back(std::move(t)); }};
-    if (wanted) taker.outcome = [&](PastOutcome o) { outcomes_.push_back(std::move(o)); };
-    const auto figures = read_past({"", {folder_.file("mail.log")}}, taker, {});
-    EXPECT_TRUE(figures);
-    return figures.value_or(PastFigures());
-  }
-  Texts told() const {
-    Texts texts;
-    for (const PastOutcome& o : outcomes_) {
-      texts.push_back(fmt::format("{} {}{} {}", o.mail.substr(0, o.mail.find(' ')), o.recipient,
-                                  o.became.empty() ? "" : " as " + o.became, to_string(o.kind)));
-    }
-    return texts;
-  }
-
-  const std::string kSent = "dsn=2.0.0, status=sent (250 2.0.0 Ok)";
-  const std::string kFull =
-      "dsn=4.2.2, status=deferred (host mx.far.example[192.0.2.9] said: 452 4.2.2 mailbox full (in reply to RCPT TO "
-      "command))";
-  const std::string kNobody =
-      "dsn=5.1.1, status=bounced (host mx.far.example[192.0.2.9] said: 550 5.1.1 no such user (in reply to RCPT TO "
-      "command))";
-  test::Folder folder_;
-  std::string log_;
-  int seconds_ = 0;
-  std::vector<PastTransaction> mails_;
-  std::vector<PastOutcome> outcomes_;
-};
-
-TEST_F(OutcomesOfLogs, EachRecipientHasOneEnd) {
-  mail("AAAA11111", 2);
-  attempt("AAAA11111", "a@far.example", kFull);
-  attempt("AAAA11111", "b@far.example", kNobody);
-  attempt("AAAA11111", "a@far.example", kFull);
-  attempt("AAAA11111", "a@far.example", kSent);
-  attempt("AAAA11111", "a@far.example", kNobody);
-  attempt("BBBB22222", "z@far.example", kNobody);  // of mail from before the log
-  const PastFigures figures = read();
-  EXPECT_EQ(told(), (Texts{"AAAA11111 a@far.example deferred", "AAAA11111 b@far.example hard_bounce",
-                           "AAAA11111 a@far.example delivered"}));
-  EXPECT_EQ(figures.outcomes, 3);
-  ASSERT_EQ(mails_.size(), 1U);
-  EXPECT_EQ(outcomes_[0].mail, name_of(mails_[0]));
-  EXPECT_EQ(outcomes_[0].counted, *parse_time("2026-11-30T14:00:02Z"));
-}
-
-TEST_F(OutcomesOfLogs, WhoIsGivenUpHasFailed) {
-  mail("AAAA11111", 2);
-  attempt("AAAA11111", "a@far.example", kFull);
-  attempt("AAAA11111", "b@far.example", kSent);
-  line("qmgr", "AAAA11111: from=<carol@here.example>, status=expired, returned to sender");
-  read();
-  EXPECT_EQ(told(), (Texts{"AAAA11111 a@far.example deferred", "AAAA11111 b@far.example delivered",
-                           "AAAA11111 a@far.example failed"}));
-}
-
-TEST_F(OutcomesOfLogs, FollowAliasesAndFilters) {
-  mail("AAAA11111", 1);
-  line("smtpd", "BBBB22222: client=localhost[127.0.0.1]");
-  line("qmgr", "BBBB22222: from=<carol@here.example>, size=9, nrcpt=2 (queue active)");
-  line("smtp",
-       "AAAA11111: to=<team@here.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, "
-       "status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as BBBB22222)");
-  attempt("BBBB22222", "x@far.example", kNobody, "team@here.example");
-  attempt("BBBB22222", "y@far.example", kSent, "team@here.example");
-  read();
-  EXPECT_EQ(told(), (Texts{"AAAA11111 team@here.example as x@far.example hard_bounce",
-                           "AAAA11111 team@here.example as y@far.example delivered"}));
-}
-
-TEST_F(OutcomesOfLogs, NobodyIsToldOfWhatNobodyWants) {
-  mail("AAAA11111", 1);
-  attempt("AAAA11111", "a@far.example", kNobody);
-  EXPECT_EQ(read(false).outcomes, 0);
-  EXPECT_EQ(mails_.size(), 1U);
-}
-
-// The log tells of a message only once its recipients are known: after the attempts.
-TEST_F(OutcomesOfLogs, StopAThief) {
-  for (int i = 0; i < 10; ++i) {
-    const std::string id = fmt::format("AAAA{:05}", i);
-    mail(id, 1);
-    attempt(id, fmt::format("r{}@far.example", i), i % 2 == 0 ? kNobody : kSent);
-    line("qmgr", id + ": removed");
-    seconds_ += 10;
-  }
-  folder_.write("mail.log", log_);
-  const auto policy = test::policy_from(kShare);
-  ReplayReport report(Instant::min());
-  const PastSource source{"", {folder_.file("mail.log")}};
-  Replayer replayer(policy, ignorance_of(source, true).beyond, {}, report);
-  const auto figures = read_past(source,
-                                 {.transaction = [&](PastTransaction t) { replayer.play(std::move(t)); },
-                                  .outcome = [&](PastOutcome o) { replayer.play(std::move(o)); }},
-                                 {});
-  ASSERT_TRUE(figures) << figures.error();
-  replayer.finish();
-  EXPECT_EQ(report.recipients, 10);
-  EXPECT_EQ(report.refused.recipients, 6);  // of the first four two are dead
-  EXPECT_EQ(report.refused.rules.at("thief").keys.at("carol@here.example").first.recipient, "r4@far.example");
 }
 
 }  // namespace
