@@ -79,15 +79,22 @@ void add_try(CLI::App& app, Action& action) {
   command->add_option("--body", o->body, "a file with the body of the message");
   command->add_option("--session", o->session, "a file with an SMTP dialogue, instead of the options above");
   command->add_option("--at", o->at, "when, RFC 3339, e.g. 2026-11-22T09:00:00Z; now if omitted");
-  command->add_option("--repeat", o->repeat, "number of transactions")->check(CLI::Range(1, 1000000));
+  command->add_option("--repeat", o->repeat, "number of transactions; with --outcome two if omitted")
+      ->check(CLI::Range(1, 1000000));
   command->add_option("--every", o->every, "time between them, e.g. 10s");
-  command->add_option("--state", o->state, "empty, or a file with counters")->capture_default_str();
+  command
+      ->add_option("--outcome", o->outcome,
+                   "what becomes of the recipients, before the next transaction: 'hard_bounces = 8, deliveries = 52'")
+      ->excludes("--session");
+  command->add_option("--state", o->state, "empty, or a file with counters and dead addresses")->capture_default_str();
   command->add_flag("--json", o->json, "print JSON");
   command->footer(
       "Examples:\n  replygate try replygate.toml --client 192.0.2.10 --user carol@example.org --from carol@example.org "
       "\\\n"
       "    --to 'r{1..101}@elsewhere.example'\n"
       "  replygate try replygate.toml --from a@b.example --to c@example.org --repeat 3 --every 10m\n"
+      "  replygate try replygate.toml --user carol@example.org --to 'r{1..60}@elsewhere.example' \\\n"
+      "    --outcome 'hard_bounces = 8' --every 5m\n"
       "  replygate try replygate.toml --session dialogue.txt");
   command->callback([o, &action] { action = [o] { return try_command(*o); }; });
 }

@@ -253,9 +253,37 @@ class Cli(unittest.TestCase):
         wrong = run(*arguments, self.policy('[[counter]]\nrule = "qouta"\nlimit = "1 recipients / 1h"\nused = 1\n'))
         self.assertEqual(wrong.returncode, 78)
         self.assertIn('did you mean "quota"?', wrong.stderr)
-        for option in (("--client", "x"), ("--at", "x"), ("--to", "r{1}@x"), ("--size", "big"), ("--every", "x")):
+        for option in (("--outcome", "bounces = 1"), ("--outcome", "blocked = 2"), ("--outcome", "blocked = 1", "--repeat", "1"),
+                       ("--outcome", "blocked = 1", "--session", "x"), ("--client", "x"), ("--at", "x"), ("--to", "r{1}@x"), ("--size", "big"), ("--every", "x")):
             self.assertEqual(run("try", file, *option).returncode, 64, option)
         self.assertEqual(run("try", "/no/such").returncode, 66)
+
+    def test_try_what_becomes_of_the_mail(self):
+        file = self.policy('version = 1\n[site]\nrelay = "mta"\n[outcomes]\nlog = "journal"\n[[rule]]\nname = "dead"\n'
+                           'when = { recipient_dead = true }\nreply = 550\n[[rule]]\nname = "thief"\nper = "user"\n'
+                           'limit = "10% hard_bounces / 1h"\nat_least = "50 recipients"\nreply = 450\n')
+        sent = ("try", file, "--user", "carol", "--from", "c@example.org", "--to", "r{1..60}@there.example")
+        said = run(*sent, "--outcome", "hard_bounces = 8, deliveries = 52")
+        self.assertEqual(said.returncode, 1)
+        self.assertIn("r1@there.example to r60@there.example (60): accepted\n", said.stdout)
+        self.assertIn("(60): 450 4.7.1", said.stdout)
+        self.assertIn("carol: 8 of 60 recipients, reaches 10% hard_bounces / 1h", said.stdout)
+        self.assertEqual(run(*sent, "--outcome", "{ hard_bounces = 5, deferrals = 60, deliveries = 55 }").returncode, 0)
+        self.assertEqual(run(*sent, "--outcome", "hard_bounces = 8", "--every", "2h").returncode, 0)
+        wrong = run(*sent, "--outcome", "deliveries = 60, blocked = 1")
+        self.assertEqual(wrong.returncode, 64)
+        self.assertIn("error[RG1802]: 61 final outcomes for 60 recipients\n  --> --outcome:1:11\n", wrong.stderr)
+        state = self.policy('dead = ["gone@there.example"]\n[[counter]]\nrule = "thief"\nlimit = "10% hard_bounces / 1h"\n'
+                            'key = "carol"\nused = 8\nof = 60\n')
+        one = ("try", file, "--from", "c@example.org", "--state", state, "--to")
+        self.assertEqual(run(*one, "r@there.example").returncode, 0)
+        self.assertIn("450 4.7.1", run(*one, "r@there.example", "--user", "carol").stdout)
+        self.assertIn("550 5.1.1", run(*one, "gone@there.example").stdout)
+        dialogue = self.policy("EHLO me\nMAIL FROM:<a@b.example>\nRCPT TO:<gone@there.example>\n")
+        self.assertIn("S: 550 5.1.1", run("try", file, "--state", state, "--session", dialogue).stdout)
+        lost = run(*one[:-2], self.policy('[[counter]]\nrule = "thief"\nlimit = "10% hard_bounces / 1h"\nkey = "carol"\nused = 8\n'))
+        self.assertEqual(lost.returncode, 78)
+        self.assertIn("a share of how many recipients?", lost.stderr)
 
     def test_try_a_dialogue(self):
         dialogue = self.policy(

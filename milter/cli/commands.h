@@ -61,7 +61,8 @@ struct TryOptions {
   std::string body;                  // a file
   std::string session;               // a file with an SMTP dialogue
   std::string at;                    // RFC 3339; "" for now
-  std::int64_t repeat = 1;
+  std::int64_t repeat = 0;           // 0: once, or twice with an outcome
+  std::string outcome;               // "hard_bounces = 8", of each transaction
   std::string every = "0s";
   std::string state = "empty";       // or a file
   std::vector<std::string> lookups;  // "NAME KEY VALUE"

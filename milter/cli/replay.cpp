@@ -122,6 +122,7 @@ void print_head(const ReplayReport& report, const PastFigures& figures, bool log
   }
   fmt::print("same     {} of {} recipients, {}\n", report.same, report.recipients - report.left,
              share_text(report.same, report.recipients - report.left));
+  if (figures.outcomes > 0) fmt::print("outcomes {}, counted at their times\n", figures.outcomes);
   if (report.warming > 0) fmt::print("before   {} recipients, to fill counters\n", report.warming);
   if (report.left > 0)
     fmt::print("left     {} recipients as they were: what answered cannot be judged from here\n", report.left);
@@ -157,6 +158,7 @@ void print_replay_json(const ReplayReport& report, const PastFigures& figures, c
                                         {"before", report.warming},
                                         {"left_out", figures.left_out},
                                         {"lines", figures.log.lines},
+                                        {"outcomes", figures.outcomes},
                                         {"newly_refused", json_of(report.refused, o.count)},
                                         {"newly_accepted", json_of(report.accepted, o.count)},
                                         {"another_reply", json_of(report.other, o.count)},
@@ -189,14 +191,20 @@ int replay_command(const ReplayOptions& options) {
     return status_of_failure(loaded.diagnostics);
   }
   const PastSource source = source_of(options, loaded.policy.get());
-  const Ignorance ignorance = ignorance_of(source);
+  const bool asks = asks_for_outcomes(*loaded.policy);
+  const auto tells = asks ? tells_outcomes(source) : tl::expected<bool, std::string>(true);
+  if (!tells) {
+    fmt::print(stderr, "replygate replay: {}\n", tells.error());
+    return kNoInput;
+  }
+  const Ignorance ignorance = ignorance_of(source, *tells);
   const auto unjudged = unjudged_rules(*loaded.policy, ignorance.beyond, ignorance.units, ignorance.source);
   ReplayReport report(*since);
   Replayer replayer(loaded.policy, ignorance.beyond, names_of(unjudged), report);
   Progress progress(options.files.empty() ? "records" : "lines");
-  const auto figures = read_past(
-      source, [&](PastTransaction past) { replayer.play(std::move(past)); },
-      [&](const LogProgress& so_far) { progress.tell(so_far); });
+  PastTaker taker{.transaction = [&](PastTransaction past) { replayer.play(std::move(past)); }};
+  if (asks && *tells) taker.outcome = [&](PastOutcome outcome) { replayer.play(std::move(outcome)); };
+  const auto figures = read_past(source, taker, [&](const LogProgress& so_far) { progress.tell(so_far); });
   replayer.finish();
   progress.clear();
   if (!figures) {

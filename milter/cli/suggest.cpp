@@ -177,12 +177,12 @@ int suggest_command(const SuggestOptions& options) {
   if (!since) return kUsage;
   Census census;
   Progress progress(options.files.empty() ? "records" : "lines");
-  const auto figures = read_past(
-      source_of(options, nullptr),
-      [&](const PastTransaction& past) {
-        if (past.time >= *since) census.take(past);
-      },
-      [&](const LogProgress& so_far) { progress.tell(so_far); });
+  const auto figures = read_past(source_of(options, nullptr),
+                                 {.transaction =
+                                      [&](const PastTransaction& past) {
+                                        if (past.time >= *since) census.take(past);
+                                      }},
+                                 [&](const LogProgress& so_far) { progress.tell(so_far); });
   progress.clear();
   if (!figures) {
     fmt::print(stderr, "replygate suggest: {}\n", figures.error());

@@ -12,6 +12,7 @@
 #include "milter/files.h"
 #include "milter/lookup/live_sources.h"
 #include "milter/lookup/mailboxes.h"
+#include "policy/load/given_outcomes.h"
 #include "policy/load/list_source.h"
 #include "policy/load/numbers.h"
 #include "policy/load/state.h"
@@ -207,17 +208,30 @@ boost::json::array json_of_traces(const std::vector<Trace>& traces) {
   return all;
 }
 
+// What becomes of a message is seen in the answer to the next one.
+std::int64_t times_of(const TryOptions& o) {
+  if (o.outcome.empty()) return std::max<std::int64_t>(o.repeat, 1);
+  if (o.repeat > 1) return o.repeat;
+  if (o.repeat == 1) throw Misuse{"--outcome tells on the next transaction; write --repeat 2, or leave --repeat away"};
+  return 2;
+}
+
 int try_transactions(const TryOptions& o, Player& player, Tracer& tracer, Instant now) {
   const Given given = given_of(o);
   const auto recipients = recipients_of(o);
+  const GivenOutcomes told = parse_outcomes(o.outcome, "--outcome", recipients.size());
+  print_diagnostics(told.diagnostics, told.sources);
+  if (!told.diagnostics.empty()) return kUsage;
+  const std::int64_t times = times_of(o);
   Duration every{};
   if (o.every != "0s") every = required(parse_duration(o.every), "every", o.every, "10s");
   std::vector<Delivered> all;
   Played last;
-  for (std::int64_t i = 0; i < o.repeat; ++i) {
-    if (i + 1 == o.repeat) tracer.clear();  // the last one is explained
+  for (std::int64_t i = 0; i < times; ++i) {
+    if (i + 1 == times) tracer.clear();  // the last one is explained
     last = player.play(given, recipients, now);
     all.insert(all.end(), last.recipients.begin(), last.recipients.end());
+    player.tell(told.outcomes, now);
     now += every;
   }
   const bool refused = std::ranges::any_of(all, [](const Delivered& d) { return d.reply.has_value(); });
@@ -247,23 +261,18 @@ std::unique_ptr<Mailboxes> mailboxes_of(const Policy& policy) {
   return waiting(*std::move(opened));
 }
 
-// What may be asked beyond what is given; null: nothing.
-struct Asked {
-  Mailboxes* mailboxes = nullptr;
-  Lookups* lookups = nullptr;
-};
-
-int try_session(const TryOptions& o, const std::shared_ptr<const Policy>& policy, Store& store, Tracer& tracer,
-                const Asked& asked, Instant now) {
+// `lookups` may be null.
+int try_session(const TryOptions& o, const std::shared_ptr<const Policy>& policy, Player& player, Tracer& tracer,
+                const ScriptFacts& facts, Lookups* asked, Instant now) {
   const auto parsed = parse_script(read_or_complain(o.session));
   if (const auto* mistake = std::get_if<ScriptMistake>(&parsed)) {
     throw Misuse{fmt::format("{}:{}: {}", o.session, mistake->line, mistake->message)};
   }
-  GivenLookups lookups(asked.lookups);
+  GivenLookups lookups(asked);
   const Given given = given_of(o);
   lookups.take(given);
-  Gate gate(store, &tracer, &lookups);
-  const auto lines = play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, now, asked.mailboxes);
+  Gate gate(player.store(), &tracer, &lookups);
+  const auto lines = play_script(std::get<std::vector<ScriptStep>>(parsed), policy, gate, now, facts);
   bool refused = false;
   boost::json::array array;
   for (const ScriptLine& line : lines) {
@@ -298,13 +307,14 @@ int try_command(const TryOptions& options) try {
   const auto live = options.ask ? waiting_lookups(troubles) : nullptr;
   Player player(loaded.policy, &tracer, mailboxes.get(), live.get());
   if (options.state != "empty") {
-    const SeededState state = seed_state(options.state, read_source, *loaded.policy, now, player.store());
+    SeededState state = seed_state(options.state, read_source, *loaded.policy, now, player.store());
     print_diagnostics(state.diagnostics, state.sources);
     if (!state.diagnostics.empty()) return status_of_failure(state.diagnostics);
+    player.dead().named.insert(state.dead.begin(), state.dead.end());
   }
   return options.session.empty()
              ? try_transactions(options, player, tracer, now)
-             : try_session(options, loaded.policy, player.store(), tracer, {mailboxes.get(), live.get()}, now);
+             : try_session(options, loaded.policy, player, tracer, {mailboxes.get(), &player.dead()}, live.get(), now);
 } catch (const Misuse& misuse) {
   fmt::print(stderr, "replygate try: {}\n", misuse.what);
   return kUsage;

@@ -21,4 +21,8 @@ tl::expected<ScanProgress, std::string> scan_history(const std::string& folder,
                                                      const std::function<void(std::string_view)>& take,
                                                      const std::function<void(const ScanProgress&)>& progress);
 
+// Whether there is such a record; reads no further than to the first one. Failures as above.
+tl::expected<bool, std::string> history_has(const std::string& folder,
+                                            const std::function<bool(std::string_view)>& is_it);
+
 }  // namespace replygate

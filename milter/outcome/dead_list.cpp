@@ -7,6 +7,7 @@
 #include <charconv>
 #include <mutex>
 
+#include "policy/decide/dead_reports.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -31,7 +32,6 @@ DeadList::DeadList(OutcomeDatabase& db, const OutcomeSettings& settings, const C
   read_anew();
 }
 
-// Of the last reports so many as make it dead must have come within the time.
 DeadList::Entry DeadList::entry_at(sqlite3_stmt* row) const {
   const std::vector<std::int64_t> times = times_in(sqlite::column(row, 1));
   Entry entry{.address = sqlite::column(row, 0),
@@ -40,11 +40,7 @@ DeadList::Entry DeadList::entry_at(sqlite3_stmt* row) const {
               .text = sqlite::column(row, 3)};
   if (times.empty()) return entry;
   entry.last = Instant(Duration(times.back()));
-  entry.until = entry.last;
-  const auto needed = static_cast<std::size_t>(settings_.dead_after);
-  const bool dead =
-      times.size() >= needed && Duration(times.back() - times[times.size() - needed]) <= settings_.dead_within;
-  if (dead) entry.until += settings_.dead_for;
+  entry.until = dead_until(times, settings_);
   return entry;
 }
 
@@ -86,9 +82,7 @@ void DeadList::report(const std::string& address, Instant time, Reason reason, s
     if (asked.text(address).row()) times = times_in(sqlite::column(asked.get(), 0));
   }
   known_ += times.empty() ? 1 : 0;
-  times.push_back(std::max(time.time_since_epoch().count(), times.empty() ? 0 : times.back()));
-  const auto kept = static_cast<std::size_t>(settings_.dead_after);
-  if (times.size() > kept) times.erase(times.begin(), times.end() - static_cast<std::ptrdiff_t>(kept));
+  add_dead_report(times, time, settings_);
   const std::string all = fmt::format("{}", fmt::join(times, " "));
   {
     BoundStep put(

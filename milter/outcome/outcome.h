@@ -33,7 +33,9 @@ struct MailOutcome {
 
   enum class Source : std::uint8_t { log, report };
 
-  Instant time{};  // that the log has, or of the report's arrival
+  Instant time{};           // that the log has, or of the report's arrival
+  Instant counted{};        // limits counted it, by the clock of decisions
+  std::string counted_ref;  // likewise, among the references of decisions
   OutcomeKind kind = OutcomeKind::delivered;
   Source source = Source::log;
   Sending sending;

@@ -29,10 +29,10 @@ OutcomeCharger::OutcomeCharger(Store& store, const CurrentPolicy& policy, const 
 
 void OutcomeCharger::add(OutcomeOutbox::Entry entry) { entries_.push_back(std::move(entry)); }
 
-void OutcomeCharger::send() {
+void OutcomeCharger::send(Instant now) {
   {
     const std::lock_guard lock(state_->mutex);
-    if (!state_->untold.empty() && state_->again <= clock_.now()) {
+    if (!state_->untold.empty() && state_->again <= now) {
       entries_.insert(entries_.end(), std::make_move_iterator(state_->untold.begin()),
                       std::make_move_iterator(state_->untold.end()));
       state_->untold.clear();
@@ -47,19 +47,18 @@ void OutcomeCharger::send() {
     const OutcomeOutbox::Entry entry = std::move(entries_.front());
     entries_.pop_front();
     try {
-      send(entry);
+      send(entry, now);
     } catch (...) {
       const std::lock_guard lock(state_->mutex);
       --state_->flying;
       state_->untold.push_back(entry);
-      state_->again = clock_.now() + kUntilAgain;
+      state_->again = now + kUntilAgain;
       throw;
     }
   }
 }
 
-void OutcomeCharger::send(OutcomeOutbox::Entry entry) {
-  const Instant now = clock_.now();
+void OutcomeCharger::send(OutcomeOutbox::Entry entry, Instant now) {
   CountedOutcome outcome = entry.outcome;
   outcome.at -= clock_.wall_ahead();
   auto charges = charges_of_outcome(*policy_.get(), entry.key, outcome, now);

@@ -21,8 +21,8 @@ class OutcomeCharger {
   OutcomeCharger(Store& store, const CurrentPolicy& policy, const StoreHealth& health, const Clock& clock);
 
   void add(OutcomeOutbox::Entry entry);
-  // Asks the store for what waits, and once more for what it could not tell.
-  void send();
+  // Asks the store for what waits, and once more for what it could not tell; counts it at `now`.
+  void send(Instant now);
   // Those that the store has, and keeps over a kill; each is given once.
   std::vector<std::int64_t> counted();
   std::size_t waiting() const;  // not counted yet
@@ -30,7 +30,7 @@ class OutcomeCharger {
  private:
   struct State;
 
-  void send(OutcomeOutbox::Entry entry);
+  void send(OutcomeOutbox::Entry entry, Instant now);
 
   Store& store_;
   const CurrentPolicy& policy_;

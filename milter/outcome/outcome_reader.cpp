@@ -127,7 +127,7 @@ bool OutcomeReader::round() {
   keep_heard();
   const bool more = read_log(now);
   do_tasks(now);
-  const std::deque<MailOutcome> outcomes = ledger_->outcomes();
+  std::deque<MailOutcome> outcomes = ledger_->outcomes();
   keep_outcomes(outcomes);
   forgotten_ += file_->forget(now - settings_.keep, settings_.recipients);
   dead_->forget(now);
@@ -140,8 +140,7 @@ bool OutcomeReader::round() {
   counted_.clear();
   for (const auto& asked : std::exchange(doing_, {})) asked->kept.set_value();
   for (OutcomeOutbox::Entry& entry : std::exchange(entries_, {})) charger_->add(std::move(entry));
-  guarded(kOutcomes, [&] { charger_->send(); });
-  tell(outcomes);
+  count_and_tell(outcomes);
   const std::string trouble = feed_->trouble();
   services_.troubles.tell(kOutcomes, {trouble.empty() ? "" : "outcomes: " + trouble});
   note_figures();
@@ -314,8 +313,13 @@ void OutcomeReader::note_progress(Instant now) {
   noted_ = progress;
 }
 
-void OutcomeReader::tell(const std::deque<MailOutcome>& outcomes) {
-  for (const MailOutcome& outcome : outcomes) {
+void OutcomeReader::count_and_tell(std::deque<MailOutcome>& outcomes) {
+  const Instant now = services_.clock.now();
+  const std::string ref = outcomes.empty() ? "" : services_.references.next();
+  guarded(kOutcomes, [&] { charger_->send(now); });
+  for (MailOutcome& outcome : outcomes) {
+    outcome.counted = now;
+    outcome.counted_ref = ref;
     for (OutcomeListener* listener : listeners_) guarded(kOutcomes, [&] { listener->hear(outcome); });
   }
 }

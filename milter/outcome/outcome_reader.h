@@ -22,6 +22,7 @@
 #include "milter/outcome/outcome_charger.h"
 #include "milter/outcome/outcome_ledger.h"
 #include "milter/outcome/sent_mail.h"
+#include "policy/decide/refs.h"
 #include "policy/rules/settings.h"
 
 namespace replygate {
@@ -53,6 +54,7 @@ class OutcomeReader final : public RecordListener {
     Store& store;
     const StoreHealth& health;
     const CurrentPolicy& policy;
+    References& references;
   };
 
   // `path` of the file. On failure the reason, for people.
@@ -102,7 +104,7 @@ class OutcomeReader final : public RecordListener {
   void do_tasks(Instant now);
   void keep_outcomes(const std::deque<MailOutcome>& outcomes);
   void note_dead(const MailOutcome& outcome);
-  void tell(const std::deque<MailOutcome>& outcomes);
+  void count_and_tell(std::deque<MailOutcome>& outcomes);
   void add_figures(const OutcomeLedger::Figures& figures);
   void note_figures();
 

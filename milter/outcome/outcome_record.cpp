@@ -47,6 +47,8 @@ std::string outcome_line(const MailOutcome& o) {
                             {"client_ip", json_text(o.sending.client_ip)},
                             {"user", json_text(o.sending.user)},
                             {"sender", json_text(o.sending.sender)},
+                            {"counted", detail::format_time(o.counted)},
+                            {"counted_ref", o.counted_ref},
                             {"recipients", json::array{recipient_of_outcome(o)}}};
   return json::serialize(record) + "\n";
 }

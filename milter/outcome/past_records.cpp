@@ -1,9 +1,14 @@
 #include "milter/outcome/past_records.h"
 
+#include <array>
 #include <boost/json.hpp>
+#include <memory>
+#include <utility>
 
+#include "milter/bounce/status_files.h"
 #include "milter/json_members.h"
 #include "milter/log/history_scan.h"
+#include "milter/outcome/logged_outcomes.h"
 #include "policy/decide/refs.h"
 #include "policy/scenario/scenario.h"
 
@@ -19,7 +24,9 @@ constexpr FactSet kBeyondLogs = (kBeyondRecords & ~bit(Fact::auth_mechanism)) | 
                                 bit(Fact::listener) | bit(Fact::helo) | bit(Fact::tls) | bit(Fact::tls_version) |
                                 bit(Fact::tls_cipher) | bit(Fact::tls_bits) | bit(Fact::messages) |
                                 bit(Fact::refusals) | bit(Fact::recipient_route) | bit(Fact::mta_refused) |
-                                bit(Fact::mailbox_used) | bit(Fact::recipient_dead) | bit(Fact::digest);
+                                bit(Fact::mailbox_used) | bit(Fact::digest);
+constexpr std::array kOutcomeUnits = {Unit::hard_bounces, Unit::blocked, Unit::deferrals, Unit::deliveries,
+                                      Unit::complaints};
 
 std::int64_t whole_at(const json::object& object, std::string_view key) {
   return static_cast<std::int64_t>(number_at(object, key));
@@ -77,25 +84,61 @@ bool is_outcome_record(std::string_view line) { return line.substr(0, 60).find("
 
 class Logged final : public MailTrail::Listener {
  public:
-  explicit Logged(const std::function<void(PastTransaction)>& take) : take_(take) {}
-  void mail(const LoggedMail& mail) override { take_(past_of_mail(mail, count++)); }
-  void attempt(Instant, const LoggedMail*, const LogEvent&, std::string_view, bool) override {}
+  // `outcomes` may be null.
+  Logged(const PastTaker& take, LoggedOutcomes* outcomes) : take_(take), outcomes_(outcomes) {}
+  void mail(const LoggedMail& mail) override { take_.transaction(past_of_mail(mail, count++)); }
+  void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
+               bool handed_on) override {
+    if (mail != nullptr && !handed_on && outcomes_ != nullptr) outcomes_->attempt(now, *mail, event, recipient);
+  }
   void refusal(Instant, const LogEvent&) override {}
-  void expired(Instant, const LoggedMail*) override {}
+  void expired(Instant now, const LoggedMail* mail) override {
+    if (mail != nullptr && outcomes_ != nullptr) outcomes_->expired(now, *mail);
+  }
   std::uint64_t count = 0;
 
  private:
-  const std::function<void(PastTransaction)>& take_;
+  const PastTaker& take_;
+  LoggedOutcomes* outcomes_;
 };
+
+tl::expected<PastFigures, std::string> read_logs(const std::vector<std::string>& files, const PastTaker& take,
+                                                 const TellProgress& progress) {
+  PastFigures figures;
+  std::unique_ptr<StatusBook> book;
+  std::optional<LoggedOutcomes> outcomes;
+  if (take.outcome) {
+    auto opened = open_status_book(kStatusFolder);
+    if (!opened) return tl::unexpected(opened.error());
+    book = *std::move(opened);
+    outcomes.emplace(*book, [&](PastOutcome outcome) {
+      ++figures.outcomes;
+      take.outcome(std::move(outcome));
+    });
+  }
+  Logged logged(take, outcomes ? &*outcomes : nullptr);
+  auto read = read_mail_logs(files, logged, progress);
+  if (!read) return tl::unexpected(read.error());
+  figures.log = *std::move(read);
+  figures.transactions = static_cast<std::int64_t>(logged.count);
+  return figures;
+}
 
 }  // namespace
 
-Ignorance ignorance_of(const PastSource& source) {
-  std::vector<Unit> unknown = {Unit::connections, Unit::hard_bounces, Unit::blocked,
-                               Unit::deferrals,   Unit::deliveries,   Unit::complaints};
-  if (!source.history.empty()) return {"a record", kBeyondRecords, std::move(unknown)};
-  unknown.insert(unknown.end(), {Unit::refusals, Unit::unknown_recipients});
-  return {"a mail log", kBeyondLogs, std::move(unknown)};
+tl::expected<bool, std::string> tells_outcomes(const PastSource& source) {
+  return source.history.empty() ? true : history_has(source.history, is_outcome_record);
+}
+
+Ignorance ignorance_of(const PastSource& source, bool outcomes) {
+  std::vector<Unit> unknown = {Unit::connections};
+  if (source.history.empty()) {  // complaints come by mail
+    unknown.insert(unknown.end(), {Unit::complaints, Unit::refusals, Unit::unknown_recipients});
+    return {"a mail log", kBeyondLogs, std::move(unknown)};
+  }
+  if (outcomes) return {"a record", kBeyondRecords, std::move(unknown)};
+  unknown.insert(unknown.end(), kOutcomeUnits.begin(), kOutcomeUnits.end());
+  return {"a history without outcomes", kBeyondRecords | bit(Fact::recipient_dead), std::move(unknown)};
 }
 
 std::optional<PastTransaction> past_of_record(std::string_view line) {
@@ -128,6 +171,29 @@ std::optional<PastTransaction> past_of_record(std::string_view line) {
   return t;
 }
 
+std::optional<PastOutcome> past_outcome_of_record(std::string_view line) {
+  if (!is_outcome_record(line)) return std::nullopt;
+  boost::system::error_code error;
+  const json::value value = json::parse(line, error);
+  if (error || !value.is_object()) return std::nullopt;
+  const json::object& record = value.get_object();
+  const json::array& recipients = array_at(record, "recipients");
+  const auto time = parse_time(text_at(record, "time"));
+  if (!time || recipients.empty() || !recipients.front().is_object()) return std::nullopt;
+  const json::object& recipient = recipients.front().get_object();
+  const auto kind = outcome_kind_from(text_at(recipient, "outcome"));
+  if (!kind) return std::nullopt;
+  PastOutcome outcome{.time = *time,
+                      .counted = parse_time(text_at(record, "counted")).value_or(*time),
+                      .mail = text_at(record, "ref"),
+                      .recipient = text_at(recipient, "recipient"),
+                      .became = text_at(recipient, "became"),
+                      .kind = *kind,
+                      .reported = text_at(recipient, "told_by") == "report"};
+  if (const auto number = References::number_of(text_at(record, "counted_ref"))) outcome.number = *number;
+  return outcome;
+}
+
 PastTransaction past_of_mail(const LoggedMail& mail, std::uint64_t number) {
   PastTransaction t;
   t.time = mail.time;
@@ -152,23 +218,21 @@ PastTransaction past_of_mail(const LoggedMail& mail, std::uint64_t number) {
   return t;
 }
 
-tl::expected<PastFigures, std::string> read_past(const PastSource& source,
-                                                 const std::function<void(PastTransaction)>& take,
+tl::expected<PastFigures, std::string> read_past(const PastSource& source, const PastTaker& take,
                                                  const TellProgress& progress) {
+  if (source.history.empty()) return read_logs(source.files, take, progress);
   PastFigures figures;
-  if (source.history.empty()) {
-    Logged logged(take);
-    auto read = read_mail_logs(source.files, logged, progress);
-    if (!read) return tl::unexpected(read.error());
-    figures.log = *std::move(read);
-    figures.transactions = static_cast<std::int64_t>(logged.count);
-    return figures;
-  }
+  const auto take_outcome = [&](std::string_view line) {
+    auto outcome = take.outcome ? past_outcome_of_record(line) : std::nullopt;
+    if (!outcome) return;
+    ++figures.outcomes;
+    take.outcome(*std::move(outcome));
+  };
   const auto take_record = [&](std::string_view line) {
-    if (is_outcome_record(line)) return;
+    if (is_outcome_record(line)) return take_outcome(line);
     auto past = past_of_record(line);
     ++(past ? figures.transactions : figures.left_out);
-    if (past) take(*std::move(past));
+    if (past) take.transaction(*std::move(past));
   };
   const auto tell = [&](const ScanProgress& p) {
     if (progress) progress({p.records, p.octets, p.of_octets});

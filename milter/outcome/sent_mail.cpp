@@ -7,12 +7,6 @@
 namespace replygate {
 namespace {
 
-bool is_local(const Record& record, const Recipient& recipient) {
-  const Site& site = record.policy->site();
-  const auto domain = recipient.address.domain();
-  return !recipient.external.value_or(domain != site.default_domain && !site.local_domains->contains(domain));
-}
-
 // "<id@host>" as a header field has it.
 std::string message_id_of(const Transaction& transaction) {
   const auto field = std::ranges::find(transaction.headers, "message-id", &Header::name);
@@ -41,7 +35,7 @@ std::optional<SentMail> sent_mail(const Record& record) {
     if (!was_let_through(record, judged)) continue;
     mail.recipients.push_back({.address = judged.recipient.address.full,
                                .ref = judged.ref,
-                               .local = is_local(record, judged.recipient),
+                               .local = is_ours(record, judged.recipient),
                                .keys = outcome_keys_of(record, judged)});
   }
   return mail;

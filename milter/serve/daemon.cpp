@@ -126,8 +126,8 @@ tl::expected<void, std::string> Daemon::open_outcomes() {
   const OutcomeSettings& settings = settings_.outcomes;
   if (settings.log.empty()) return {};
   const std::string path = settings.path.empty() ? keeper_.folder() + "/outcomes.db" : settings.path;
-  auto outcomes =
-      OutcomeReader::open(settings, path, {clock_, recorder_, troubles_, *store_, health_, keeper_.current()});
+  auto outcomes = OutcomeReader::open(settings, path,
+                                      {clock_, recorder_, troubles_, *store_, health_, keeper_.current(), references_});
   if (!outcomes) return tl::unexpected("outcomes: " + outcomes.error());
   outcomes_ = *std::move(outcomes);
   recorder_.add(*outcomes_);

@@ -39,6 +39,12 @@ bool was_let_through(const Record& record, const JudgedRecipient& judged) {
   return record.connection.local_submission || judged.verdict.kind != Verdict::Kind::refuse;
 }
 
+bool is_ours(const Record& record, const Recipient& recipient) {
+  const Site& site = record.policy->site();
+  const auto domain = recipient.address.domain();
+  return !recipient.external.value_or(domain != site.default_domain && !site.local_domains->contains(domain));
+}
+
 std::vector<OutcomeKey> outcome_keys_of(const Record& record, const JudgedRecipient& judged) {
   std::vector<OutcomeKey> keys;
   if (!was_let_through(record, judged)) return keys;

@@ -15,6 +15,9 @@ namespace replygate {
 // The MTA has taken the message over for this recipient. `record` is of one that was accepted.
 bool was_let_through(const Record& record, const JudgedRecipient& judged);
 
+// The recipient is one of this site, which no other server can call dead.
+bool is_ours(const Record& record, const Recipient& recipient);
+
 // The rules that compared their limits of outcomes with this recipient, and their keys; none where the MTA has not
 // taken the message over.
 std::vector<OutcomeKey> outcome_keys_of(const Record& record, const JudgedRecipient& judged);

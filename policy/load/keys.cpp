@@ -52,7 +52,7 @@ constexpr std::string_view kGiven[] = {
 constexpr std::string_view kOutcome[] = {"hard_bounces", "blocked", "deferrals", "deliveries", "complaints"};
 constexpr std::string_view kExpect[] = {"accepted", "refused",  "first", "last", "discarded", "held", "header",
                                         "code",     "enhanced", "class", "rule", "bounce",    "text"};
-constexpr std::string_view kState[] = {"counter"};
+constexpr std::string_view kState[] = {"counter", "dead"};
 constexpr std::string_view kCounter[] = {"rule", "limit", "key", "used", "of"};
 constexpr std::string_view kExpectOne[] = {"code", "enhanced", "class", "rule", "bounce", "text"};
 

@@ -1,8 +1,11 @@
 #include "policy/load/state.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "policy/decide/inquiry.h"
+#include "policy/load/mail_address.h"
 #include "policy/load/numbers.h"
 #include "policy/load/quantities.h"
 #include "policy/mail/text.h"
@@ -11,6 +14,7 @@ namespace replygate {
 namespace {
 
 constexpr std::int64_t kMostMembers = 5000;
+constexpr std::int64_t kMostOutcomes = 100'000;
 constexpr std::int64_t kMostUsed = std::int64_t{1} << 50;
 
 class StateLoader {
@@ -29,18 +33,33 @@ class StateLoader {
     }
     const Rule* rule = rule_of(table.find("rule")->value);
     auto limit = parse_limit(context_, table.find("limit")->value);
+    const bool outcomes = limit && counts_outcomes(limit->unit);
     std::int64_t used = 0;
-    read_number(context_, table, "used", {0, kMostUsed, "0", "2^50"}, used);
+    read_number(context_, table, "used",
+                outcomes ? Range{0, kMostOutcomes, "0", "100000"} : Range{0, kMostUsed, "0", "2^50"}, used);
     if (rule == nullptr || !limit) return;
     limit->burst = burst_of(*rule, *limit);
+    if (outcomes && !is_counted(rule->name, *limit, table.find("limit")->value)) return;
     const Key key = key_of(*rule, table.find("key"));
     count(*rule, *limit, key, used);
-    std::int64_t of = 0;
-    read_number(context_, table, "of", {0, kMostUsed, "0", "2^50"}, of);
-    if (limit->share > 0 && of > 0) count_whole(*rule, *limit, key, of);
+    whole(table, *rule, *limit, key);
+  }
+
+  void bury(const Node& node) {
+    const auto add = [&](const Node& item) {
+      std::string address;
+      read_mail_address(context_, item, "dead", address);
+      if (!address.empty()) dead_.push_back(std::move(address));
+    };
+    if (node.kind == Node::Kind::array) {
+      std::ranges::for_each(node.items, add);
+    } else {
+      add(node);
+    }
   }
 
   std::vector<Charge> take() { return std::move(charges_); }
+  std::vector<std::string> dead() { return std::move(dead_); }
 
  private:
   const Rule* rule_of(const Node& node) {
@@ -52,6 +71,33 @@ class StateLoader {
     context_.error(Rg::not_a_choice, node.region, fmt::format("the policy has no rule \"{}\"", node.string),
                    suggestion(node.string, names, "it has"));
     return nullptr;
+  }
+
+  // Outcomes that no limit compares would change nothing, which a user may not notice.
+  bool is_counted(const std::string& rule, const Limit& wanted, const Node& node) {
+    std::vector<std::string> has;
+    const auto same = [&](const Limit& limit) {
+      if (counts_outcomes(limit.unit)) has.push_back(fmt::format("\"{}\"", limit.text()));
+      return limit.unit == wanted.unit && limit.period_text() == wanted.period_text();
+    };
+    for (const Rule& part : policy_.rules()) {
+      if (part.name != rule) continue;
+      if (part.overrides.live.source != nullptr || std::ranges::any_of(part.limits, same)) return true;
+      for (const auto& own : part.overrides.exact) {
+        if (std::ranges::any_of(own.second, same)) return true;
+      }
+      for (const auto& own : part.overrides.patterns) {
+        if (std::ranges::any_of(own.second, same)) return true;
+      }
+      for (const auto& own : part.overrides.networks) {
+        if (std::ranges::any_of(own.second, same)) return true;
+      }
+    }
+    context_.error(
+        Rg::not_a_choice, node.region,
+        fmt::format("the rule \"{}\" has no limit in {} / {}", rule, to_string(wanted.unit), wanted.period_text()),
+        has.empty() ? "it has no limit of outcomes" : fmt::format("it has {}", fmt::join(has, ", ")));
+    return false;
   }
 
   // The depth that the rule's own limit of that unit and period has.
@@ -77,11 +123,31 @@ class StateLoader {
     Ask ask = ask_for(rule, limit, key, facts_of(nobody));
     const bool members = limit.unit == Unit::distinct_recipients || counts_outcomes(limit.unit);
     ask.cost = members ? 1 : used;
-    for (std::int64_t i = 0; i < (members ? std::min(used, kMostMembers) : 1); ++i) {
+    const std::int64_t most = counts_outcomes(limit.unit) ? kMostOutcomes : kMostMembers;
+    for (std::int64_t i = 0; i < (members ? std::min(used, most) : 1); ++i) {
       if (members) ask.member = fmt::format("counted before {}", i);
       charge(ask);
-      if (counts_outcomes(limit.unit)) charges_.back().most = kMostMembers;
+      if (counts_outcomes(limit.unit)) charges_.back().most = kMostOutcomes;
     }
+  }
+
+  // Of how many recipients; without it there is no share.
+  void whole(const Node& table, const Rule& rule, const Limit& limit, const Key& key) {
+    const Entry* e = table.find("of");
+    if (e == nullptr && limit.share == 0) return;
+    if (e == nullptr) {
+      context_.error(Rg::missing_key, table.region, "a share of how many recipients?",
+                     "add for instance of = 60, the recipients of the same time");
+      return;
+    }
+    if (limit.share == 0) {
+      context_.error(Rg::share_limit, e->key_region, fmt::format("\"{}\" is no share", limit.text()),
+                     "write for instance limit = \"10% hard_bounces / 1h\", or leave `of` away");
+      return;
+    }
+    std::int64_t of = 0;
+    read_number(context_, table, "of", {0, kMostUsed, "0", "2^50"}, of);
+    if (of > 0) count_whole(rule, limit, key, of);
   }
 
   // The recipients of which the limit is a share.
@@ -106,6 +172,7 @@ class StateLoader {
   const Policy& policy_;
   Instant now_;
   std::vector<Charge> charges_;
+  std::vector<std::string> dead_;
 };
 
 }  // namespace
@@ -122,10 +189,11 @@ SeededState seed_state(const std::string& path, const ReadSource& read, const Po
     auto document = parse_document(*text, path);
     if (const auto* mistake = std::get_if<Diagnostic>(&document)) {
       context.error(mistake->code, mistake->primary.region, mistake->message,
-                    "a state is TOML with tables [[counter]] of rule, limit, key and used");
+                    "a state is TOML with tables [[counter]] of rule, limit, key and used, and dead = [\"address\"]");
     } else {
       const Node& root = std::get<Node>(document);
       context.check_keys(root, "state", "a state");
+      if (const Entry* dead = root.find("dead")) loader.bury(dead->value);
       const Entry* counters = root.find("counter");
       if (counters != nullptr && context.expect(counters->value, Node::Kind::array, "counter")) {
         for (const Node& table : counters->value.items) loader.add(table);
@@ -135,7 +203,7 @@ SeededState seed_state(const std::string& path, const ReadSource& read, const Po
   const bool failed = context.failed();
   Loaded result = context.finish(nullptr);
   if (!failed) store.take(loader.take(), false, now, [](const Readings&) {});
-  return {std::move(result.diagnostics), std::move(result.sources)};
+  return {loader.dead(), std::move(result.diagnostics), std::move(result.sources)};
 }
 
 }  // namespace replygate

@@ -15,8 +15,11 @@ namespace replygate {
 //   key   = "carol@example.org"      # several facts joined by '|'
 //   used  = 499
 //
-// Counts them in `store` at `now`. On mistakes nothing is counted; they come back with the text they point into.
+// A limit that is a share also has `of`, the recipients. Before the counters `dead = ["bob@far.example"]` names dead
+// addresses. Counts them in `store` at `now`. On mistakes nothing is counted; they come back with the text they point
+// into.
 struct SeededState {
+  std::vector<std::string> dead;  // canonical
   std::vector<Diagnostic> diagnostics;
   Sources sources;
 };

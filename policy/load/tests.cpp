@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "policy/load/given_outcomes.h"
 #include "policy/load/numbers.h"
 #include "policy/load/quantities.h"
 #include "policy/mail/quantity.h"
@@ -34,7 +35,9 @@ class TestLoader {
     if (const Entry* e = table_.find("rcpt")) recipients(e->value);
     read_number(context_, table_, "repeat", {1, 100000, "1", "100000"}, scenario_.repeat);
     read_duration(context_, table_, "every", {1000, kLongestPause, "\"1s\"", "\"366d\""}, scenario_.every);
-    if (const Entry* e = table_.find("outcome")) outcomes(e->value);
+    if (const Entry* e = table_.find("outcome")) {
+      scenario_.outcomes = read_outcomes(context_, e->value, scenario_.recipients.size());
+    }
     expect();
     return std::move(scenario_);
   }
@@ -78,25 +81,6 @@ class TestLoader {
       std::ranges::for_each(node.items, add);
     } else {
       add(node);
-    }
-  }
-
-  // { hard_bounces = 8 }: of the first eight recipients that were kept.
-  void outcomes(const Node& node) {
-    if (!context_.expect(node, Node::Kind::table, "outcome")) return;
-    context_.check_keys(node, "outcome", "outcome");
-    std::int64_t all = 0;
-    for (const Entry& e : node.entries) {
-      const auto unit = unit_from(e.key);
-      if (!unit || !counts_outcomes(*unit)) continue;  // is reported
-      std::int64_t count = 0;
-      read_number(context_, node, e.key, {0, 100000, "0", "100000"}, count);
-      all += count;
-      scenario_.outcomes.emplace_back(*unit, count);
-    }
-    if (all > static_cast<std::int64_t>(scenario_.recipients.size())) {
-      wrong(node, fmt::format("{} outcomes for {} recipients", all, scenario_.recipients.size()),
-            "each recipient has one");
     }
   }
 

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/decide/record.h"
+#include "policy/remote/outcome_kind.h"
 
 // Transactions of the past, as records and logs tell of them. Plain values.
 namespace replygate {
@@ -57,5 +60,25 @@ struct PastTransaction {
   PastAnswer message;
   std::vector<PastRecipient> recipients;
 };
+
+// What became of one recipient.
+struct PastOutcome {
+  Instant time;                                                      // it happened
+  Instant counted;                                                   // limits counted it
+  std::uint64_t number = std::numeric_limits<std::uint64_t>::max();  // likewise, as that of a recipient
+  std::string mail;                                                  // name_of() its transaction
+  std::string recipient;                                             // as it was addressed
+  std::string became;  // what an alias or a forward has made of it; "": nothing else
+  OutcomeKind kind = OutcomeKind::delivered;
+  bool reported = false;  // by mail, and not by the log
+};
+
+// What outcomes call a transaction: by its reference, or of a log by the mail server's id and the time.
+inline std::string name_of_logged(std::string_view queue_id, Instant time) {
+  return std::string(queue_id) + ' ' + std::to_string(time.time_since_epoch().count());
+}
+inline std::string name_of(const PastTransaction& t) {
+  return t.ref.empty() ? name_of_logged(t.queue_id, t.time) : t.ref;
+}
 
 }  // namespace replygate

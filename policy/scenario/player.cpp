@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "policy/decide/outcomes.h"
+#include "policy/scenario/fates.h"
 
 namespace replygate {
 namespace {
@@ -32,16 +33,6 @@ class Player::KnownMailbox final : public Mailboxes {
 
  private:
   MailboxUse use_;
-};
-
-// Every recipient is dead, or none.
-class Player::KnownDead final : public DeadAddresses {
- public:
-  explicit KnownDead(bool dead) : dead_(dead) {}
-  bool is_dead(const Address&) const override { return dead_; }
-
- private:
-  bool dead_;
 };
 
 // Takes from the record which rules have answered.
@@ -184,8 +175,8 @@ Played Player::play(const Given& given, const std::vector<std::string>& recipien
   lookups_.take(given);
   KnownMailbox told(given.mailbox_used);
   Mailboxes* mailboxes = given.mailbox_used || mailboxes_ == nullptr ? &told : mailboxes_;
-  const KnownDead dead(given.recipient_dead);
-  Session session(policy_, {gate_, sink, references_, mailboxes, nullptr, &dead}, {});
+  dead_.all = given.recipient_dead;
+  Session session(policy_, {gate_, sink, references_, mailboxes, nullptr, &dead_}, {});
   Dialogue dialogue(session, given, now);
   dialogue.begin();
   for (Delivered& delivered : played.recipients) {
@@ -200,17 +191,15 @@ Played Player::play(const Given& given, const std::vector<std::string>& recipien
 void Player::tell(const Outcomes& outcomes, Instant now) {
   if (!last_) return;
   const bool unmeant = last_->transaction.sender.form == Address::Form::null;
-  auto next = last_->recipients.begin();
-  const auto kept = [&] {
-    while (next != last_->recipients.end() && !was_let_through(*last_, *next)) ++next;
-    return next != last_->recipients.end();
-  };
-  for (const auto& [unit, count] : outcomes) {
-    for (std::int64_t i = 0; i < count && kept(); ++i, ++next) {
-      for (const OutcomeKey& key : outcome_keys_of(*last_, *next)) {
-        const auto charges = charges_of_outcome(*policy_, key, {unit, fmt::format("{}", ++told_), now, unmeant}, now);
-        if (!charges.empty()) store_.take_now(charges, false, now);
-      }
+  std::vector<const JudgedRecipient*> kept;
+  for (const JudgedRecipient& judged : last_->recipients) {
+    if (was_let_through(*last_, judged)) kept.push_back(&judged);
+  }
+  for (const auto& [recipient, unit] : fates_of(outcomes, kept.size())) {
+    const std::string member = std::to_string(++told_);
+    for (const OutcomeKey& key : outcome_keys_of(*last_, *kept[recipient])) {
+      const auto charges = charges_of_outcome(*policy_, key, {unit, member, now, unmeant}, now);
+      if (!charges.empty()) store_.take_now(charges, false, now);
     }
   }
 }

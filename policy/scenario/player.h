@@ -8,6 +8,7 @@
 
 #include "policy/count/store_memory.h"
 #include "policy/decide/session.h"
+#include "policy/scenario/given_dead.h"
 #include "policy/scenario/given_lookups.h"
 #include "policy/scenario/scenario.h"
 
@@ -42,15 +43,15 @@ class Player {
   // answer to MAIL, or what waits for recipients, is that of a recipient "".
   Played play(const Given& given, const std::vector<std::string>& recipients, Instant now);
 
-  // What became of the recipients of the last transaction, if it was let through.
+  // What became of the recipients of the last transaction, if it was let through; see fates_of().
   void tell(const Outcomes& outcomes, Instant now);
 
   MemoryStore& store() { return store_; }
+  GivenDead& dead() { return dead_; }
 
  private:
   class Dialogue;
   class KnownMailbox;
-  class KnownDead;
   class Sink;
 
   std::shared_ptr<const Policy> policy_;
@@ -58,6 +59,7 @@ class Player {
   GivenLookups lookups_;
   Gate gate_;
   Mailboxes* mailboxes_;
+  GivenDead dead_;
   References references_{1};
   std::optional<Record> last_;  // of the last transaction
   std::int64_t told_ = 0;       // outcomes

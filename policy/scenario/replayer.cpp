@@ -8,7 +8,8 @@
 namespace replygate {
 namespace {
 
-constexpr std::size_t kWindow = 4000;  // records that may still say what came before
+constexpr std::size_t kWindow = 4000;         // records that may still say what came before
+constexpr std::size_t kMostWaiting = 500000;  // outcomes
 constexpr std::size_t kMostReplayedSessions = 20000;
 constexpr Duration kIdleSession = std::chrono::hours(1);
 // Numbers of one daemon are near each other; another one begins anywhere.
@@ -63,11 +64,16 @@ class Replayer::Mailbox final : public Mailboxes {
   std::optional<std::int64_t> percent;
 };
 
-// As dead as it was known to be.
+// As dead as the record says. Of another policy, which may not have asked, or otherwise, outcomes know better.
 class Replayer::Dead final : public DeadAddresses {
  public:
-  bool is_dead(const Address&) const override { return dead; }
+  bool is_dead(const Address& recipient) const override {
+    const auto told = outcomes == nullptr ? std::nullopt : outcomes->is_dead(recipient.full, now);
+    return told.value_or(dead);
+  }
   bool dead = false;
+  const ReplayedOutcomes* outcomes = nullptr;
+  Instant now;
 };
 
 struct Replayer::Dialogue {
@@ -98,6 +104,7 @@ Replayer::Replayer(std::shared_ptr<const Policy> policy, FactSet beyond, std::ve
       beyond_(beyond),
       unjudged_(std::move(unjudged)),
       listener_(listener),
+      outcomes_(policy_, store_),
       gate_(store_, nullptr, &lookups_),
       kept_(std::make_unique<Kept>()),
       mailbox_(std::make_unique<Mailbox>()),
@@ -130,6 +137,11 @@ void Replayer::play(PastTransaction transaction) {
   if (waiting_.size() > kWindow) play_first();
 }
 
+void Replayer::play(PastOutcome outcome) {
+  outcomes_.add(std::move(outcome));
+  while (outcomes_.waiting() > kMostWaiting) waiting_.empty() ? outcomes_.count_first() : play_first();
+}
+
 void Replayer::finish() {
   while (!waiting_.empty()) play_first();
   dialogues_.clear();
@@ -155,8 +167,11 @@ void Replayer::begin_until(const PastTransaction& t) {
     std::pop_heap(begins_.begin(), begins_.end());
     const Begin what = std::move(begins_.back());
     begins_.pop_back();
-    begin(what, what.play->past.timed ? what.time : t.time);
+    const Instant now = what.play->past.timed ? what.time : t.time;
+    outcomes_.count_until(now, what.number);
+    begin(what, now);
   }
+  outcomes_.count_until(t.time, last);
 }
 
 void Replayer::begin(const Begin& what, Instant now) {
@@ -217,6 +232,8 @@ void Replayer::rcpt(Play& play, std::size_t index, Instant now) {
   play.dialogue->session.beyond(unknown | (r.mailbox_used ? 0 : bit(Fact::mailbox_used)));
   mailbox_->percent = r.mailbox_used;
   dead_->dead = r.dead;
+  dead_->outcomes = play.past.policy == policy_->id() ? nullptr : &outcomes_;
+  dead_->now = now;
   play.places[index] = play.asked++;
   play.dialogue->session.rcpt({.recipient = in_brackets(r.address),
                                .route = r.route,
@@ -248,6 +265,7 @@ void Replayer::end(Play& play, Instant now) {
     }
     session.abort(now);
   }
+  outcomes_.ended(t, play.places, kept_->last ? &*kept_->last : nullptr);
   tell(play);
 }
 

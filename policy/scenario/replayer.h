@@ -12,6 +12,7 @@
 #include "policy/decide/session.h"
 #include "policy/scenario/given_lookups.h"
 #include "policy/scenario/past.h"
+#include "policy/scenario/replayed_outcomes.h"
 
 namespace replygate {
 
@@ -40,8 +41,8 @@ std::vector<Unjudged> unjudged_rules(const Policy& policy, FactSet beyond, const
                                      std::string_view source);
 
 // Plays transactions of the past through the path that the daemon takes, with their times and a store that begins
-// empty. Records come in the order in which transactions ended; decisions are made in the order in which they were made
-// then, as far as a few thousand records show it. One thread.
+// empty. Records come in the order in which transactions ended; decisions are made, and outcomes counted, in the order
+// in which that was done then, as far as a few thousand records show it. One thread.
 class Replayer {
  public:
   class Listener {
@@ -58,6 +59,8 @@ class Replayer {
   ~Replayer();
 
   void play(PastTransaction transaction);
+  // Of mail that was played, or will be.
+  void play(PastOutcome outcome);
   void finish();
 
  private:
@@ -93,6 +96,7 @@ class Replayer {
   std::vector<std::string> unjudged_;
   Listener& listener_;
   MemoryStore store_;
+  ReplayedOutcomes outcomes_;
   GivenLookups lookups_;  // live sources know nothing
   Gate gate_;
   References references_{1};

@@ -63,7 +63,7 @@ struct Expected {
   std::vector<std::pair<std::string, std::string>> headers;  // that are added, at least
 };
 
-// How many of the recipients that were kept came to what, in the order of the recipients.
+// How many of the recipients that were kept came to what; which ones, see fates_of().
 using Outcomes = std::vector<std::pair<Unit, std::int64_t>>;
 
 // `[[test]]`.

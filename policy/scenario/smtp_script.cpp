@@ -142,8 +142,8 @@ class Parser {
 // What a client, its connection and its MTA would do between the commands.
 class Scene {
  public:
-  Scene(const std::shared_ptr<const Policy>& policy, Gate& gate, Instant now, Mailboxes* mailboxes)
-      : policy_(policy), gate_(gate), mailboxes_(mailboxes), now_(now) {}
+  Scene(const std::shared_ptr<const Policy>& policy, Gate& gate, Instant now, const ScriptFacts& asked)
+      : policy_(policy), gate_(gate), asked_(asked), now_(now) {}
 
   std::string play(const ScriptStep& step) {
     if (step.verb == Verb::wait) {
@@ -206,8 +206,8 @@ class Scene {
     closed_ = false;
     tls_ = {};
     user_.clear();
-    session_ =
-        std::make_unique<Session>(policy_, Session::Services{gate_, sink_, references_, mailboxes_}, Session::Door{});
+    session_ = std::make_unique<Session>(
+        policy_, Session::Services{gate_, sink_, references_, asked_.mailboxes, nullptr, asked_.dead}, Session::Door{});
     return ask([&](Session::Done done) { session_->connect(std::move(event), now_, std::move(done)); });
   }
 
@@ -256,7 +256,7 @@ class Scene {
 
   const std::shared_ptr<const Policy>& policy_;
   Gate& gate_;
-  Mailboxes* mailboxes_;
+  ScriptFacts asked_;
   Instant now_;
   NoRecords sink_;
   References references_{1};
@@ -275,10 +275,10 @@ std::variant<std::vector<ScriptStep>, ScriptMistake> parse_script(std::string_vi
 }
 
 std::vector<ScriptLine> play_script(const std::vector<ScriptStep>& steps, const std::shared_ptr<const Policy>& policy,
-                                    Gate& gate, Instant now, Mailboxes* mailboxes) {
+                                    Gate& gate, Instant now, const ScriptFacts& asked) {
   std::vector<ScriptLine> lines;
   lines.reserve(steps.size());
-  Scene scene(policy, gate, now, mailboxes);
+  Scene scene(policy, gate, now, asked);
   for (const ScriptStep& step : steps) lines.push_back({step.text, scene.play(step)});
   return lines;
 }

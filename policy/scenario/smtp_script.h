@@ -33,13 +33,18 @@ struct ScriptMistake {
 };
 std::variant<std::vector<ScriptStep>, ScriptMistake> parse_script(std::string_view text);
 
-// Each step with the reply that the client gets: "250 2.0.0 Ok" where the policy lets it pass. `mailboxes` may be null,
-// and answer at once.
+// What is known beside the dialogue; each may be null, and answers at once.
+struct ScriptFacts {
+  Mailboxes* mailboxes = nullptr;
+  const DeadAddresses* dead = nullptr;
+};
+
+// Each step with the reply that the client gets: "250 2.0.0 Ok" where the policy lets it pass.
 struct ScriptLine {
   std::string command;
   std::string reply;
 };
 std::vector<ScriptLine> play_script(const std::vector<ScriptStep>& steps, const std::shared_ptr<const Policy>& policy,
-                                    Gate& gate, Instant now, Mailboxes* mailboxes = nullptr);
+                                    Gate& gate, Instant now, const ScriptFacts& asked = {});
 
 }  // namespace replygate

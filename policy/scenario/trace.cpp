@@ -37,10 +37,17 @@ std::string amount(const Limit& limit, std::int64_t value) {
   return limit.unit == Unit::bytes ? format_size(value) : std::to_string(value);
 }
 
+std::string comparison_of(const LimitUse& use) {
+  if (use.limit.share > 0) {
+    return fmt::format("{} of {} recipients, {} {}", use.used, use.of, use.fits ? "within" : "reaches",
+                       use.limit.text());
+  }
+  return fmt::format("{} used + {} {} {}", amount(use.limit, use.used), amount(use.limit, use.cost),
+                     use.fits ? "<=" : ">", use.limit.text());
+}
+
 Trace::Counter counter_of(const LimitUse& use) {
-  std::string text =
-      fmt::format("{}{}{} used + {} {} {}", use.key, use.key.empty() ? "" : ": ", amount(use.limit, use.used),
-                  amount(use.limit, use.cost), use.fits ? "<=" : ">", use.limit.text());
+  std::string text = fmt::format("{}{}{}", use.key, use.key.empty() ? "" : ": ", comparison_of(use));
   if (!use.fits && use.room_at) text += fmt::format("; room at {}", detail::format_time(*use.room_at));
   if (use.warn) text += "; warning";
   return {std::move(text), use.fits};

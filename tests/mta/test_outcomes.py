@@ -6,12 +6,13 @@ import json
 import os
 import re
 import socket
+import subprocess
 import time
 import unittest
 
 import mta_test
 import postfix
-from daemon import Daemon, wait_until
+from daemon import BINARY, Daemon, wait_until
 from smtp import Client
 from test_logs import PORT, Tempers
 
@@ -24,6 +25,8 @@ listen = "unix:{folder}/control.sock"
 [site]
 local_domains = ["local.test"]
 relay = "mta"
+[history]
+path = "{folder}/history"
 [outcomes]
 log = "{folder}/mail.log"
 [[rule]]
@@ -101,6 +104,7 @@ class Outcomes(unittest.TestCase):
             self.thief(site)
             self.tempers(site)
             self.newsletter(site)
+            self.replays(site)
 
     def thief(self, site):
         """One in five of the addresses that he guesses does not exist."""
@@ -146,6 +150,27 @@ class Outcomes(unittest.TestCase):
         expected = {"deliveries": NEWSLETTER - dead, "hard_bounces": dead, "blocked": 0, "deferrals": 0}
         wait_until(lambda: site.used(sender) == expected, f"{expected}, there is {site.used(sender)}", 300)
         print(f"the newsletter of {NEWSLETTER} with {dead} dead addresses went through in {time.monotonic() - begin:.0f} s")
+
+    def replays(self, site):
+        """The history says the same again, outcomes and all; a stricter policy stops the thief earlier, also from the log."""
+        def replay(policy, *more):
+            said = subprocess.run([BINARY, "replay", policy, "--json", *more], capture_output=True, text=True, check=True)
+            return json.loads(said.stdout)
+
+        folder = site.daemon.folder
+        wait_until(lambda: replay(site.daemon.policy_file)["outcomes"] > NEWSLETTER, "the history", 30)
+        same = replay(site.daemon.policy_file)
+        print(f"replayed {same['messages']} messages and {same['outcomes']} outcomes")
+        self.assertEqual((same["same"], same["left"], same["not_judged"]), (same["recipients"], 0, []), same)
+        stricter = folder / "stricter.toml"
+        text = site.daemon.policy_file.read_text()
+        stricter.write_text(text.replace('at_least = "50 recipients"', 'at_least = "20 recipients"'))
+        for source in ((), ("--postfix", folder / "mail.log")):
+            now = replay(stricter, *source)
+            self.assertEqual(now["not_judged"], [], source)
+            keys = {key["key"]: key["recipients"] for rule in now["newly_refused"]["rules"] for key in rule["keys"]}
+            self.assertEqual(set(keys), {"thief@local.test"}, (source, now))
+            self.assertTrue(20 <= keys["thief@local.test"] <= 40, (source, keys))
 
 
 if __name__ == "__main__":

@@ -187,7 +187,8 @@ TEST_F(OutcomesKept, AnOutcomeIsNoTransactionOfThePast) {
   keep(sent("bob@far.example"), refs[0]);
   history->close();
   int played = 0;
-  const auto figures = read_past({folder.file("history"), {}}, [&](const PastTransaction&) { ++played; }, {});
+  const auto figures =
+      read_past({folder.file("history"), {}}, {.transaction = [&](const PastTransaction&) { ++played; }}, {});
   ASSERT_TRUE(figures) << figures.error();
   EXPECT_EQ(played, 1);
   EXPECT_EQ(figures->left_out, 0);

@@ -34,6 +34,7 @@ class Telling final : public OutcomeListener {
  public:
   void hear(const MailOutcome& o) override {
     const std::lock_guard lock(mutex_);
+    counted_.emplace_back(o.counted, References::number_of(o.counted_ref).value_or(0));
     texts_.push_back(fmt::format("{} {}{} {} {}", o.sending.queue_id, o.recipient,
                                  o.became.empty() ? "" : " as " + o.became, to_string(o.kind),
                                  info_of(o.explained.reason).slug));
@@ -42,10 +43,15 @@ class Telling final : public OutcomeListener {
     const std::lock_guard lock(mutex_);
     return texts_;
   }
+  std::vector<std::pair<Instant, std::uint64_t>> counted() const {
+    const std::lock_guard lock(mutex_);
+    return counted_;
+  }
 
  private:
   mutable std::mutex mutex_;
   Texts texts_;
+  std::vector<std::pair<Instant, std::uint64_t>> counted_;
 };
 
 class Outcomes : public ::testing::Test {
@@ -58,7 +64,7 @@ class Outcomes : public ::testing::Test {
     settings.log = folder_.file("mail.log");
     recorder_ = std::make_unique<Recorder>();
     auto reader = OutcomeReader::open(settings, folder_.file("outcomes.db"),
-                                      {clock_, *recorder_, troubles_, store_, health_, current_});
+                                      {clock_, *recorder_, troubles_, store_, health_, current_, references_});
     ASSERT_TRUE(reader) << reader.error();
     reader_ = *std::move(reader);
     recorder_->add(*reader_);
@@ -134,6 +140,7 @@ class Outcomes : public ::testing::Test {
   const std::shared_ptr<const Policy> policy_ = test::policy_from(kPolicy);
   CurrentPolicy current_{policy_};
   MemoryStore store_;
+  References references_{1};
   StoreHealth health_;
   Telling telling_;
   std::unique_ptr<Recorder> recorder_;
@@ -279,6 +286,25 @@ TEST_F(Outcomes, CountOnceInTheLimitsOfTheirKey) {
   expect_used({1, 2, 0});
 }
 
+// `replay` counts them at that time; the log's own clock may be another.
+TEST_F(Outcomes, SayWhenTheyWereCounted) {
+  start();
+  clock_.step(std::chrono::hours(1));
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  const std::uint64_t before = *References::number_of(references_.next());
+  sent("AAAA11111", "a@there.test");
+  EXPECT_TRUE(test::eventually([&] { return telling_.texts().size() == 1; }));
+  const Instant first = clock_.now();
+  clock_.pass(std::chrono::minutes(1));
+  bounced("AAAA11111", "b@there.test");
+  EXPECT_TRUE(test::eventually([&] { return telling_.texts().size() == 2; }));
+  const auto counted = telling_.counted();
+  EXPECT_EQ(counted.at(0).first, first);
+  EXPECT_EQ(counted.at(1).first, clock_.now());
+  EXPECT_LT(before, counted.at(0).second);
+  EXPECT_LT(counted.at(0).second, counted.at(1).second);
+}
+
 TEST_F(Outcomes, TellWhoIsDead) {
   OutcomeSettings settings;
   settings.dead_after = 2;
@@ -362,29 +388,6 @@ TEST_F(Outcomes, ATaskThatThrowsEndsAlone) {
   expect({"AAAA11111 a@there.test delivered delivered"});
   reader_->refuse_tasks();
   EXPECT_FALSE(reader_->within([](OutcomeLedger&, DeadList&, Instant) {}));
-}
-
-TEST(OutcomeKinds, AreWhatExplainSays) {
-  const auto kind = [](Reason reason, Severity severity, std::optional<bool> dead = std::nullopt) {
-    Explained e;
-    e.reason = reason;
-    e.severity = severity;
-    e.dead = dead;
-    e.fault = info_of(reason).fault;
-    const auto outcome = outcome_of(e);
-    return outcome ? std::string(to_string(*outcome)) : "none";
-  };
-  EXPECT_EQ(kind(Reason::user_unknown, Severity::permanent, true), "hard_bounce");
-  EXPECT_EQ(kind(Reason::user_unknown, Severity::transient, true), "deferred");
-  EXPECT_EQ(kind(Reason::mailbox_full, Severity::permanent, false), "failed");
-  EXPECT_EQ(kind(Reason::spam, Severity::permanent), "blocked");
-  EXPECT_EQ(kind(Reason::auth_failure, Severity::permanent), "blocked");
-  EXPECT_EQ(kind(Reason::own_refusal, Severity::permanent), "none");
-  EXPECT_EQ(kind(Reason::complaint, Severity::permanent), "complaint");
-  for (const OutcomeKind k : {OutcomeKind::delivered, OutcomeKind::deferred, OutcomeKind::hard_bounce,
-                              OutcomeKind::blocked, OutcomeKind::failed, OutcomeKind::complaint}) {
-    EXPECT_EQ(outcome_kind_from(to_string(k)), k);
-  }
 }
 
 }  // namespace

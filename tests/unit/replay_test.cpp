@@ -148,7 +148,7 @@ class Crowd {
 
 std::unique_ptr<ReplayReport> replay(const std::vector<std::string>& lines, const std::shared_ptr<const Policy>& policy,
                                      Instant since = Instant::min()) {
-  const Ignorance ignorance = ignorance_of({"history", {}});
+  const Ignorance ignorance = ignorance_of({"history", {}}, true);
   std::vector<std::string> names;
   for (const Unjudged& u : unjudged_rules(*policy, ignorance.beyond, ignorance.units, ignorance.source)) {
     names.push_back(u.rule->name);
@@ -288,7 +288,7 @@ TEST(Replay, LiveSourcesAreNotAsked) {
 }
 
 TEST(Replay, ALogKnowsLess) {
-  const Ignorance logs = ignorance_of({"", {"mail.log"}});
+  const Ignorance logs = ignorance_of({"", {"mail.log"}}, true);
   const auto policy = test::policy_from(
       std::string(kTen) +
       "[[rule]]\nname = \"greeting\"\nwhen = { helo = \"x\" }\nreply = 550\n"
@@ -301,7 +301,7 @@ TEST(Replay, ALogKnowsLess) {
 TEST(Replay, MailOfALogIsJudged) {
   const auto policy = test::policy_from(kTen);
   ReplayReport report(Instant::min());
-  Replayer replayer(policy, ignorance_of({"", {"log"}}).beyond, {}, report);
+  Replayer replayer(policy, ignorance_of({"", {"log"}}, true).beyond, {}, report);
   for (std::uint64_t i = 0; i < 4; ++i) {
     LoggedMail mail;
     mail.time = Instant(std::chrono::hours(490000) + std::chrono::minutes(i));
