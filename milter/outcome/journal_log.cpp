@@ -36,11 +36,10 @@ tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open(const st
   sd_journal* raw = (*log)->journal_.get();
   const int sought = cursor.empty() ? sd_journal_seek_head(raw) : sd_journal_seek_cursor(raw, cursor.c_str());
   if (sought < 0) return tl::unexpected(fmt::format("the journal: {}", why_not(sought)));
-  // The entry itself, where it is still there, was read before.
-  if (!cursor.empty() && sd_journal_next(raw) > 0) {
-    (*log)->goes_on_ = sd_journal_test_cursor(raw, cursor.c_str()) > 0;
-    if (!(*log)->goes_on_) sd_journal_previous(raw);
-  }
+  if (cursor.empty() || sd_journal_next(raw) <= 0) return log;
+  // The entry itself, where it is still there, was read before; else the one behind it is yet to come.
+  (*log)->goes_on_ = sd_journal_test_cursor(raw, cursor.c_str()) > 0;
+  if (!(*log)->goes_on_) sd_journal_seek_cursor(raw, cursor.c_str());
   return log;
 }
 

@@ -5,6 +5,7 @@ end each outcome must be counted once: in SQLite, and in a Redis that stands sti
 the log is counted by a daemon that lives.
 """
 
+import datetime
 import json
 import os
 import pathlib
@@ -184,7 +185,8 @@ reply = 450
         return lines
 
     def write(self, line):
-        self.writer.write(time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00", time.gmtime()) + " mx " + line + "\n")
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds")
+        self.writer.write(f"{now} mx {line}\n")
         self.writer.flush()
 
     def rotate(self):
