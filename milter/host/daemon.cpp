@@ -43,7 +43,8 @@ Symptoms not_reached(const std::string& control_socket, const Policy& policy, co
 
 std::string mend_of_trouble(std::string_view of) {
   if (of != "outcomes") return "replygate status; journalctl -u replygate";
-  return "name the log in [outcomes] log, and let the daemon read it: systemctl edit replygate, SupplementaryGroups=adm "
+  return "name the log in [outcomes] log, and let the daemon read it: systemctl edit replygate, "
+         "SupplementaryGroups=adm "
          "(systemd-journal for the journal)";
 }
 
@@ -66,9 +67,7 @@ Symptoms troubles_in(const boost::json::object& status) {
   return symptoms;
 }
 
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 Symptoms check_clock() {
   timex clock{};

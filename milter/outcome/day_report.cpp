@@ -149,13 +149,12 @@ void DayReport::ended(const Failure& failure, std::string_view id, Kinds& others
 
 DayReport::Failure DayReport::failure_of(const RemoteStatus& status) {
   const Explained explained = book_.explain(status);
-  return {
-      .who = who_answered(status, explained.provider),
-      .reason = explained.reason,
-      .advice = explained.advice.empty() ? "" : std::string(explained.advice.front()),
-      .text = code_and_text(status),
-      .recipient = status.recipient,
-      .dead = outcome_of(status, explained) == OutcomeKind::hard_bounce};
+  return {.who = who_answered(status, explained.provider),
+          .reason = explained.reason,
+          .advice = explained.advice.empty() ? "" : std::string(explained.advice.front()),
+          .text = code_and_text(status),
+          .recipient = status.recipient,
+          .dead = outcome_of(status, explained) == OutcomeKind::hard_bounce};
 }
 
 // As it was explained when it happened.

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 
 namespace replygate {
@@ -23,6 +24,7 @@ tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open_unplaced
   if (opened < 0) return tl::unexpected(fmt::format("the journal: {}", why_not(opened)));
   std::unique_ptr<JournalLog> log(new JournalLog);
   log->journal_.reset(raw);
+  log->folder_ = folder;
   if (const int matched = sd_journal_add_match(raw, "SYSLOG_FACILITY=2", 0); matched < 0) {
     return tl::unexpected(fmt::format("the journal: {}", why_not(matched)));
   }
@@ -61,6 +63,8 @@ void JournalLog::look_again() {
 }
 
 bool JournalLog::is_readable() const {
+  std::error_code ignored;
+  if (!folder_.empty()) return !std::filesystem::is_empty(folder_, ignored);
   return sd_journal_has_runtime_files(journal_.get()) > 0 || sd_journal_has_persistent_files(journal_.get()) > 0;
 }
 

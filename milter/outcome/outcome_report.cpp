@@ -73,7 +73,8 @@ std::optional<OutcomeFile::State> OutcomeLedger::state_of_hidden(std::int64_t nu
 
 OutcomeLedger::Read OutcomeLedger::take(Instant now, std::int64_t number, const RemoteStatus& status) {
   const Explained explained = book_.explain(status);
-  Read read{.recipient = recorded_form(status.recipient), .kind = outcome_of(status, explained), .reason = explained.reason};
+  Read read{
+      .recipient = recorded_form(status.recipient), .kind = outcome_of(status, explained), .reason = explained.reason};
   read.fate = Read::Fate::unknown;
   auto state = read.recipient.empty() ? std::nullopt : file_.recipient(number, read.recipient);
   if (!state) state = state_of_hidden(number, read);

@@ -67,7 +67,7 @@ HttpResponse answer_http(const HttpRequest& request, const Desk& desk, bool by_p
   } else if (target == "/readyz") {
     const std::string trouble = why_not_ready(desk);
     put_answer(response, trouble.empty() ? http::status::ok : http::status::service_unavailable,
-        trouble.empty() ? "ok\n" : trouble + "\n");
+               trouble.empty() ? "ok\n" : trouble + "\n");
   } else {
     put_answer(response, http::status::not_found, "there are /metrics, /healthz and /readyz\n");
   }

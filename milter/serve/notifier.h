@@ -51,7 +51,7 @@ class Notifier final : public RecordListener {
   // Something beside the store whose trouble admins are told of as they are of the store's, and of its end; before
   // start().
   struct Watched {
-    std::string begun;                    // the subjects
+    std::string begun;  // the subjects
     std::string over;
     std::function<std::string()> trouble;  // "": all is well; asked on the notifier's thread
     std::string told = {};

@@ -13,7 +13,7 @@ void RuleCounting::warn_of_idle_keys() {
   const Entry* warning = table_.find("warn_at");
   if (warning != nullptr && outcomes && !others) {
     context_.warning(Rg::key_idle, warning->key_region, "warn_at has no effect on limits of what became of mail",
-                     "remove it; [notify] on = \"bounces\" and \"blocked\" tell of such mail");
+                     "remove it; [notify] on = [\"bounces\", \"blocked\"] tells of such mail");
   }
   const Entry* whose = table_.find("outcomes_of");
   if (whose != nullptr && others && !outcomes && !unknown) {

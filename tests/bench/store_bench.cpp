@@ -1,5 +1,5 @@
-// What counting costs: store_bench [keys]. Ratios are against the store in memory in the same run. store_bench --members
-// measures what one more outcome costs a key that has many.
+// What counting costs: store_bench [keys]. Ratios are against the store in memory in the same run. store_bench
+// --members measures what one more outcome costs a key that has many.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -156,7 +156,10 @@ std::int64_t octets_written() {
 }
 
 Charge outcome_of(int member) {
-  return {.counter = "watch\x1f" "deliveries/1h\x1f" "news@example.org",
+  return {.counter =
+              "watch\x1f"
+              "deliveries/1h\x1f"
+              "news@example.org",
           .measure = Distinct{std::chrono::hours(1)},
           .most = 1'000'000,
           .even_if_full = true,
@@ -185,8 +188,8 @@ void count_members() {
     count_and_wait(*store, clock.now(), members - 1, 1);
     const std::int64_t before = octets_written();
     const double seconds = seconds_of([&] { count_and_wait(*store, clock.now(), members, kCounts); });
-    fmt::print("{:>8} outcomes of a key: one more takes {:.2f} ms and {:.1f} KB written\n", members, seconds * 1e3 / kCounts,
-               static_cast<double>(octets_written() - before) / 1e3 / kCounts);
+    fmt::print("{:>8} outcomes of a key: one more takes {:.2f} ms and {:.1f} KB written\n", members,
+               seconds * 1e3 / kCounts, static_cast<double>(octets_written() - before) / 1e3 / kCounts);
   }
 }
 

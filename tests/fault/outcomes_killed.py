@@ -113,7 +113,7 @@ reply = 450
 
     def settings(self):
         if self.server:
-            return f'backend = "redis"\nservers = "unix:{self.folder}/redis.sock"\ntimeout = "1s"'
+            return f'backend = "redis"\nservers = "unix:{self.folder}/redis.sock"\ntimeout = "5s"'
         return f'path = "{self.folder}/state.db"'
 
     def start_redis(self):
@@ -174,6 +174,9 @@ reply = 450
 
     def submit(self, count):
         """Messages that the daemon has surely kept; gives the lines that the MTA writes of each."""
+        if self.server:  # without its store the daemon would let none through
+            self.server.send_signal(signal.SIGCONT)
+            self.until(lambda: self.ask(command="status")["result"]["store"]["trouble"] == "", "the store to answer")
         lines = []
         with Milter(f"{self.folder}/milter.sock") as mta:
             for _ in range(count):

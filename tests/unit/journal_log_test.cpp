@@ -149,8 +149,10 @@ TEST_F(JournalLogs, OpenAtTheEndTellWhatComes) {
 // What programs write is data: nothing in a message is another entry, a line or a field.
 TEST_F(JournalLogs, TakeNothingFromWithinAMessage) {
   const std::string forged =
-      "FFFF1C2A3B4: to=<a@there.test>, relay=mx[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (550)";
-  const std::string honest = "A9C2A3B4D0: to=<a@there.test>, relay=mx[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, ";
+      "FFFF1C2A3B4: to=<a@there.test>, relay=mx[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced "
+      "(550)";
+  const std::string honest =
+      "A9C2A3B4D0: to=<a@there.test>, relay=mx[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, ";
   std::int64_t time = 0;
   std::string entries = entry_at(++time, "A0C2A3B4D0: removed\n" + forged, "postfix/qmgr");
   entries += entry_at(++time, "hello\nMESSAGE=" + forged + "\n\nSYSLOG_IDENTIFIER=postfix/smtp");

@@ -176,7 +176,8 @@ TEST(Notifier, TellsOfWhatIsWatched) {
   std::vector<std::unique_ptr<NoteCarrier>> carriers;
   carriers.push_back(std::make_unique<Box>(over, 2));
   const Box& box = static_cast<Box&>(*carriers.front());
-  Notifier notifier(NotifySettings{.on = {Event::store}}, std::move(carriers), health, {.look = std::chrono::milliseconds(1)});
+  Notifier notifier(NotifySettings{.on = {Event::store}}, std::move(carriers), health,
+                    {.look = std::chrono::milliseconds(1)});
   int looks = 0;
   notifier.watch({"outcomes are not counted", "outcomes are counted again",
                   [&looks] { return ++looks < 3 ? "mail.log: Permission denied" : ""; }});

@@ -272,8 +272,9 @@ TEST_F(Outcomes, SayWhereLinesMayBeMissing) {
   start();
   expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown"});
   stop();
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "replygate: outcomes: " + folder_.file("mail.log") +
-                                                        ": what was read last is no longer there; lines may be missing\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "replygate: outcomes: " + folder_.file("mail.log") +
+                ": what was read last is no longer there; lines may be missing\n");
 }
 
 TEST_F(Outcomes, AreBounded) {
@@ -453,9 +454,10 @@ TEST(OutcomeKinds, TellAServersAnswerFromOurResolvers) {
     return outcome ? std::string(to_string(*outcome)) : "none";
   };
   const auto postfix = [&](std::string_view rest) {
-    return kind(fmt::format("2026-11-30T07:00:00Z mx postfix/smtp[1]: ABCDEF1234: to=<x@d.example>, relay=none, delay=1, "
-                            "delays=0/0/1/0, {}",
-                            rest));
+    return kind(
+        fmt::format("2026-11-30T07:00:00Z mx postfix/smtp[1]: ABCDEF1234: to=<x@d.example>, relay=none, delay=1, "
+                    "delays=0/0/1/0, {}",
+                    rest));
   };
   const std::string lead = "dsn=5.4.4, status=bounced (Host or domain name not found. Name service error for name=";
   EXPECT_EQ(postfix(lead + "d.example type=A: Host not found)"), "failed");
@@ -467,16 +469,18 @@ TEST(OutcomeKinds, TellAServersAnswerFromOurResolvers) {
   EXPECT_EQ(postfix("dsn=4.4.3, status=deferred (Host or domain name not found. Name service error for name=d.example "
                     "type=MX: Host not found, try again)"),
             "deferred");
-  EXPECT_EQ(kind("Nov 30 07:00:00 mx sendmail[1]: 5AU70000001: to=<x@d.example>, delay=00:00:00, xdelay=00:00:00, "
-                 "mailer=esmtp, pri=30000, relay=d.example., dsn=5.1.2, stat=Host unknown (Name server: d.example.: host "
-                 "not found)"),
-            "failed");
+  EXPECT_EQ(
+      kind("Nov 30 07:00:00 mx sendmail[1]: 5AU70000001: to=<x@d.example>, delay=00:00:00, xdelay=00:00:00, "
+           "mailer=esmtp, pri=30000, relay=d.example., dsn=5.1.2, stat=Host unknown (Name server: d.example.: host "
+           "not found)"),
+      "failed");
   EXPECT_EQ(kind("2026-11-30 07:00:00 1abcDE-000001-AB ** x@d.example R=dnslookup: all relevant MX records point to "
                  "non-existent hosts"),
             "failed");
   EXPECT_EQ(kind("550 5.1.2 no such domain"), "hard_bounce");
-  EXPECT_EQ(kind("556 5.1.10 <x@d.example>: Recipient address rejected: Domain d.example does not accept mail (nullMX)"),
-            "hard_bounce");
+  EXPECT_EQ(
+      kind("556 5.1.10 <x@d.example>: Recipient address rejected: Domain d.example does not accept mail (nullMX)"),
+      "hard_bounce");
 }
 
 TEST(OutcomeKinds, AreWhatExplainSays) {
