@@ -14,7 +14,7 @@ declare -A packages=(
            libfmt-dev libexpected-dev libre2-dev libicu-dev libidn2-dev libsodium-dev libcli11-dev libsqlite3-dev
             libhiredis-dev libssl-dev libsystemd-dev libcdb-dev liblmdb-dev libyaml-cpp-dev libzstd-dev libarchive-dev libgmime-3.0-dev
             libmariadb-dev libpq-dev libldap-dev|libldap2-dev @zones"
-  [test]="libgtest-dev libgmock-dev libbenchmark-dev clang-format-$llvm?"
+  [test]="libgtest-dev libgmock-dev libbenchmark-dev systemd-journal-remote clang-format-$llvm?"
   [mta]="redis-server openssl postfix postfix-cdb postfix-lmdb postfix-pcre postfwd? policyd-rate-limit? sasl2-bin libsasl2-modules libsasl2-modules-db m4
          util-linux procps iproute2 mariadb-server-core mariadb-client-core postgresql slapd ldap-utils
          postfix-mysql postfix-pgsql postfix-ldap"

@@ -12,6 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "screens"))
 import mta
+from served import Served
 
 PRINT = "--print" in sys.argv and not sys.argv.remove("--print")
 BINARY = str(pathlib.Path(sys.argv.pop(1)).resolve())
@@ -67,18 +68,11 @@ class Host:
         self.daemon = None
 
     def start(self):
-        surroundings = {**os.environ, "STATE_DIRECTORY": str(self.folder), "TZ": "UTC"}
-        command = [BINARY, "run", "--as-root", "-c", self.policy]
-        self.daemon = subprocess.Popen(command, env=surroundings, stderr=subprocess.PIPE, text=True)
-        for line in self.daemon.stderr:
-            if "milter at" in line:
-                return (self.folder / "milter.sock").chmod(0o666)  # for whatever user the MTA has
-        raise AssertionError("the daemon did not start")
+        self.daemon = Served(BINARY, self.folder, self.policy)
+        (self.folder / "milter.sock").chmod(0o666)  # for whatever user the MTA has
 
     def stop(self):
-        self.daemon.terminate()
-        self.daemon.wait()
-        self.daemon.stderr.close()
+        self.daemon.stop()
 
     def spoil(self):
         self.policy.write_text(self.text.replace("/ 1h", "/ 1x"))
@@ -188,7 +182,7 @@ class Situations(unittest.TestCase):
         self.look(host, {
             "check": ["OK, 1 rule"],
             "status": [f"state store: {unreached}: Connection refused"],
-            "why": ["451 4.3.0", "quota could not be judged"],
+            "why": ["451 4.3.0", "quota could not be judged: the store did not answer"],
             "doctor": [f"error store {unreached} cannot be reached: Connection refused",
                        f"error daemon store: {unreached}: Connection refused"],
         })

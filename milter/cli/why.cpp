@@ -100,7 +100,10 @@ void print_verdict(const json::object& judged, const json::object& record) {
   }
   for (const json::value& value : array_at(judged, "observed")) print_observed(value.as_object());
   for (const json::value& value : array_at(judged, "unknown")) {
-    fmt::print("  unknown {} could not be judged\n", std::string_view(value.as_string()));
+    const json::array& unread = array_at(judged, "unread");
+    const bool store = std::ranges::find(unread, value) != unread.end();
+    fmt::print("  unknown {} could not be judged{}\n", std::string_view(value.as_string()),
+               store ? ": the store did not answer" : "");
   }
   print_limits(judged);
 }
@@ -151,7 +154,9 @@ void print_record(const json::object& r, std::string_view word) {
     print_outcomes(recipient);
   }
   for (const json::value& value : array_at(r, "more")) {
-    fmt::print("  added   <{}> by the MTA\n", text_at(value.as_object(), "recipient"));
+    const std::string added = text_at(value.as_object(), "recipient");
+    fmt::print("{}", added.empty() ? "  to      somebody whom the report does not name\n"
+                                   : fmt::format("  added   <{}> by the MTA\n", added));
     print_outcomes(value.as_object());
   }
   fmt::print("  policy  {}\n\n", text_at(r, "policy"));

@@ -2,6 +2,7 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "milter/host/local.h"
@@ -40,21 +41,33 @@ Symptoms not_reached(const std::string& control_socket, const Policy& policy, co
   return {{Level::error, "daemon", why, "systemctl start replygate; journalctl -u replygate"}};
 }
 
+std::string mend_of_trouble(std::string_view of) {
+  if (of != "outcomes") return "replygate status; journalctl -u replygate";
+  return "name the log in [outcomes] log, and let the daemon read it: systemctl edit replygate, "
+         "SupplementaryGroups=adm "
+         "(systemd-journal for the journal)";
+}
+
+}  // namespace
+
 // The gravest, then whatever else lasts.
 Symptoms troubles_in(const boost::json::object& status) {
   Symptoms symptoms;
-  const auto add = [&symptoms](std::string what) {
-    symptoms.push_back({Level::error, "daemon", std::move(what), "replygate status; journalctl -u replygate"});
-  };
   const std::string gravest = text_at(status, "trouble");
-  if (!gravest.empty()) add(gravest);
   for (const boost::json::value& one : array_at(status, "troubles")) {
-    if (std::string what = text_at(one.as_object(), "what"); what != gravest) add(std::move(what));
+    const std::string what = text_at(one.as_object(), "what");
+    symptoms.push_back({Level::error, "daemon", what, mend_of_trouble(text_at(one.as_object(), "of"))});
+  }
+  const auto first = std::ranges::find(symptoms, gravest, &Symptom::what);
+  if (first != symptoms.end()) {
+    std::rotate(symptoms.begin(), first, first + 1);
+  } else if (!gravest.empty()) {
+    symptoms.insert(symptoms.begin(), {Level::error, "daemon", gravest, mend_of_trouble("")});
   }
   return symptoms;
 }
 
-}  // namespace
+namespace {}  // namespace
 
 Symptoms check_clock() {
   timex clock{};

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/json/object.hpp>
+
 #include "milter/host/person.h"
 #include "milter/host/symptom.h"
 #include "policy/rules/policy.h"
@@ -14,5 +16,7 @@ Symptoms check_log(const Policy& policy);  // that somebody takes the records
 Symptoms check_clock();
 // `whole`: `policy` is the file's, and not a part of it.
 Symptoms check_daemon(const std::string& control_socket, const Policy& policy, bool whole = true);
+// What the daemon's status says is wrong.
+Symptoms troubles_in(const boost::json::object& status);
 
 }  // namespace replygate

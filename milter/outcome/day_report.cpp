@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "milter/json_members.h"
+#include "milter/outcome/report_json.h"
 #include "milter/outcome/who_answered.h"
 #include "policy/mail/text.h"
 #include "policy/remote/log_line.h"
@@ -20,16 +21,8 @@ constexpr std::size_t kMostLimits = 20000;
 constexpr std::size_t kMostDeferred = 100000;
 constexpr double kNearlyFull = 0.8;
 
-// What a record of an outcome has kept of it.
-RemoteStatus remote_status_of(const json::object& kept, OutcomeKind kind) {
-  RemoteStatus status;
-  const int code = static_cast<int>(number_at(kept, "code"));
-  if (code != 0) status.code = code;
-  status.enhanced = EnhancedCode::parse(text_at(kept, "enhanced"));
-  status.text = text_at(kept, "text");
-  status.host = text_at(kept, "host");
-  status.told = kind == OutcomeKind::deferred ? Severity::transient : Severity::permanent;
-  return status;
+std::string code_and_text(const RemoteStatus& status) {
+  return fmt::format("{}{}", status.code ? fmt::format("{} ", *status.code) : "", without_controls(status.text));
 }
 
 // A reply without what differs from one client to the next.
@@ -156,13 +149,26 @@ void DayReport::ended(const Failure& failure, std::string_view id, Kinds& others
 
 DayReport::Failure DayReport::failure_of(const RemoteStatus& status) {
   const Explained explained = book_.explain(status);
-  return {
-      .who = who_answered(status, explained),
-      .reason = explained.reason,
-      .advice = explained.advice.empty() ? "" : std::string(explained.advice.front()),
-      .text = fmt::format("{}{}", status.code ? fmt::format("{} ", *status.code) : "", without_controls(status.text)),
-      .recipient = status.recipient,
-      .dead = explained.dead == true};
+  return {.who = who_answered(status, explained.provider),
+          .reason = explained.reason,
+          .advice = explained.advice.empty() ? "" : std::string(explained.advice.front()),
+          .text = code_and_text(status),
+          .recipient = status.recipient,
+          .dead = outcome_of(status, explained) == OutcomeKind::hard_bounce};
+}
+
+// As it was explained when it happened.
+DayReport::Failure DayReport::failure_in(const json::object& outcome, OutcomeKind kind) {
+  const json::object& kept = object_at(outcome, "status");
+  RemoteStatus status = status_in(kept);
+  status.recipient = text_at(outcome, "recipient");
+  const json::array& advice = array_at(kept, "do");
+  return {.who = who_answered(status, text_at(kept, "provider")),
+          .reason = reason_from(text_at(kept, "reason")).value_or(Reason::unspecified),
+          .advice = advice.empty() || !advice.front().is_string() ? "" : std::string(advice.front().as_string()),
+          .text = code_and_text(status),
+          .recipient = status.recipient,
+          .dead = kind == OutcomeKind::hard_bounce};
 }
 
 void DayReport::take_end(OutcomeKind kind, Failure failure, const std::string& id, Instant time) {
@@ -195,13 +201,7 @@ void DayReport::outcome(const json::object& outcome, const json::object& record,
   }
   if (flag_at(outcome, "corrects") && delivered > 0) --delivered;
   Failure failure{.recipient = recipient};
-  if (*kind != OutcomeKind::delivered) {
-    RemoteStatus status = remote_status_of(object_at(outcome, "status"), *kind);
-    status.recipient = recipient;
-    failure = failure_of(status);
-    // As it was told then: what has expired has no text of its own.
-    if (const auto reason = reason_from(text_at(object_at(outcome, "status"), "reason"))) failure.reason = *reason;
-  }
+  if (*kind != OutcomeKind::delivered) failure = failure_in(outcome, *kind);
   take_end(*kind, std::move(failure), text_at(record, "queue_id"), time);
 }
 

@@ -91,6 +91,7 @@ class DayReport final : public MailTrail::Listener {
   void would_have(const boost::json::object& judged, const boost::json::object& record, Instant time);
   void limits(const boost::json::object& judged);
   Failure failure_of(const RemoteStatus& status);
+  static Failure failure_in(const boost::json::object& outcome, OutcomeKind kind);
   void ended(const Failure& failure, std::string_view id, Kinds& others, Instant time);
   void take_end(OutcomeKind kind, Failure failure, const std::string& id, Instant time);
 

@@ -9,6 +9,7 @@
 
 #include "milter/descriptor.h"
 #include "milter/outcome/line_cutter.h"
+#include "milter/outcome/rotated_files.h"
 
 namespace replygate {
 
@@ -26,20 +27,20 @@ struct LogPosition {
 };
 
 // Follows a log across rotation, by renaming or by copytruncate, and across restarts. Files that were compressed in the
-// meantime are not read. One thread.
+// meantime are not read. It stays behind the line that it has read last, in whichever file that is by now: at the begin
+// of a file it stands only where there was no line before. One thread.
 class FollowedLog {
  public:
-  // Goes on at a position, in whichever file of the log's folder has it. Without one it begins at the log's end, or at
-  // the begin of a log that comes later.
+  // Goes on at a position, in whichever file of the log's folder has it. Without one it begins behind what is there, or
+  // at the begin of a log that comes later.
   FollowedLog(std::string path, std::optional<LogPosition> position);
 
   // Hands on whole lines that came, some of one file. True: there may be more at once.
   template <typename Take>
   bool read(Take&& take) {
     const std::string_view octets = next_block();
-    if (octets.empty()) return next_file();
     LineCutter().cut(octets, take);
-    return true;
+    return !octets.empty();
   }
 
   // It has found the position that it was to go on at.
@@ -50,33 +51,36 @@ class FollowedLog {
   const std::string& trouble() const { return trouble_; }
 
  private:
-  struct Sibling {
-    std::string path;
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::int64_t changed = 0;  // nanoseconds
-    std::int64_t moved = 0;    // likewise: its name, its rights, or itself
-    std::uint64_t size = 0;
-  };
-  static std::optional<Sibling> look_at(const std::string& path);
-  std::vector<Sibling> siblings() const;  // the log's files, the oldest first, the log itself last
+  enum class Found : std::uint8_t { lines, nothing, not_now };
 
-  std::string_view lines_here();
   std::string_view next_block();
+  std::string_view lines_at(int file, std::uint64_t offset);
+  std::string_view lines_here();
+  void pass(std::string_view lines);
   bool is_whole(std::uint64_t size) const;
   bool next_file();
-  bool is_open(const Sibling& file) const;
-  bool open(const Sibling& file, std::uint64_t offset);
+  bool begin_again(const std::optional<RotatedFile>& live);
+  bool next_of(const std::vector<RotatedFile>& files, std::int64_t changed);
+  Found look_before();
+  bool is_open(const RotatedFile& file) const;
+  std::unique_ptr<Descriptor> opened(const RotatedFile& file);
+  bool open(const RotatedFile& file, std::uint64_t offset);
+  // At its begin, where it has whole lines, which are in lines_ then. Else nothing changes.
+  Found begin(const RotatedFile& file);
   bool open_copy();  // that has what was read, and maybe more
+  void begin_at_end(const std::vector<RotatedFile>& files);
   void find_again();
-  std::uint64_t seal_of(int file, std::uint64_t offset) const;
+  void begin_elsewhere(const LogPosition& lost, const std::vector<RotatedFile>& files);
 
   std::string path_;
   std::unique_ptr<Descriptor> file_;
   std::optional<LogPosition> position_;
+  std::string tail_;  // the octets before the position, as many as are sealed
   std::string block_;
+  std::string_view lines_;  // of the block
   std::string trouble_;
   bool goes_on_ = false;
+  bool first_ = false;  // there was no line before the open file's begin
 };
 
 }  // namespace replygate

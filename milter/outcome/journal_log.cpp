@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 
 namespace replygate {
@@ -23,6 +24,7 @@ tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open_unplaced
   if (opened < 0) return tl::unexpected(fmt::format("the journal: {}", why_not(opened)));
   std::unique_ptr<JournalLog> log(new JournalLog);
   log->journal_.reset(raw);
+  log->folder_ = folder;
   if (const int matched = sd_journal_add_match(raw, "SYSLOG_FACILITY=2", 0); matched < 0) {
     return tl::unexpected(fmt::format("the journal: {}", why_not(matched)));
   }
@@ -36,11 +38,10 @@ tl::expected<std::unique_ptr<JournalLog>, std::string> JournalLog::open(const st
   sd_journal* raw = (*log)->journal_.get();
   const int sought = cursor.empty() ? sd_journal_seek_head(raw) : sd_journal_seek_cursor(raw, cursor.c_str());
   if (sought < 0) return tl::unexpected(fmt::format("the journal: {}", why_not(sought)));
-  // The entry itself, where it is still there, was read before.
-  if (!cursor.empty() && sd_journal_next(raw) > 0) {
-    (*log)->goes_on_ = sd_journal_test_cursor(raw, cursor.c_str()) > 0;
-    if (!(*log)->goes_on_) sd_journal_previous(raw);
-  }
+  if (cursor.empty() || sd_journal_next(raw) <= 0) return log;
+  // The entry itself, where it is still there, was read before; else the one behind it is yet to come.
+  (*log)->goes_on_ = sd_journal_test_cursor(raw, cursor.c_str()) > 0;
+  if (!(*log)->goes_on_) sd_journal_seek_cursor(raw, cursor.c_str());
   return log;
 }
 
@@ -62,6 +63,8 @@ void JournalLog::look_again() {
 }
 
 bool JournalLog::is_readable() const {
+  std::error_code ignored;
+  if (!folder_.empty()) return !std::filesystem::is_empty(folder_, ignored);
   return sd_journal_has_runtime_files(journal_.get()) > 0 || sd_journal_has_persistent_files(journal_.get()) > 0;
 }
 

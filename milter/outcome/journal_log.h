@@ -49,6 +49,7 @@ class JournalLog {
   const std::string& field(const char* name, std::string& into) const;
 
   std::unique_ptr<sd_journal, Close> journal_;
+  std::string folder_;  // "": this host's journal
   bool at_entry_ = false;
   bool goes_on_ = false;
   std::string program_;

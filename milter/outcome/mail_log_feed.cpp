@@ -31,8 +31,11 @@ class FileFeed final : public MailLogFeed {
 
   std::string trouble() const override {
     if (!log_.trouble().empty()) return log_.trouble();
-    if (::access(path_.c_str(), R_OK) == 0) return "";
-    return fmt::format("{}: {}", path_, std::generic_category().message(errno));
+    if (::access(path_.c_str(), R_OK) != 0) {
+      return fmt::format("{}: {}", path_, std::generic_category().message(errno));
+    }
+    std::error_code ignored;
+    return std::filesystem::is_regular_file(path_, ignored) ? "" : path_ + ": it is no regular file";
   }
 
  private:
@@ -72,13 +75,14 @@ class JournalFeed final : public MailLogFeed {
 }  // namespace
 
 tl::expected<std::unique_ptr<MailLogFeed>, std::string> open_mail_log_feed(const std::string& log,
-                                                                           const std::string& position) {
+                                                                           const std::string& position,
+                                                                           const std::string& folder) {
   std::error_code ignored;
   if (log != "journal" && std::filesystem::is_directory(log, ignored)) {
     return tl::unexpected(fmt::format("{}: it is a folder", log));
   }
   if (log != "journal") return std::make_unique<FileFeed>(log, position);
-  auto journal = position.empty() ? JournalLog::open_at_end() : JournalLog::open(position);
+  auto journal = position.empty() ? JournalLog::open_at_end(folder) : JournalLog::open(position, folder);
   if (!journal) return tl::unexpected(journal.error());
   return std::make_unique<JournalFeed>(*std::move(journal), position);
 }

@@ -33,9 +33,10 @@ class MailLogFeed {
   virtual std::string trouble() const = 0;
 };
 
-// `log`: "journal" or a path. Goes on at a position, else begins with what comes from now on. On failure the reason,
-// for people.
+// `log`: "journal" or a path. Goes on at a position, else begins with what comes from now on. `journal`: a folder of
+// journal files; "" is this host's journal. On failure the reason, for people.
 tl::expected<std::unique_ptr<MailLogFeed>, std::string> open_mail_log_feed(const std::string& log,
-                                                                           const std::string& position);
+                                                                           const std::string& position,
+                                                                           const std::string& journal = "");
 
 }  // namespace replygate

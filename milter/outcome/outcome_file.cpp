@@ -1,5 +1,6 @@
 #include "milter/outcome/outcome_file.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "milter/outcome/outcome_key_text.h"
@@ -12,6 +13,8 @@ constexpr int kForgottenTogether = 500;  // messages
 constexpr const char* kRemoveRecipients = "DELETE FROM recipient WHERE sending = ?";
 
 constexpr std::int64_t kNoKind = -1;
+// Statements name them by their numbers.
+static_assert(static_cast<int>(OutcomeKind::delivered) == 0 && static_cast<int>(OutcomeKind::deferred) == 1);
 
 std::int64_t microseconds_of(Instant time) { return time.time_since_epoch().count(); }
 
@@ -139,12 +142,25 @@ std::vector<std::int64_t> OutcomeFile::with_message_id(std::string_view id, int 
   return numbers_of(asked.text(id).number(most));
 }
 
-std::vector<std::string> OutcomeFile::recipients(std::int64_t sending, int most) {
-  std::vector<std::string> addresses;
-  BoundStep asked(db_, db_.statement("SELECT address FROM recipient WHERE sending = ? LIMIT ?"));
-  asked.number(sending).number(most);
-  while (asked.row()) addresses.push_back(sqlite::column(asked.get(), 0));
-  return addresses;
+// What an alias has made and what the MTA has added are nobody's.
+OutcomeFile::Addressed OutcomeFile::addressed(std::int64_t sending) {
+  Addressed all;
+  {
+    BoundStep asked(db_, db_.statement("SELECT count(*), max(address), max(kind IN (-1, 0, 1)) FROM recipient"
+                                       " WHERE sending = ? AND original = '' AND ref <> ''"));
+    if (!asked.number(sending).row()) return all;
+    if (sqlite3_column_int64(asked.get(), 0) == 1) all.only = sqlite::column(asked.get(), 1);
+    all.reached = sqlite3_column_int64(asked.get(), 2) != 0;
+  }
+  BoundStep asked(
+      db_, db_.statement("SELECT DISTINCT keys FROM recipient WHERE sending = ? AND original = '' AND ref <> ''"));
+  asked.number(sending);
+  for (bool first = true; asked.row(); first = false) {
+    const auto keys = outcome_keys_in(sqlite::octets(asked.get(), 0));
+    if (first) all.keys = keys;
+    std::erase_if(all.keys, [&](const OutcomeKey& key) { return std::ranges::find(keys, key) == keys.end(); });
+  }
+  return all;
 }
 
 std::optional<OutcomeFile::State> OutcomeFile::recipient(std::int64_t sending, std::string_view address) {

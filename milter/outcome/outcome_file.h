@@ -73,7 +73,13 @@ class OutcomeFile {
   // The last messages that had an id, though the MTA is done with them; `most` at most.
   std::vector<std::int64_t> with_queue_id(std::string_view id, int most);
   std::vector<std::int64_t> with_message_id(std::string_view id, int most);
-  std::vector<std::string> recipients(std::int64_t sending, int most);
+  // Whom the client has addressed.
+  struct Addressed {
+    std::string only;              // "" where they are several, or none
+    bool reached = false;          // not all of them have failed
+    std::vector<OutcomeKey> keys;  // that all of them have
+  };
+  Addressed addressed(std::int64_t sending);
 
   std::optional<State> recipient(std::int64_t sending, std::string_view address);
   void put_recipient(std::int64_t sending, std::string_view address, const State& state);

@@ -90,7 +90,7 @@ void OutcomeLedger::note_attempt(Instant now, std::int64_t number, const LogEven
   RemoteStatus status = status_of(event);
   status.recipient = recipient;
   const Explained explained = book_.explain(status);
-  const auto kind = outcome_of(explained);
+  const auto kind = outcome_of(status, explained);
   if (!kind) return;
   const bool news = !state.kind || is_final(*kind);
   state.kind = *kind;
@@ -117,8 +117,10 @@ void OutcomeLedger::give_up(Instant now, std::string_view id) {
     outcome.status.told = Severity::permanent;
     outcome.status.id = id;
     outcome.explained.reason = outcome.kind == OutcomeKind::blocked ? last : Reason::expired;
+    outcome.explained.confidence = Confidence::code;
     outcome.explained.severity = Severity::permanent;
     outcome.explained.fault = info_of(outcome.explained.reason).fault;
+    outcome.explained.advice = {info_of(outcome.explained.reason).advice};
   }
 }
 

@@ -65,6 +65,7 @@ class OutcomeLedger final : private MailTrail::Listener {
   void note_attempt(Instant now, std::int64_t number, const LogEvent& event, std::string_view recipient);
   OutcomeFile::State state_of(std::int64_t number, const std::string& address, const LogEvent& event);
   Read take(Instant now, std::int64_t number, const RemoteStatus& status);
+  std::optional<OutcomeFile::State> state_of_hidden(std::int64_t number, Read& read);
   std::vector<std::int64_t> named_by(const Report& report);
   MailOutcome& tell(Instant now, const Sending& sending, const std::string& address, const OutcomeFile::State& state);
 

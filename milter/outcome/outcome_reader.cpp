@@ -18,7 +18,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 
-constexpr const char* kOutcomes = "outcomes";
 constexpr milliseconds kOutcomePause{100};
 constexpr milliseconds kAfterTrouble{1000};
 constexpr milliseconds kForRecords{2000};
@@ -96,11 +95,11 @@ OutcomeReader::Figures OutcomeReader::figures() const {
 }
 
 void OutcomeReader::run() {
-  name_thread(kOutcomes);
+  name_thread(kOfOutcomes);
   for (bool stopping = false; !stopping;) {
     bool more = false;
-    const bool went_well = guarded(kOutcomes, [&] { more = round(); });
-    if (!went_well) guarded(kOutcomes, [&] { begin_anew("", services_.clock.now()); });
+    const bool went_well = guarded(kOfOutcomes, [&] { more = round(); });
+    if (!went_well) guarded(kOfOutcomes, [&] { begin_anew("", services_.clock.now()); });
     const bool listens = went_well && ledger_ != nullptr;
     std::unique_lock lock(mutex_);
     if (!more) {
@@ -110,7 +109,7 @@ void OutcomeReader::run() {
     stopping = stopping_;
   }
   // What was let through until now will be asked for by the next one.
-  guarded(kOutcomes, [&] { round(); });
+  guarded(kOfOutcomes, [&] { round(); });
 }
 
 // True: there may be more to read at once.
@@ -142,7 +141,7 @@ bool OutcomeReader::round() {
   for (OutcomeOutbox::Entry& entry : std::exchange(entries_, {})) charger_->add(std::move(entry));
   count_and_tell(outcomes);
   const std::string trouble = feed_->trouble();
-  services_.troubles.tell(kOutcomes, {trouble.empty() ? "" : "outcomes: " + trouble});
+  services_.troubles.tell(kOfOutcomes, {trouble.empty() ? "" : "outcomes: " + trouble});
   note_figures();
   return more;
 }
@@ -239,11 +238,17 @@ bool OutcomeReader::begin(Instant now) {
   if (progress.log != settings_.log) progress = {settings_.log, "", "", 0};
   auto feed = open_mail_log_feed(settings_.log, progress.earlier);
   again_ = progress.lines;
-  if (feed && !(*feed)->goes_on()) feed = open_mail_log_feed(settings_.log, progress.position);
+  if (feed && !(*feed)->goes_on()) {
+    feed = open_mail_log_feed(settings_.log, progress.position);
+    again_ = 0;
+  }
   if (!feed) {
-    services_.troubles.tell(kOutcomes, {"outcomes: " + feed.error()});
+    services_.troubles.tell(kOfOutcomes, {"outcomes: " + feed.error()});
     rest_until_ = now + kAfterTrouble;
     return false;
+  }
+  if (!progress.position.empty() && !(*feed)->goes_on()) {
+    say(fmt::format("outcomes: {}: what was read last is no longer there; lines may be missing", settings_.log));
   }
   feed_ = *std::move(feed);
   ledger_ = std::make_unique<OutcomeLedger>(*file_, *book_);
@@ -254,7 +259,7 @@ bool OutcomeReader::begin(Instant now) {
 
 // What the transaction would have done is done once it can be.
 void OutcomeReader::begin_anew(const std::string& why, Instant now) {
-  if (!why.empty()) services_.troubles.tell(kOutcomes, {"outcomes: " + why});
+  if (!why.empty()) services_.troubles.tell(kOfOutcomes, {"outcomes: " + why});
   db_->roll_back();
   file_->roll_back();
   dead_->read_anew();
@@ -316,11 +321,11 @@ void OutcomeReader::note_progress(Instant now) {
 void OutcomeReader::count_and_tell(std::deque<MailOutcome>& outcomes) {
   const Instant now = services_.clock.now();
   const std::string ref = outcomes.empty() ? "" : services_.references.next();
-  guarded(kOutcomes, [&] { charger_->send(now); });
+  guarded(kOfOutcomes, [&] { charger_->send(now); });
   for (MailOutcome& outcome : outcomes) {
     outcome.counted = now;
     outcome.counted_ref = ref;
-    for (OutcomeListener* listener : listeners_) guarded(kOutcomes, [&] { listener->hear(outcome); });
+    for (OutcomeListener* listener : listeners_) guarded(kOfOutcomes, [&] { listener->hear(outcome); });
   }
 }
 

@@ -27,6 +27,9 @@
 
 namespace replygate {
 
+// Whose troubles keep outcomes from being counted.
+constexpr const char* kOfOutcomes = "outcomes";
+
 // Follows the MTA's log on a thread of its own, and tells all that listen what became of the mail that the policy let
 // through. What was read and what came of it are kept in one commit, so that a kill at any moment loses and doubles
 // nothing; it goes on where it was. Any thread but for what says otherwise.

@@ -39,7 +39,7 @@ std::vector<OutcomeLedger::Read> OutcomeLedger::take(Instant now, const Report& 
   for (const RemoteStatus& status : report.statuses) {
     Read read{.recipient = recorded_form(status.recipient)};
     const Explained explained = book_.explain(status);
-    read.kind = outcome_of(explained);
+    read.kind = outcome_of(status, explained);
     read.reason = explained.reason;
     const bool tells = read.kind && *read.kind != OutcomeKind::delivered && *read.kind != OutcomeKind::deferred;
     if (tells) read.fate = Read::Fate::unknown;
@@ -52,16 +52,32 @@ std::vector<OutcomeLedger::Read> OutcomeLedger::take(Instant now, const Report& 
   return result;
 }
 
-// A complaint does not always say whose it is.
+// Providers hide who complains (RFC 6590). It is about the sender: of several recipients nobody is named, and what they
+// have in common is counted, once.
+std::optional<OutcomeFile::State> OutcomeLedger::state_of_hidden(std::int64_t number, Read& read) {
+  const bool complains = read.kind == OutcomeKind::complaint;
+  if (!complains && !read.recipient.empty()) return std::nullopt;
+  OutcomeFile::Addressed all = file_.addressed(number);
+  if (!all.only.empty()) {
+    read.recipient = std::move(all.only);
+    return file_.recipient(number, read.recipient);
+  }
+  if (!complains) return std::nullopt;
+  read.recipient.clear();
+  if (auto known = file_.recipient(number, "")) return known;
+  OutcomeFile::State state;
+  state.keys = std::move(all.keys);
+  state.kind = all.reached ? OutcomeKind::delivered : OutcomeKind::failed;
+  return state;
+}
+
 OutcomeLedger::Read OutcomeLedger::take(Instant now, std::int64_t number, const RemoteStatus& status) {
   const Explained explained = book_.explain(status);
-  Read read{.recipient = recorded_form(status.recipient), .kind = outcome_of(explained), .reason = explained.reason};
+  Read read{
+      .recipient = recorded_form(status.recipient), .kind = outcome_of(status, explained), .reason = explained.reason};
   read.fate = Read::Fate::unknown;
-  if (read.recipient.empty()) {
-    const auto all = file_.recipients(number, 2);
-    if (all.size() == 1) read.recipient = all.front();
-  }
-  auto state = file_.recipient(number, read.recipient);
+  auto state = read.recipient.empty() ? std::nullopt : file_.recipient(number, read.recipient);
+  if (!state) state = state_of_hidden(number, read);
   const auto sending = state ? file_.sending(number) : std::nullopt;
   if (!sending) return read;
   read.sending = *sending;

@@ -35,6 +35,8 @@ std::optional<Severity> severity_in(std::string_view word) {
   return std::nullopt;
 }
 
+}  // namespace
+
 RemoteStatus status_in(const json::object& row) {
   RemoteStatus status;
   const auto code = static_cast<int>(number_at(row, "code"));
@@ -46,8 +48,6 @@ RemoteStatus status_in(const json::object& row) {
   status.told = severity_in(text_at(row, "told"));
   return status;
 }
-
-}  // namespace
 
 json::object to_json(const OutcomeLedger::Report& report) {
   json::array statuses;

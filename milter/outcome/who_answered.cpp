@@ -4,8 +4,8 @@
 
 namespace replygate {
 
-std::string who_answered(const RemoteStatus& status, const Explained& explained) {
-  if (!explained.provider.empty()) return std::string(explained.provider);
+std::string who_answered(const RemoteStatus& status, std::string_view provider) {
+  if (!provider.empty()) return std::string(provider);
   const bool named = !status.host.empty() && !is_digit(status.host.back());
   const std::string_view host =
       named ? std::string_view(status.host) : std::string_view(status.recipient).substr(status.recipient.find('@') + 1);

@@ -20,6 +20,7 @@
 #include "milter/outcome/gather_report.h"
 #include "milter/serve/control_server.h"
 #include "milter/serve/http_server.h"
+#include "milter/serve/outcome_trouble.h"
 #include "milter/serve/service_manager.h"
 #include "milter/store/open_store.h"
 #include "policy/mail/text.h"
@@ -135,6 +136,8 @@ tl::expected<void, std::string> Daemon::open_outcomes() {
   chronicle_ = std::make_unique<OutcomeChronicle>(history_.get(), tail_);
   outcomes_->add(*chronicle_);
   if (!notifier_) return {};
+  notifier_->watch({"outcomes of mail are not counted", "outcomes of mail are counted again",
+                    [this] { return lasting_outcome_trouble(troubles_); }});
   watch_ = std::make_unique<OutcomeWatch>([this](NotifySettings::Event event, const std::string& key,
                                                  const auto& make) { notifier_->tell_admins(event, key, make); });
   outcomes_->add(*watch_);

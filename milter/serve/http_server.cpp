@@ -33,7 +33,7 @@ bool is_own_origin(std::string_view origin) {
   return scheme != std::string_view::npos && is_this_host(origin.substr(scheme + 3));
 }
 
-void respond(HttpResponse& response, http::status status, std::string body) {
+void put_answer(HttpResponse& response, http::status status, std::string body) {
   response.result(status);
   response.body() = std::move(body);
 }
@@ -53,23 +53,23 @@ HttpResponse answer_http(const HttpRequest& request, const Desk& desk, bool by_p
   // HTTP/1.0 knows no Host, and browsers do not speak it.
   const bool without_host = request.version() < 11 && request.find(http::field::host) == request.end();
   if (!by_path && !without_host && !is_this_host(host)) {
-    respond(response, http::status::misdirected_request, "this is replygate on localhost\n");
+    put_answer(response, http::status::misdirected_request, "this is replygate on localhost\n");
   } else if (origin != request.end() && !is_own_origin(origin->value())) {
-    respond(response, http::status::forbidden, "not for other sites\n");
+    put_answer(response, http::status::forbidden, "not for other sites\n");
   } else if (request.method() != http::verb::get && request.method() != http::verb::head) {
     response.set(http::field::allow, "GET, HEAD");
-    respond(response, http::status::method_not_allowed, "only GET\n");
+    put_answer(response, http::status::method_not_allowed, "only GET\n");
   } else if (target == "/metrics") {
     response.set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
-    respond(response, http::status::ok, metrics_text(desk));
+    put_answer(response, http::status::ok, metrics_text(desk));
   } else if (target == "/healthz") {
-    respond(response, http::status::ok, "ok\n");
+    put_answer(response, http::status::ok, "ok\n");
   } else if (target == "/readyz") {
     const std::string trouble = why_not_ready(desk);
-    respond(response, trouble.empty() ? http::status::ok : http::status::service_unavailable,
-            trouble.empty() ? "ok\n" : trouble + "\n");
+    put_answer(response, trouble.empty() ? http::status::ok : http::status::service_unavailable,
+               trouble.empty() ? "ok\n" : trouble + "\n");
   } else {
-    respond(response, http::status::not_found, "there are /metrics, /healthz and /readyz\n");
+    put_answer(response, http::status::not_found, "there are /metrics, /healthz and /readyz\n");
   }
   const std::size_t size = response.body().size();
   if (request.method() == http::verb::head) response.body().clear();

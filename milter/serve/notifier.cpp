@@ -39,7 +39,9 @@ const Rule* holding_rule(const Record& record) {
 
 Notifier::Notifier(const NotifySettings& settings, std::vector<std::unique_ptr<NoteCarrier>> carriers,
                    const StoreHealth& health, Pauses pauses)
-    : settings_(settings), pauses_(pauses), carriers_(std::move(carriers)), health_(health) {}
+    : settings_(settings), pauses_(pauses), carriers_(std::move(carriers)) {
+  watch({"the store is in trouble", "the store works again", [&health] { return health.state().trouble; }});
+}
 
 bool Notifier::admit(Audience& audience, Event event, const std::string& key, Clock::time_point now) {
   auto& [on, pause, told, last_hour] = audience;
@@ -155,7 +157,7 @@ void Notifier::run() {
     if (stopping_) return;
     if (queue_.empty()) {
       lock.unlock();
-      look_at_store();
+      for (Watched& watched : watched_) look_at(watched);
       lock.lock();
       continue;
     }
@@ -195,15 +197,12 @@ void Notifier::carry(const Note& note) {
   }
 }
 
-void Notifier::look_at_store() {
-  const std::string trouble = health_.state().trouble;
-  if (trouble.empty() == store_trouble_.empty()) return;
-  const std::string before = std::exchange(store_trouble_, trouble);
-  if (trouble.empty()) {
-    tell(Event::store, "mended", [&] { return note_of_store("the store works again", "It was: " + before); });
-  } else {
-    tell(Event::store, "trouble", [&] { return note_of_store("the store is in trouble", trouble); });
-  }
+void Notifier::look_at(Watched& watched) {
+  const std::string trouble = watched.trouble();
+  if (trouble.empty() == watched.told.empty()) return;
+  const std::string before = std::exchange(watched.told, trouble);
+  const std::string& subject = trouble.empty() ? watched.over : watched.begun;
+  tell(Event::store, subject, [&] { return note_of_store(subject, trouble.empty() ? "It was: " + before : trouble); });
 }
 
 void Notifier::stop() {

@@ -33,7 +33,7 @@ class Notifier final : public RecordListener {
   };
   struct Pauses {
     std::chrono::milliseconds attempts{5000};  // between two to carry one note
-    std::chrono::milliseconds look{1000};      // between two looks at the store
+    std::chrono::milliseconds look{1000};      // between two looks at the store and what else is watched
   };
   using Clock = std::chrono::steady_clock;
 
@@ -48,6 +48,15 @@ class Notifier final : public RecordListener {
   // Tells the admins of what is in no record, if they want to know of `event`. `make` writes the note, without its
   // event, where it may go.
   void tell_admins(NotifySettings::Event event, const std::string& key, const std::function<Note()>& make);
+  // Something beside the store whose trouble admins are told of as they are of the store's, and of its end; before
+  // start().
+  struct Watched {
+    std::string begun;  // the subjects
+    std::string over;
+    std::function<std::string()> trouble;  // "": all is well; asked on the notifier's thread
+    std::string told = {};
+  };
+  void watch(Watched watched) { watched_.push_back(std::move(watched)); }
   // Who is told when notes are lost, and with "" when one has arrived again; before start().
   void on_trouble(std::function<void(const std::string&)> told) { troubled_ = std::move(told); }
   void hear(Rendering& rendering) override;
@@ -84,15 +93,14 @@ class Notifier final : public RecordListener {
   void queue(NotifySettings::Event event, Note note);  // mutex_ is held
   void run();
   void carry(const Note& note);
-  void look_at_store();
+  void look_at(Watched& watched);
   void note_trouble(const std::string& why);
 
   const NotifySettings settings_;
   const Pauses pauses_;
   const std::vector<std::unique_ptr<NoteCarrier>> carriers_;
-  const StoreHealth& health_;
+  std::vector<Watched> watched_;  // of the thread, once it runs
   std::function<void(const std::string&)> troubled_;
-  std::string store_trouble_;  // of the thread
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

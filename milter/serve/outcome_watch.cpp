@@ -79,7 +79,7 @@ OutcomeWatch::Sum OutcomeWatch::note(Course& course, const MailOutcome& o, bool 
 }
 
 void OutcomeWatch::hear_of_provider(const MailOutcome& o) {
-  const std::string who = who_answered(o.status, o.explained);
+  const std::string who = who_answered(o.status, o.explained.provider);
   Course& course = course_of(providers_, who, o.time);
   const Sum sum = note(course, o, blocks_us(o));
   if (!blocks_us(o) || sum.bad < kFewestBlocked || sum.bad * 100 < sum.all * kBlockedPercent) return;

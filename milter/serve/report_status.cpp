@@ -8,6 +8,8 @@
 
 #include "milter/outcome/outcome_reader.h"
 #include "milter/serve/notifier.h"
+#include "milter/serve/outcome_trouble.h"
+#include "policy/decide/outcomes.h"
 #include "policy/decide/record_fields.h"
 
 namespace replygate {
@@ -130,7 +132,7 @@ std::string why_not_ready(const Desk& desk) {
     const bool lasts = store.lasting.count() > 0;
     return fmt::format("store: {}{}", store.trouble, lasts ? fmt::format(", for {} s", store.lasting.count()) : "");
   }
-  return "";
+  return depends_on_outcomes(*desk.keeper.current().get()) ? lasting_outcome_trouble(desk.troubles) : "";
 }
 
 std::string trouble_of(const Desk& desk) {

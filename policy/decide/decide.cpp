@@ -100,7 +100,9 @@ class Decider {
     if (candidate.holds == Truth::unknown) return unknown(candidate, rule.on_unknown == OnUnknown::skip);
     if (candidate.count == 0) return answer(candidate, nullptr, "");
     for (std::size_t i = candidate.first; i < candidate.first + candidate.count; ++i) {
-      if (!readings_[i]) return unknown(candidate, rule.on_store_error == OnStoreError::accept);
+      if (readings_[i]) continue;
+      verdict_.unread.push_back(&rule);
+      return unknown(candidate, rule.on_store_error == OnStoreError::accept);
     }
     return rule.greylist ? visit_greylist(candidate) : visit_limits(candidate);
   }
@@ -295,6 +297,7 @@ void merge(Verdict& verdict, Verdict&& later) {
   };
   append(verdict.observed, std::move(later.observed));
   append(verdict.unknown, std::move(later.unknown));
+  append(verdict.unread, std::move(later.unread));
   append(verdict.limits, std::move(later.limits));
   append(verdict.sightings, std::move(later.sightings));
   append(verdict.observed_actions, std::move(later.observed_actions));
@@ -308,7 +311,8 @@ void merge(Verdict& verdict, Verdict&& later) {
 
 std::size_t octets_of(const Verdict& verdict) {
   constexpr std::size_t kBlock = 32;  // what the allocator adds, and a text's own octets where they are few
-  std::size_t octets = (verdict.unknown.size() + verdict.observed_actions.size()) * sizeof(const Rule*);
+  std::size_t octets =
+      (verdict.unknown.size() + verdict.unread.size() + verdict.observed_actions.size()) * sizeof(const Rule*);
   const auto of = [](const Finding& said) { return (1 + said.rungs.size()) * (sizeof(Finding) + Reply::kMostOctets); };
   for (const Finding& said : verdict.observed) octets += of(said);
   octets += verdict.refusal ? of(*verdict.refusal) : 0;

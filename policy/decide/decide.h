@@ -61,6 +61,7 @@ struct Verdict {
   std::vector<Finding> observed;              // what observed rules would have said
   std::vector<const Rule*> observed_actions;  // observed rules that would have held or discarded
   std::vector<const Rule*> unknown;           // rules that could not be judged
+  std::vector<const Rule*> unread;            // of them: those whose counters the store did not give
   std::vector<LimitUse> limits;               // every limit compared, up to the rule that answered
   std::vector<SightingUse> sightings;
   std::int64_t evicted = 0;  // counters that were forgotten before their time, since the store was full

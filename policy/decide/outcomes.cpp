@@ -65,6 +65,18 @@ std::optional<Unit> unit_of(OutcomeKind kind) {
   return std::nullopt;
 }
 
+bool depends_on_outcomes(const Policy& policy) {
+  const auto depends = [](const Rule& rule) {
+    if (rule.mode == Mode::observe) return false;
+    const auto counted = [&rule](std::string_view name) {
+      const Unit unit = *unit_from(name);
+      return counts_outcomes(unit) && rule.counts(unit);
+    };
+    return rule.needs(Fact::recipient_dead) || std::ranges::any_of(unit_names(), counted);
+  };
+  return std::ranges::any_of(policy.rules(), depends);
+}
+
 bool counts_anywhere(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome) {
   return std::ranges::any_of(policy.rules(), [&](const Rule& rule) { return counts_for(rule, key, outcome); });
 }

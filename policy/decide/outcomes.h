@@ -33,6 +33,9 @@ struct CountedOutcome {
   bool unmeant = false;  // of a null sender's mail, or of what an alias or a forward has made
 };
 
+// What becomes of mail changes what the policy answers: a rule in force counts it, or asks for dead recipients.
+bool depends_on_outcomes(const Policy& policy);
+
 // Whether some limit of the key counts it.
 bool counts_anywhere(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome);
 

@@ -102,6 +102,13 @@ void write_mta_refusal(FieldWriter& fields, const Recipient& recipient) {
   if (code) write_status(fields, *code);
 }
 
+void write_rules(FieldWriter& fields, std::string_view name, const std::vector<const Rule*>& rules) {
+  if (rules.empty()) return;
+  fields.open_list(name);
+  for (const Rule* rule : rules) fields.item(rule->name);
+  fields.close();
+}
+
 void write_lists(FieldWriter& fields, const Verdict& verdict) {
   if (!verdict.observed.empty() || !verdict.observed_actions.empty()) {
     fields.open_list("observed");
@@ -117,11 +124,8 @@ void write_lists(FieldWriter& fields, const Verdict& verdict) {
     }
     fields.close();
   }
-  if (!verdict.unknown.empty()) {
-    fields.open_list("unknown");
-    for (const Rule* rule : verdict.unknown) fields.item(rule->name);
-    fields.close();
-  }
+  write_rules(fields, "unknown", verdict.unknown);
+  write_rules(fields, "unread", verdict.unread);
   if (!verdict.limits.empty()) {
     fields.open_list("limits");
     for (const LimitUse& use : verdict.limits) {

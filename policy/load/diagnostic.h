@@ -78,6 +78,7 @@ enum class Rg : std::uint16_t {
   limit_stays = 1411,
   share_limit = 1412,
   outcomes_unknown = 1413,
+  key_idle = 1414,
   unknown_list = 1501,
   list_unreadable = 1502,
   list_source = 1503,

@@ -108,7 +108,11 @@ constexpr std::array kTable = {
            "since one of three is no third of anything; and only what became of recipients has a share of them."},
     RgInfo{Rg::outcomes_unknown, "nothing tells what became of mail",
            "hard_bounces, blocked, deferrals, deliveries and complaints are read from the MTA's log, which [outcomes] names. "
-           "Without it nothing is counted, such a limit never refuses, and no recipient is dead."},
+           "Without it nothing is counted, such a limit never refuses, no recipient is dead, and [notify] has nothing to tell "
+           "of bounces."},
+    RgInfo{Rg::key_idle, "key without effect on outcomes",
+           "warn_at is for limits that mail itself fills as it comes. What became of it is counted later, and nobody is warned. "
+           "outcomes_of says which outcomes count, so the rule must count some."},
     RgInfo{Rg::unknown_list, "unknown list", "The name after $ must be in [lists], or be a list of [site]."},
     RgInfo{Rg::list_unreadable, "list cannot be read",
            "The file of a list is missing, may not be read, or is not UTF-8."},

@@ -103,6 +103,19 @@ void NotifyLoader::events(const Entry& entry, const std::pair<std::string_view, 
   for (const Node& item : entry.value.items) add(item);
 }
 
+void NotifyLoader::warn_without_outcomes(const Node& table) {
+  const Entry* on = table.find("on");
+  if (on == nullptr) return;
+  const auto look = [&](const Node& item) {
+    if (item.kind != Node::Kind::string || (item.string != "bounces" && item.string != "blocked")) return;
+    context_.warning(Rg::outcomes_unknown, item.region,
+                     fmt::format("\"{}\" never happens, as nothing tells what became of mail", item.string),
+                     "add [outcomes] with log = \"journal\" or log = \"/var/log/mail.log\"");
+  };
+  if (on->value.kind != Node::Kind::array) return look(on->value);
+  std::ranges::for_each(on->value.items, look);
+}
+
 void NotifyLoader::users(const Node& table) {
   NotifySettings::Users& users = settings_.users;
   read_duration(context_, table, "user_pause", {60'000, kLongestKept, "\"1m\"", "\"366d\""}, users.pause);

@@ -53,6 +53,7 @@ void RuleCounting::read() {
   if (const Entry* e = table_.find("greylist")) greylist(e->value);
   if (const Entry* e = table_.find("share")) share(e->value);
   report_keys_without_meaning();
+  warn_of_idle_keys();
 }
 
 void RuleCounting::report_keys_without_meaning() {

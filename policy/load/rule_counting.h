@@ -57,6 +57,7 @@ class RuleCounting {
   void pool(const Node& node);
   void escalation_step(const Node& node, const ReplySpec& own);
   void report_keys_without_meaning();
+  void warn_of_idle_keys();
 
   Context& context_;
   Patterns& patterns_;

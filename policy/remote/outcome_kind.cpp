@@ -23,6 +23,10 @@ bool refuses_us(Reason reason, Fault fault) {
   }
 }
 
+bool is_dead_for_sure(const RemoteStatus& status, const Explained& explained) {
+  return explained.dead.value_or(false) && (explained.reason != Reason::domain_unknown || status.code);
+}
+
 }  // namespace
 
 std::string_view to_string(OutcomeKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
@@ -33,14 +37,14 @@ std::optional<OutcomeKind> outcome_kind_from(std::string_view name) {
   return static_cast<OutcomeKind>(it - kKinds.begin());
 }
 
-std::optional<OutcomeKind> outcome_of(const Explained& explained) {
+std::optional<OutcomeKind> outcome_of(const RemoteStatus& status, const Explained& explained) {
   if (!explained.is_status || explained.reason == Reason::own_refusal) return std::nullopt;
   if (explained.reason == Reason::complaint) return OutcomeKind::complaint;
   const Severity severity = explained.severity.value_or(info_of(explained.reason).usual);
   if (severity == Severity::success) return OutcomeKind::delivered;
   if (severity == Severity::transient) return OutcomeKind::deferred;
   if (refuses_us(explained.reason, explained.fault)) return OutcomeKind::blocked;
-  return explained.dead.value_or(false) ? OutcomeKind::hard_bounce : OutcomeKind::failed;
+  return is_dead_for_sure(status, explained) ? OutcomeKind::hard_bounce : OutcomeKind::failed;
 }
 
 OutcomeKind outcome_of_expiry(Reason last) {

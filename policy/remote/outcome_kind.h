@@ -26,8 +26,10 @@ std::optional<OutcomeKind> outcome_kind_from(std::string_view name);
 // Nothing more becomes of it, reports aside.
 constexpr bool is_final(OutcomeKind kind) { return kind != OutcomeKind::deferred && kind != OutcomeKind::complaint; }
 
-// What an explained status makes of the attempt; nothing where it is no attempt to deliver, as a refusal of our own.
-std::optional<OutcomeKind> outcome_of(const Explained& explained);
+// What a status, explained, makes of the attempt; nothing where it is no attempt to deliver, as a refusal of our own.
+// That a domain does not exist makes an address dead only where a mail server has answered so: a resolver of ours that
+// is out of order says it of every domain.
+std::optional<OutcomeKind> outcome_of(const RemoteStatus& status, const Explained& explained);
 
 // What a message that was given up after deferrals has failed for.
 OutcomeKind outcome_of_expiry(Reason last);

@@ -1,4 +1,5 @@
-// What counting costs: store_bench [keys]. Ratios are against the store in memory in the same run.
+// What counting costs: store_bench [keys]. Ratios are against the store in memory in the same run. store_bench
+// --members measures what one more outcome costs a key that has many.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -144,10 +145,62 @@ void share() {
   if (std::system(command.c_str()) != 0) fmt::print("redis-benchmark did not run\n");
 }
 
+std::int64_t octets_written() {
+  std::ifstream io("/proc/self/io");
+  std::string name;
+  std::int64_t octets = 0;
+  while (io >> name >> octets) {
+    if (name == "wchar:") return octets;
+  }
+  return 0;
+}
+
+Charge outcome_of(int member) {
+  return {.counter =
+              "watch\x1f"
+              "deliveries/1h\x1f"
+              "news@example.org",
+          .measure = Distinct{std::chrono::hours(1)},
+          .most = 1'000'000,
+          .even_if_full = true,
+          .reserve = false,
+          .member = fmt::format("4XyZ12abcd {} r{}@there.example", 1795946400000000, member)};
+}
+
+void count_and_wait(Store& store, Instant now, int first, int count) {
+  for (int i = first; i < first + count; ++i) {
+    std::promise<void> told;
+    store.take({outcome_of(i)}, false, now, [&](const Readings&) { told.set_value(); });
+    told.get_future().wait();
+  }
+}
+
+// Each count is written by itself, as at some a second.
+void count_members() {
+  constexpr int kCounts = 50;
+  for (const int members : {10, 1'000, 10'000, 100'000}) {
+    const Folder folder;
+    const Clock clock;
+    StoreHealth health;
+    const StoreSettings settings{.path = folder.file("state.db"), .durability = StoreSettings::Durability::commit};
+    const auto store = SqliteStore::open(settings, clock, health).value();
+    for (int i = 0; i < members - 1; ++i) store->take({outcome_of(i)}, false, clock.now(), [](const Readings&) {});
+    count_and_wait(*store, clock.now(), members - 1, 1);
+    const std::int64_t before = octets_written();
+    const double seconds = seconds_of([&] { count_and_wait(*store, clock.now(), members, kCounts); });
+    fmt::print("{:>8} outcomes of a key: one more takes {:.2f} ms and {:.1f} KB written\n", members,
+               seconds * 1e3 / kCounts, static_cast<double>(octets_written() - before) / 1e3 / kCounts);
+  }
+}
+
 }  // namespace
 }  // namespace replygate::test
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--members") {
+    replygate::test::count_members();
+    return 0;
+  }
   const int keys = argc > 1 ? std::stoi(argv[1]) : 1'000'000;
   replygate::test::compare_backends();
   replygate::test::grow(keys);

@@ -5,6 +5,7 @@ end each outcome must be counted once: in SQLite, and in a Redis that stands sti
 the log is counted by a daemon that lives.
 """
 
+import datetime
 import json
 import os
 import pathlib
@@ -112,7 +113,7 @@ reply = 450
 
     def settings(self):
         if self.server:
-            return f'backend = "redis"\nservers = "unix:{self.folder}/redis.sock"\ntimeout = "1s"'
+            return f'backend = "redis"\nservers = "unix:{self.folder}/redis.sock"\ntimeout = "5s"'
         return f'path = "{self.folder}/state.db"'
 
     def start_redis(self):
@@ -173,6 +174,9 @@ reply = 450
 
     def submit(self, count):
         """Messages that the daemon has surely kept; gives the lines that the MTA writes of each."""
+        if self.server:  # without its store the daemon would let none through
+            self.server.send_signal(signal.SIGCONT)
+            self.until(lambda: self.ask(command="status")["result"]["store"]["trouble"] == "", "the store to answer")
         lines = []
         with Milter(f"{self.folder}/milter.sock") as mta:
             for _ in range(count):
@@ -184,7 +188,8 @@ reply = 450
         return lines
 
     def write(self, line):
-        self.writer.write(time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00", time.gmtime()) + " mx " + line + "\n")
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds")
+        self.writer.write(f"{now} mx {line}\n")
         self.writer.flush()
 
     def rotate(self):

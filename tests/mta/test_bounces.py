@@ -15,6 +15,7 @@ import exim
 import postfix
 import sendmail
 from daemon import BINARY, wait_until
+from delivering import delivering
 from refusing import ANSWERS, SENDER, RefusingServer
 from smtp import Client
 
@@ -65,16 +66,11 @@ class Bounces(unittest.TestCase):
                 self.assertEqual(client(TEXT + ".")[:3], "250")
 
     def test_postfix(self):
-        master = postfix.MASTER
-        postfix.MASTER = re.sub(r"^(smtp|relay) unix (.*) discard$", r"\1 unix \2 smtp", master, flags=re.M)
-        try:
-            settings = f"relayhost = [127.0.0.1]:{PORT}\nsmtp_host_lookup = native\nbounce_notice_recipient = x@back.test\n"
-            with RefusingServer(PORT) as server, postfix.Postfix(settings=settings) as mta:
-                self.submit(mta.port)
-                wait_until(lambda: len(server.bounces) >= len(CASES), "Postfix to bounce", 120)
-                self.look_at("postfix", server.bounces)
-        finally:
-            postfix.MASTER = master
+        settings = f"relayhost = [127.0.0.1]:{PORT}\nsmtp_host_lookup = native\nbounce_notice_recipient = x@back.test\n"
+        with delivering(), RefusingServer(PORT) as server, postfix.Postfix(settings=settings) as mta:
+            self.submit(mta.port)
+            wait_until(lambda: len(server.bounces) >= len(CASES), "Postfix to bounce", 120)
+            self.look_at("postfix", server.bounces)
 
     def test_sendmail(self):
         extra = f"define(`SMART_HOST', `esmtp:[127.0.0.1]')dnl\ndefine(`ESMTP_MAILER_ARGS', `TCP $h {PORT}')dnl"

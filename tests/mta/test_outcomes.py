@@ -4,7 +4,6 @@ within 60 recipients, a newsletter with a few dead addresses is not. REPLYGATE_N
 
 import json
 import os
-import re
 import socket
 import subprocess
 import time
@@ -13,8 +12,9 @@ import unittest
 import mta_test
 import postfix
 from daemon import BINARY, Daemon, wait_until
+from delivering import delivering, followed
 from smtp import Client
-from test_logs import PORT, Tempers
+from test_logs import Tempers
 
 NEWSLETTER = int(os.environ.get("REPLYGATE_NEWSLETTER", "10000"))
 MILTER, SMTPD = 8897, 2630
@@ -46,14 +46,7 @@ limit = ["1M deliveries / 1d", "1M hard_bounces / 1d", "1M deferrals / 1d", "1M 
 reply = 450
 """
 
-SETTINGS = f"""
-maillog_file = {{folder}}/mail.log
-maillog_file_prefixes = {{folder}}
-relayhost = [127.0.0.1]:{PORT}
-smtp_host_lookup = native
-minimal_backoff_time = 2s
-maximal_backoff_time = 2s
-queue_run_delay = 2s
+SETTINGS = """
 smtp_destination_rate_delay = 0
 default_destination_concurrency_failed_cohort_limit = 0
 default_process_limit = 50
@@ -71,12 +64,8 @@ class Site:
         folder = self.daemon.folder
         self.daemon.policy_file.write_text(self.daemon.policy_file.read_text() + POLICY.format(folder=folder))
         self.daemon.start()
-        master = postfix.MASTER
-        postfix.MASTER = re.sub(r"^(smtp|relay) unix (.*) discard$", r"\1 unix \2 smtp", master, flags=re.M)
-        try:
-            self.mta = postfix.Postfix(f"inet:127.0.0.1:{MILTER}", port=SMTPD, settings=SETTINGS.format(folder=folder))
-        finally:
-            postfix.MASTER = master
+        with delivering():
+            self.mta = postfix.Postfix(f"inet:127.0.0.1:{MILTER}", port=SMTPD, settings=followed(folder, "2s", SETTINGS))
 
     def __enter__(self):
         return self

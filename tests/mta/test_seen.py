@@ -2,7 +2,6 @@
 metrics, notes and the report."""
 
 import json
-import re
 import subprocess
 import threading
 import unittest
@@ -10,20 +9,11 @@ import unittest
 import mta_test
 import postfix
 from daemon import BINARY, wait_until
+from delivering import delivering, followed
 from smtp import Client
 from test_control import ServedDaemon
-from test_logs import PORT, Tempers
+from test_logs import Tempers
 
-SETTINGS = f"""
-maillog_file = {{folder}}/mail.log
-maillog_file_prefixes = {{folder}}
-relayhost = [127.0.0.1]:{PORT}
-smtp_host_lookup = native
-minimal_backoff_time = 1s
-maximal_backoff_time = 1s
-queue_run_delay = 1s
-always_bcc = archive@there.test
-"""
 POLICY = """
 [outcomes]
 log = "{folder}/mail.log"
@@ -36,9 +26,7 @@ smtp = "inet:2625@127.0.0.1"
 
 class Seen(unittest.TestCase):
     def setUp(self):
-        self.master = postfix.MASTER
-        postfix.MASTER = re.sub(r"^(smtp|relay) unix (.*) discard$", r"\1 unix \2 smtp", self.master, flags=re.M)
-        self.addCleanup(setattr, postfix, "MASTER", self.master)
+        self.enterContext(delivering())
 
     def json(self, *words):
         return json.loads(self.daemon.command(*words, "--json").stdout)
@@ -80,7 +68,8 @@ class Seen(unittest.TestCase):
             self.daemon.write(POLICY.format(folder=folder))
             self.daemon.stop()
             self.daemon.start()
-            with postfix.Postfix("inet:127.0.0.1:8893", settings=SETTINGS.format(folder=folder)):
+            settings = followed(folder, "1s", "always_bcc = archive@there.test\n")
+            with postfix.Postfix("inet:127.0.0.1:8893", settings=settings):
                 lines = []
                 tail = subprocess.Popen([BINARY, "tail", "--outcomes", "--socket", f"{folder}/control.sock"],
                                         stdout=subprocess.PIPE, text=True)

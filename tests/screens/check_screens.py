@@ -20,6 +20,7 @@ import termios
 import unittest
 
 import mta
+from served import Served
 
 BINARY = str(pathlib.Path(sys.argv.pop(1)).resolve())
 HERE = pathlib.Path(__file__).parent
@@ -215,16 +216,10 @@ class Screens(unittest.TestCase):
             self.compare(name, words)
 
     def test_daemon(self):
-        surroundings = {**os.environ, "STATE_DIRECTORY": self.folder, "TZ": "UTC"}
-        command = [BINARY, "run", "--as-root", "--config", f"{self.folder}/policy.toml"]
-        with subprocess.Popen(command, env=surroundings, stderr=subprocess.PIPE, text=True) as daemon:
-            try:
-                self.assertIn("milter at", daemon.stderr.readline())
-                sessions(self.folder)
-                for name, words in LIVE.items():
-                    self.compare(name, [*words, "--socket", f"{self.folder}/control.sock"])
-            finally:
-                daemon.terminate()
+        with Served(BINARY, self.folder, f"{self.folder}/policy.toml"):
+            sessions(self.folder)
+            for name, words in LIVE.items():
+                self.compare(name, [*words, "--socket", f"{self.folder}/control.sock"])
 
 
 if __name__ == "__main__":

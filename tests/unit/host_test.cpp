@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/asio.hpp>
+#include <boost/json.hpp>
 
 #include "milter/host/local.h"
 #include "milter/host/milter_greeting.h"
@@ -343,6 +344,19 @@ TEST(Milter, ThatDoesNotSpeakTheProtocolIsFound) {
 TEST(Daemon, ThatDoesNotRunIsFound) {
   EXPECT_NE(said(check_daemon("/nonexistent/control.sock", *policy_from(kRules))).find("is the daemon running?"),
             std::string::npos);
+}
+
+TEST(Daemon, ItsTroublesComeWithWhatMendsThem) {
+  const auto status = boost::json::parse(R"({"trouble": "outcomes: /var/log/mail.log: Permission denied", "troubles": [
+      {"of": "lists", "what": "partners: gone"},
+      {"of": "outcomes", "what": "outcomes: /var/log/mail.log: Permission denied"}]})");
+  const Symptoms symptoms = troubles_in(status.as_object());
+  ASSERT_EQ(symptoms.size(), 2U);
+  EXPECT_EQ(symptoms[0].what, "outcomes: /var/log/mail.log: Permission denied");
+  EXPECT_NE(symptoms[0].mend.find("SupplementaryGroups=adm"), std::string::npos);
+  EXPECT_EQ(symptoms[1].mend, "replygate status; journalctl -u replygate");
+  const auto grave = boost::json::parse(R"({"trouble": "store: disk full", "troubles": []})");
+  EXPECT_EQ(troubles_in(grave.as_object()).at(0).what, "store: disk full");
 }
 
 TEST(Program, GivesOutputAndStatus) {

@@ -169,6 +169,29 @@ TEST(Notifier, TellsOfStoreTroubleAndItsEnd) {
   EXPECT_NE(box.notes.at(0).text.find("\ndisk full\n"), std::string::npos) << box.notes.at(0).text;
 }
 
+// Whatever is watched is told of like the store: once it begins, and once it is over.
+TEST(Notifier, TellsOfWhatIsWatched) {
+  const StoreHealth health;
+  std::promise<void> over;
+  std::vector<std::unique_ptr<NoteCarrier>> carriers;
+  carriers.push_back(std::make_unique<Box>(over, 2));
+  const Box& box = static_cast<Box&>(*carriers.front());
+  Notifier notifier(NotifySettings{.on = {Event::store}}, std::move(carriers), health,
+                    {.look = std::chrono::milliseconds(1)});
+  int looks = 0;
+  notifier.watch({"outcomes are not counted", "outcomes are counted again",
+                  [&looks] { return ++looks < 3 ? "mail.log: Permission denied" : ""; }});
+  notifier.start();
+  soon(over);
+  notifier.stop();
+  ASSERT_EQ(box.notes.size(), 2U);
+  EXPECT_EQ(box.notes[0].event, "store");
+  EXPECT_EQ(box.notes[0].subject, "replygate: outcomes are not counted");
+  EXPECT_NE(box.notes[0].text.find("\nmail.log: Permission denied\n"), std::string::npos) << box.notes[0].text;
+  EXPECT_EQ(box.notes[1].subject, "replygate: outcomes are counted again");
+  EXPECT_NE(box.notes[1].text.find("It was: mail.log: Permission denied"), std::string::npos) << box.notes[1].text;
+}
+
 TEST(Notifier, PausesForAKeyAndIsBoundedInAnHour) {
   const StoreHealth health;
   Notifier notifier(NotifySettings{.pause = std::chrono::minutes(10), .most_per_hour = 3}, {}, health);

@@ -2,7 +2,6 @@
 #include <archive_entry.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -10,7 +9,6 @@
 #include <random>
 
 #include "milter/outcome/followed_log.h"
-#include "milter/outcome/journal_log.h"
 #include "milter/outcome/log_clock.h"
 #include "milter/outcome/mail_logs.h"
 #include "milter/outcome/past_log.h"
@@ -151,45 +149,6 @@ TEST(MailLogs, RotatedOnesAreReadInTheirOrder) {
   EXPECT_EQ(last.octets, last.of_octets);
 }
 
-TEST(MailLogs, AFolderOfJournalsMayBeEmpty) {
-  const test::Folder folder;
-  auto journal = JournalLog::open("", folder.path().string());
-  ASSERT_TRUE(journal) << journal.error();
-  EXPECT_FALSE((*journal)->next());
-  EXPECT_EQ((*journal)->cursor(), "");
-  EXPECT_FALSE(JournalLog::open("", folder.file("none")));
-}
-
-// A journal that systemd's own tool has written.
-TEST(MailLogs, AJournalGoesOnAtItsCursor) {
-  constexpr const char* kTool = "/lib/systemd/systemd-journal-remote";
-  if (::access(kTool, X_OK) != 0) GTEST_SKIP() << kTool << " is missing: apt-get install systemd-journal-remote";
-  const test::Folder folder;
-  std::string text;
-  for (int i = 0; i < 6; ++i) {
-    text += fmt::format(
-        "__REALTIME_TIMESTAMP={}\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID=0123456789abcdef0123456789abcdef\n"
-        "SYSLOG_FACILITY={}\nSYSLOG_IDENTIFIER=postfix/qmgr\nSYSLOG_PID=7\nMESSAGE=A{}C2A3B4D0: removed\n\n",
-        1795946400000000 + i * 1000000, 1000 + i, i == 3 ? 3 : 2, i);  // one is not of the mail system
-  }
-  folder.write("export", text);
-  const std::string command =
-      fmt::format("{} -o {} {} >/dev/null 2>&1", kTool, folder.file("x.journal"), folder.file("export"));
-  ASSERT_EQ(std::system(command.c_str()), 0);
-  std::vector<std::string> ids;
-  std::string cursor;
-  for (int run = 0; run < 2; ++run) {
-    auto journal = JournalLog::open(cursor, folder.path().string());
-    ASSERT_TRUE(journal) << journal.error();
-    while (const auto entry = (*journal)->next()) {
-      ids.emplace_back(read_log_event(entry->line).id);
-      cursor = (*journal)->cursor();
-      if (run == 0 && ids.size() == 2) break;
-    }
-  }
-  EXPECT_EQ(ids, (std::vector<std::string>{"A0C2A3B4D0", "A1C2A3B4D0", "A2C2A3B4D0", "A4C2A3B4D0", "A5C2A3B4D0"}));
-}
-
 TEST(LogPositions, AreKeptAsText) {
   const LogPosition position{1, 2, 3, 18446744073709551615ULL};
   EXPECT_EQ(LogPosition::parse(position.text()), position);
@@ -232,7 +191,7 @@ class LifeOfALog {
 
   void write() {
     std::ofstream out(path(0), std::ios::app);
-    for (auto n = 1 + random_() % 40; n > 0; --n) out << "line " << written++ << "\n";
+    for (auto n = 1 + random_() % 40; n > 0; --n) out << fmt::format("line {:06}\n", written++);
     out << "half";  // of a line
     out.flush();
     if (random_() % 2 == 0) read();
@@ -249,21 +208,13 @@ class LifeOfALog {
   void rotate() {
     shift();
     fs::rename(path(0), path(1));
-    date_it();
     if (random_() % 2 == 0) std::ofstream(path(0)).flush();
   }
 
   void copy_and_truncate() {
     shift();
     fs::copy_file(path(0), path(1));
-    date_it();
     std::ofstream(path(0), std::ios::trunc).flush();
-  }
-
-  // Clocks of file systems are slower than this test.
-  void date_it() {
-    fs::last_write_time(path(1),
-                        fs::file_time_type::clock::now() - std::chrono::hours(9) + std::chrono::minutes(rotations));
   }
 
   void follow() { log_ = std::make_unique<FollowedLog>(path(0), position_); }
@@ -281,7 +232,29 @@ class LifeOfALog {
   std::unique_ptr<FollowedLog> log_;
 };
 
-TEST(FollowedLogs, LoseAndDoubleNothingOverKillsAndRotations) {
+// A log in a folder of its own, and what a reader has seen of it.
+class FollowedLogs : public ::testing::Test {
+ protected:
+  void write(const std::string& line) { std::ofstream(log_, std::ios::app) << line << "\n"; }
+  void copy_and_truncate(const std::string& name = "mail.log.1") {
+    fs::copy_file(log_, folder_.file(name), fs::copy_options::overwrite_existing);
+    fs::resize_file(log_, 0);
+  }
+  // As a reader would that is started anew each time.
+  void follow() { followed_ = std::make_unique<FollowedLog>(log_, followed_ ? followed_->position() : std::nullopt); }
+  std::string seen() {
+    std::string text;
+    while (followed_->read([&](std::string_view line) { text += line; })) {
+    }
+    return text;
+  }
+
+  test::Folder folder_;
+  const std::string log_ = folder_.file("mail.log");
+  std::unique_ptr<FollowedLog> followed_;
+};
+
+TEST_F(FollowedLogs, LoseAndDoubleNothingOverKillsAndRotations) {
   int rotations = 0;
   for (unsigned seed = 1; seed <= 12; ++seed) {
     LifeOfALog life(seed);
@@ -294,50 +267,94 @@ TEST(FollowedLogs, LoseAndDoubleNothingOverKillsAndRotations) {
   EXPECT_GE(rotations, 200);
 }
 
-TEST(FollowedLogs, BeginAtTheEndOfALogThatIsThere) {
-  const test::Folder folder;
-  folder.write("mail.log", "old\n");
-  FollowedLog log(folder.file("mail.log"), std::nullopt);
-  std::ofstream(folder.file("mail.log"), std::ios::app) << "new\n";
-  std::string seen;
-  while (log.read([&](std::string_view line) { seen += line; })) {
+TEST_F(FollowedLogs, BeginAtTheEndOfALogThatIsThere) {
+  write("old");
+  follow();
+  write("new");
+  EXPECT_EQ(seen(), "new");
+}
+
+// What is copied before anything was read has nothing by which it would be known again.
+TEST_F(FollowedLogs, FindTheCopyOfALogOfWhichNothingWasRead) {
+  for (const bool restarted : {false, true}) {
+    followed_ = nullptr;
+    folder_.write("mail.log", "");
+    fs::remove(folder_.file("mail.log.1"));
+    fs::remove(folder_.file("mail.log.2"));
+    follow();
+    EXPECT_EQ(seen(), "");
+    write("one");
+    copy_and_truncate("mail.log.2");
+    write("two");
+    copy_and_truncate("mail.log.1");
+    if (restarted) follow();
+    write("three");
+    EXPECT_EQ(seen(), "onetwothree");
+    EXPECT_EQ(seen(), "");
   }
-  EXPECT_EQ(seen, "new");
+}
+
+// The log was empty each time that it was looked at.
+TEST_F(FollowedLogs, FindEachOfSeveralCopies) {
+  write("old");
+  follow();
+  for (int i = 0; i < 5; ++i) {
+    write(fmt::format("{}a", i));
+    copy_and_truncate(fmt::format("mail.log.{}", 9 - i));
+    EXPECT_EQ(seen(), fmt::format("{}a", i));
+    write(fmt::format("{}b", i));
+    copy_and_truncate(fmt::format("mail.log.1{}", 9 - i));
+    if (i % 2 == 0) follow();
+    EXPECT_EQ(seen(), fmt::format("{}b", i));
+    EXPECT_EQ(followed_->trouble(), "");
+  }
+}
+
+// Each rotation writes over the copy of the one before.
+TEST_F(FollowedLogs, FindACopyInThePlaceOfAnother) {
+  write("old");
+  follow();
+  for (const char* line : {"one", "two", "three"}) {
+    write(line);
+    copy_and_truncate();
+    EXPECT_EQ(seen(), line);
+  }
+}
+
+TEST_F(FollowedLogs, DoNotReadAgainWhatLayThereAtTheStart) {
+  folder_.write("mail.log.1", "older\n");
+  folder_.write("mail.log", "");
+  follow();
+  EXPECT_EQ(seen(), "");
+  write("one");
+  copy_and_truncate("mail.log.2");
+  write("two");
+  EXPECT_EQ(seen(), "onetwo");
 }
 
 // What a copy has is not to wait until the log itself, emptied behind it, is written again.
-TEST(FollowedLogs, ReadWhatLiesBeforeAnEmptyLog) {
-  const test::Folder folder;
-  const auto write = [&](const char* name, const char* text, int age) {
-    folder.write(name, text);
-    fs::last_write_time(folder.file(name), fs::file_time_type::clock::now() - std::chrono::seconds(age));
+TEST_F(FollowedLogs, ReadWhatLiesBeforeAnEmptyLog) {
+  const auto put = [&](const char* name, const char* text, int age) {
+    folder_.write(name, text);
+    fs::last_write_time(folder_.file(name), fs::file_time_type::clock::now() - std::chrono::seconds(age));
   };
-  write("mail.log", "one\n", 100);
-  FollowedLog log(folder.file("mail.log"), std::nullopt);
-  fs::rename(folder.file("mail.log"), folder.file("mail.log.2"));
-  write("mail.log.1", "two\nthree\n", 50);
-  write("mail.log", "", 0);
-  std::string seen;
-  while (log.read([&](std::string_view line) { seen += line; })) {
-  }
-  EXPECT_EQ(seen, "twothree");
-  std::ofstream(folder.file("mail.log"), std::ios::app) << "four\n";
-  while (log.read([&](std::string_view line) { seen += line; })) {
-  }
-  EXPECT_EQ(seen, "twothreefour");
+  put("mail.log", "one\n", 100);
+  follow();
+  fs::rename(log_, folder_.file("mail.log.2"));
+  put("mail.log.1", "two\nthree\n", 50);
+  put("mail.log", "", 0);
+  EXPECT_EQ(seen(), "twothree");
+  write("four");
+  EXPECT_EQ(seen(), "four");
 }
 
-TEST(FollowedLogs, SayWhereTheFileIsGone) {
-  const test::Folder folder;
-  folder.write("mail.log", "one\n");
-  const FollowedLog first(folder.file("mail.log"), std::nullopt);
-  folder.write("mail.log", "two\n");
-  FollowedLog log(folder.file("mail.log"), first.position());
-  EXPECT_NE(log.trouble().find("lines may be missing"), std::string::npos);
-  std::string seen;
-  while (log.read([&](std::string_view line) { seen += line; })) {
-  }
-  EXPECT_EQ(seen, "two");
+TEST_F(FollowedLogs, SayWhereTheFileIsGone) {
+  write("one");
+  follow();
+  folder_.write("mail.log", "two\n");
+  follow();
+  EXPECT_NE(followed_->trouble().find("lines may be missing"), std::string::npos);
+  EXPECT_EQ(seen(), "two");
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 
+#include "milter/bounce/input.h"
+#include "milter/bounce/status_files.h"
 #include "milter/outcome/outcome_reader.h"
 #include "policy/decide/inquiry.h"
 #include "policy/decide/record_fields.h"
@@ -255,6 +258,32 @@ TEST_F(Outcomes, GoOnWithALogThatComesLater) {
   expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown"});
 }
 
+TEST_F(Outcomes, SayWhatTheLogIsNot) {
+  std::filesystem::remove(folder_.file("mail.log"));
+  ASSERT_EQ(::mkfifo(folder_.file("mail.log").c_str(), 0600), 0);
+  start();
+  EXPECT_TRUE(test::eventually([&] { return !troubles_.all().empty(); }));
+  EXPECT_EQ(troubles_.all().at(0).of, "outcomes");
+  EXPECT_EQ(troubles_.all().at(0).what, "outcomes: " + folder_.file("mail.log") + ": it is no regular file");
+}
+
+TEST_F(Outcomes, SayWhereLinesMayBeMissing) {
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  sent("AAAA11111", "a@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered"});
+  stop();
+  std::filesystem::remove(folder_.file("mail.log"));
+  bounced("AAAA11111", "b@there.test");
+  testing::internal::CaptureStderr();
+  start();
+  expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown"});
+  stop();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "replygate: outcomes: " + folder_.file("mail.log") +
+                ": what was read last is no longer there; lines may be missing\n");
+}
+
 TEST_F(Outcomes, AreBounded) {
   OutcomeSettings settings;
   settings.recipients = 1000;
@@ -368,6 +397,43 @@ TEST_F(Outcomes, ComeByMailToo) {
   EXPECT_FALSE(is_dead("b@there.test"));
 }
 
+// Providers leave out who complains, or write something in his place.
+TEST_F(Outcomes, ComplaintsCountThoughTheirRecipientIsHidden) {
+  start();
+  accept("AAAA11111", {"a@there.test"});
+  accept("BBBB22222", {"a@there.test", "b@there.test"});
+  accept("CCCC33333", {"a@there.test", "b@there.test"});
+  for (const char* id : {"AAAA11111", "BBBB22222"}) sent(id, "a@there.test");
+  attempt("AAAA11111", "copy@example.org", "2.0.0", "sent", "250 Ok");  // the MTA has added it
+  sent("BBBB22222", "b@there.test");
+  for (const char* to : {"a@there.test", "b@there.test"}) bounced("CCCC33333", to);
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().outcomes == 6; }));
+  OutcomeLedger::Read read;
+  const auto complain = [&](const std::string& id, const std::string& of) {
+    OutcomeLedger::Report told{.queue_ids = {id}};
+    told.statuses.push_back({.text = "Feedback-Type: abuse", .recipient = of, .told = Severity::permanent});
+    EXPECT_TRUE(
+        reader_->within([&](OutcomeLedger& ledger, DeadList&, Instant now) { read = ledger.take(now, told).at(0); }));
+    return read.fate;
+  };
+  using Fate = OutcomeLedger::Read::Fate;
+  EXPECT_EQ(complain("AAAA11111", "f8ae2c@redacted.invalid"), Fate::counted);
+  EXPECT_EQ(read.recipient, "a@there.test");
+  EXPECT_EQ(complain("AAAA11111", ""), Fate::known);
+  EXPECT_EQ(complain("BBBB22222", "[redacted]"), Fate::counted);
+  EXPECT_EQ(read.recipient, "");
+  EXPECT_EQ(read.sending.queue_id, "BBBB22222");
+  EXPECT_EQ(complain("BBBB22222", "f8ae2c@there.test"), Fate::known);  // once, whoever it is
+  EXPECT_EQ(complain("BBBB22222", "b@there.test"), Fate::counted);     // who names himself
+  EXPECT_EQ(complain("CCCC33333", "[redacted]"), Fate::known);         // nobody has received it
+  EXPECT_EQ(complain("DDDD44444", "[redacted]"), Fate::unknown);
+  expect_used({2, 3, 3});
+  // Nobody is left who could still get the mail.
+  log("qmgr", "BBBB22222: from=<s@example.org>, status=expired, returned to sender");
+  bounced("BBBB22222", "z@there.test");
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().outcomes == 10; }));
+}
+
 TEST_F(Outcomes, NobodyComplainsOfWhatHeDidNotGet) {
   start();
   accept("AAAA11111", {"a@there.test"});
@@ -388,6 +454,82 @@ TEST_F(Outcomes, ATaskThatThrowsEndsAlone) {
   expect({"AAAA11111 a@there.test delivered delivered"});
   reader_->refuse_tasks();
   EXPECT_FALSE(reader_->within([](OutcomeLedger&, DeadList&, Instant) {}));
+}
+
+// A resolver that is out of order must not make anybody dead, nor use up anybody's limit.
+TEST_F(Outcomes, WhatOurOwnResolverDoesNotFindIsNotDead) {
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  log("smtp",
+      "AAAA11111: to=<a@there.test>, relay=none, delay=1, delays=0/0/1/0, dsn=5.4.4, status=bounced (Host or domain "
+      "name not found. Name service error for name=there.test type=A: Host not found)");
+  bounced("AAAA11111", "b@there.test");
+  expect({"AAAA11111 a@there.test failed domain_unknown", "AAAA11111 b@there.test hard_bounce user_unknown"});
+  expect_used({1, 0, 0});
+  EXPECT_FALSE(is_dead("a@there.test"));
+  EXPECT_TRUE(is_dead("b@there.test"));
+}
+
+TEST(OutcomeKinds, TellAServersAnswerFromOurResolvers) {
+  const auto book = open_status_book("");
+  ASSERT_TRUE(book) << book.error();
+  const auto kind = [&](std::string_view line) {
+    const auto statuses = read_line(line);
+    if (statuses.size() != 1) return std::string("no status");
+    const auto outcome = outcome_of(statuses.front(), (*book)->explain(statuses.front()));
+    return outcome ? std::string(to_string(*outcome)) : "none";
+  };
+  const auto postfix = [&](std::string_view rest) {
+    return kind(
+        fmt::format("2026-11-30T07:00:00Z mx postfix/smtp[1]: ABCDEF1234: to=<x@d.example>, relay=none, delay=1, "
+                    "delays=0/0/1/0, {}",
+                    rest));
+  };
+  const std::string lead = "dsn=5.4.4, status=bounced (Host or domain name not found. Name service error for name=";
+  EXPECT_EQ(postfix(lead + "d.example type=A: Host not found)"), "failed");
+  EXPECT_EQ(postfix(lead + "d.example type=AAAA: Host found but no data record of requested type)"), "failed");
+  EXPECT_EQ(postfix("dsn=5.4.4, status=bounced (unable to look up host mx.d.example: No address associated with "
+                    "hostname)"),
+            "failed");
+  EXPECT_EQ(postfix("dsn=5.1.0, status=bounced (Domain d.example does not accept mail (nullMX))"), "failed");
+  EXPECT_EQ(postfix("dsn=4.4.3, status=deferred (Host or domain name not found. Name service error for name=d.example "
+                    "type=MX: Host not found, try again)"),
+            "deferred");
+  EXPECT_EQ(
+      kind("Nov 30 07:00:00 mx sendmail[1]: 5AU70000001: to=<x@d.example>, delay=00:00:00, xdelay=00:00:00, "
+           "mailer=esmtp, pri=30000, relay=d.example., dsn=5.1.2, stat=Host unknown (Name server: d.example.: host "
+           "not found)"),
+      "failed");
+  EXPECT_EQ(kind("2026-11-30 07:00:00 1abcDE-000001-AB ** x@d.example R=dnslookup: all relevant MX records point to "
+                 "non-existent hosts"),
+            "failed");
+  EXPECT_EQ(kind("550 5.1.2 no such domain"), "hard_bounce");
+  EXPECT_EQ(
+      kind("556 5.1.10 <x@d.example>: Recipient address rejected: Domain d.example does not accept mail (nullMX)"),
+      "hard_bounce");
+}
+
+TEST(OutcomeKinds, AreWhatExplainSays) {
+  const auto kind = [](Reason reason, Severity severity, std::optional<bool> dead = std::nullopt) {
+    Explained e;
+    e.reason = reason;
+    e.severity = severity;
+    e.dead = dead;
+    e.fault = info_of(reason).fault;
+    const auto outcome = outcome_of({.code = 550}, e);
+    return outcome ? std::string(to_string(*outcome)) : "none";
+  };
+  EXPECT_EQ(kind(Reason::user_unknown, Severity::permanent, true), "hard_bounce");
+  EXPECT_EQ(kind(Reason::user_unknown, Severity::transient, true), "deferred");
+  EXPECT_EQ(kind(Reason::mailbox_full, Severity::permanent, false), "failed");
+  EXPECT_EQ(kind(Reason::spam, Severity::permanent), "blocked");
+  EXPECT_EQ(kind(Reason::auth_failure, Severity::permanent), "blocked");
+  EXPECT_EQ(kind(Reason::own_refusal, Severity::permanent), "none");
+  EXPECT_EQ(kind(Reason::complaint, Severity::permanent), "complaint");
+  for (const OutcomeKind k : {OutcomeKind::delivered, OutcomeKind::deferred, OutcomeKind::hard_bounce,
+                              OutcomeKind::blocked, OutcomeKind::failed, OutcomeKind::complaint}) {
+    EXPECT_EQ(outcome_kind_from(to_string(k)), k);
+  }
 }
 
 }  // namespace

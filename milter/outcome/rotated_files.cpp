@@ -1,0 +1,82 @@
+#include "milter/outcome/rotated_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string_view>
+#include <tuple>
+
+#include "milter/descriptor.h"
+#include "policy/mail/text.h"
+
+namespace replygate {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kBegins = 64;  // octets: the time of the first line
+
+bool is_compressed_log(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kEnds = {".gz", ".xz", ".zst", ".bz2"};
+  return std::ranges::any_of(kEnds, [&](std::string_view end) { return name.ends_with(end); });
+}
+
+// "mail.log.1", "mail.log-20261129": not "mail.info" beside "mail".
+bool is_rotation_of(std::string_view log, std::string_view name) {
+  if (!name.starts_with(log) || name.size() < log.size() + 2) return false;
+  const std::string_view rest = name.substr(log.size());
+  return (rest.front() == '.' || rest.front() == '-') && is_digit(rest[1]);
+}
+
+std::string beginning_of(const std::string& path) {
+  std::string octets(kBegins, '\0');
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t read = file.get() < 0 ? -1 : ::pread(file.get(), octets.data(), octets.size(), 0);
+  octets.resize(static_cast<std::size_t>(std::max<ssize_t>(read, 0)));
+  return octets;
+}
+
+// A file system's clock may be slower than rotations are: then their lines tell, which begin with their time.
+void order_by_age(std::vector<RotatedFile>& files) {
+  const auto times = [](const RotatedFile& file) { return std::pair(file.changed, file.moved); };
+  for (RotatedFile& file : files) {
+    if (std::ranges::count(files, times(file), times) > 1) file.begins = beginning_of(file.path);
+  }
+  std::ranges::sort(files, {}, [](const RotatedFile& file) { return std::tie(file.changed, file.moved, file.begins); });
+}
+
+}  // namespace
+
+std::optional<RotatedFile> rotated_file(const std::string& path) {
+  struct stat s{};
+  if (::stat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return std::nullopt;
+  return RotatedFile{path,
+                     s.st_dev,
+                     s.st_ino,
+                     s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec,
+                     s.st_ctim.tv_sec * 1000000000 + s.st_ctim.tv_nsec,
+                     static_cast<std::uint64_t>(s.st_size),
+                     {}};
+}
+
+std::vector<RotatedFile> rotated_files(const std::string& log) {
+  const fs::path path(log);
+  const std::string lead = path.filename().string();
+  std::vector<RotatedFile> found;
+  std::error_code error;
+  fs::directory_iterator entry(path.has_parent_path() ? path.parent_path() : ".", error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!is_rotation_of(lead, name) || is_compressed_log(name)) continue;
+    if (auto file = rotated_file(entry->path().string())) found.push_back(*std::move(file));
+  }
+  order_by_age(found);
+  if (auto live = rotated_file(log)) found.push_back(*std::move(live));
+  return found;
+}
+
+}  // namespace replygate
