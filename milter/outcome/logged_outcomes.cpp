@@ -35,7 +35,7 @@ void LoggedOutcomes::attempt(Instant now, const LoggedMail& mail, const LogEvent
   RemoteStatus status = status_of(event);
   status.recipient = recipient;
   const Explained explained = book_.explain(status);
-  const auto kind = outcome_of(explained);
+  const auto kind = outcome_of(status, explained);
   if (!kind) return;
   const bool news = !state.kind || is_final(*kind);
   state.kind = kind;

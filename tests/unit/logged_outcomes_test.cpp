@@ -185,7 +185,7 @@ TEST(OutcomeKinds, AreWhatExplainSays) {
     e.severity = severity;
     e.dead = dead;
     e.fault = info_of(reason).fault;
-    const auto outcome = outcome_of(e);
+    const auto outcome = outcome_of(RemoteStatus(), e);
     return outcome ? std::string(to_string(*outcome)) : "none";
   };
   EXPECT_EQ(kind(Reason::user_unknown, Severity::permanent, true), "hard_bounce");
