@@ -130,6 +130,28 @@ class Past(unittest.TestCase):
         later = json.loads(run("replay", file, "--postfix", self.fourth, "--json", "--since", "2026-11-28T00:00:00Z").stdout)
         self.assertGreater(later["before"], later["recipients"])
 
+    def test_what_became_of_the_mail_is_in_a_log(self):
+        log = self.path / "bounces.log"
+        lines = []
+        for n in range(40):
+            lead, queue_id = f"2026-11-29T10:{n:02}:00Z mx postfix/", f"{n:08X}F0"
+            said = ("dsn=5.1.1, status=bounced (host mx.far.example[192.0.2.9] said: 550 5.1.1 no such user (in reply to RCPT TO "
+                    "command))" if n % 5 == 0 else "dsn=2.0.0, status=sent (250 ok)")
+            lines += [f"{lead}submission/smtpd[1]: {queue_id}: client=pc[192.0.2.1], sasl_method=PLAIN, sasl_username=thief",
+                      f"{lead}qmgr[1]: {queue_id}: from=<t@office.example>, size=900, nrcpt=1 (queue active)",
+                      f"{lead}smtp[1]: {queue_id}: to=<r{n}@far.example>, relay=mx.far.example[192.0.2.9]:25, delay=1, "
+                      f"delays=0/0/1/0, {said}", f"{lead}qmgr[1]: {queue_id}: removed"]
+        log.write_text("\n".join(lines) + "\n")
+        file = self.policy('version = 1\n[site]\nrelay = "mta"\n[outcomes]\nlog = "journal"\n[[rule]]\nname = "stolen"\nper = "user"\n'
+                           'limit = "20% hard_bounces / 1h"\nat_least = "20 recipients"\nreply = 450\n[[rule]]\nname = "spam"\n'
+                           'per = "user"\nlimit = "9 complaints / 1d"\nreply = 450\n')
+        text = run("replay", file, "--postfix", log).stdout
+        self.assertIn("outcomes 40, counted at their times\n", text)
+        self.assertRegex(text, r"newly refused  20 recipients\n +20  stolen ")
+        self.assertRegex(text, r"first [\d: -]+ from <t@office.example> to r20@far.example: 450 ")
+        self.assertIn("a mail log does not tell the number of complaints", text)
+        self.assertEqual(json.loads(run("replay", file, "--postfix", log, "--json").stdout)["outcomes"], 40)
+
     def test_a_pipe(self):
         file = self.policy('version = 1\n[site]\nrelay = "mta"\n')
         with open(self.fourth) as log:
