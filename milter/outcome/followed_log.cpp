@@ -33,6 +33,16 @@ bool has_seal(int file, const LogPosition& position) {
   return tail && seal_of_tail(*tail) == position.seal;
 }
 
+// The whole lines that follow an offset, read into a block.
+std::string_view lines_at(int file, std::uint64_t offset, std::string& block) {
+  const ssize_t read = ::pread(file, block.data(), block.size(), static_cast<off_t>(offset));
+  if (read <= 0) return {};
+  const std::string_view octets(block.data(), static_cast<std::size_t>(read));
+  const std::size_t end = octets.rfind('\n');
+  if (end == std::string_view::npos) return octets.size() == block.size() ? octets : std::string_view();
+  return octets.substr(0, end + 1);
+}
+
 }  // namespace
 
 std::string LogPosition::text() const { return fmt::format("{} {} {} {}", device, inode, offset, seal); }
@@ -51,6 +61,7 @@ std::optional<LogPosition> LogPosition::parse(std::string_view text) {
 FollowedLog::FollowedLog(std::string path, std::optional<LogPosition> position)
     : path_(std::move(path)), position_(position) {
   block_.resize(kFollowedBlock);
+  ahead_.resize(kFollowedBlock);
   find_again();
 }
 
@@ -80,28 +91,41 @@ bool FollowedLog::open(const RotatedFile& file, std::uint64_t offset) {
   return true;
 }
 
-FollowedLog::Found FollowedLog::begin(const RotatedFile& file) {
-  if (file.size == 0) return Found::nothing;
-  auto there = opened(file);
-  if (there == nullptr) return Found::not_now;
-  lines_ = lines_at(there->get(), 0);
-  if (lines_.empty()) return Found::nothing;
-  file_ = std::move(there);
+FollowedLog::Ahead FollowedLog::look_into(const RotatedFile& file) {
+  if (file.size == 0) return {};
+  Ahead ahead{.file = opened(file)};
+  if (ahead.file == nullptr) return {.found = Found::not_now};
+  ahead.lines = lines_at(ahead.file->get(), 0, ahead_);
+  ahead.found = ahead.lines.empty() ? Found::nothing : Found::lines;
+  return ahead;
+}
+
+void FollowedLog::go_to(const RotatedFile& file, Ahead&& ahead) {
+  lines_ = ahead.lines;
+  file_ = std::move(ahead.file);
   tail_.clear();
   position_ = LogPosition{file.device, file.inode, 0, seal_of_tail("")};
-  return Found::lines;
+}
+
+FollowedLog::Found FollowedLog::begin(const RotatedFile& file) {
+  Ahead ahead = look_into(file);
+  const Found found = ahead.found;
+  if (found == Found::lines) go_to(file, std::move(ahead));
+  return found;
 }
 
 // The same octets before the position, in another file: what copytruncate has saved.
-bool FollowedLog::open_copy() {
-  if (position_->offset == 0) return false;
-  for (const RotatedFile& file : rotated_files(path_)) {
+FollowedLog::Found FollowedLog::open_copy() {
+  if (position_->offset == 0) return Found::nothing;
+  const auto files = rotated_files(path_);
+  if (!files) return Found::not_now;
+  for (const RotatedFile& file : *files) {
     if (file.size < position_->offset) continue;
     const Descriptor looked(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (looked.get() < 0 || !has_seal(looked.get(), *position_)) continue;
-    return open(file, position_->offset);
+    if (looked.get() >= 0 && !has_seal(looked.get(), *position_)) continue;
+    return looked.get() >= 0 && open(file, position_->offset) ? Found::lines : Found::not_now;
   }
-  return false;
+  return Found::nothing;
 }
 
 void FollowedLog::begin_at_end(const std::vector<RotatedFile>& files) {
@@ -113,24 +137,32 @@ void FollowedLog::begin_at_end(const std::vector<RotatedFile>& files) {
   }
 }
 
-void FollowedLog::find_again() {
+FollowedLog::Found FollowedLog::find_position(const LogPosition& was) {
   const auto files = rotated_files(path_);
-  if (!position_) return begin_at_end(files);
-  const LogPosition was = *position_;
-  for (const RotatedFile& file : files) {
+  if (!files) return Found::not_now;
+  for (const RotatedFile& file : *files) {
     if (file.device != was.device || file.inode != was.inode || file.size < was.offset) continue;
-    goes_on_ = open(file, was.offset) && position_->seal == was.seal;
-    first_ = goes_on_ && was.offset == 0;
-    if (goes_on_) return;
+    if (open(file, was.offset) && position_->seal == was.seal) return Found::lines;
   }
   position_ = was;
   file_ = nullptr;
-  goes_on_ = open_copy();
-  if (!goes_on_) begin_elsewhere(was, files);
+  return open_copy();
+}
+
+void FollowedLog::find_again() {
+  constexpr int kAttempts = 20;  // while files are being rotated
+  if (!position_) return begin_at_end(rotated_files(path_).value_or(std::vector<RotatedFile>()));
+  const LogPosition was = *position_;
+  Found found = Found::not_now;
+  for (int i = 0; i < kAttempts && found == Found::not_now; ++i) found = find_position(was);
+  goes_on_ = found == Found::lines;
+  first_ = goes_on_ && was.offset == 0;
+  if (!goes_on_) begin_elsewhere(was);
 }
 
 // In the same file, if that has other lines now; else in the log.
-void FollowedLog::begin_elsewhere(const LogPosition& lost, const std::vector<RotatedFile>& files) {
+void FollowedLog::begin_elsewhere(const LogPosition& lost) {
+  const auto files = rotated_files(path_).value_or(std::vector<RotatedFile>());
   if (files.empty()) return;
   const auto same = std::ranges::find_if(
       files, [&](const RotatedFile& file) { return file.device == lost.device && file.inode == lost.inode; });
@@ -138,31 +170,19 @@ void FollowedLog::begin_elsewhere(const LogPosition& lost, const std::vector<Rot
   trouble_ = fmt::format("{}: the file that was read last is gone; lines may be missing", path_);
 }
 
-// The whole lines that follow an offset.
-std::string_view FollowedLog::lines_at(int file, std::uint64_t offset) {
-  const ssize_t read = ::pread(file, block_.data(), block_.size(), static_cast<off_t>(offset));
-  if (read <= 0) return {};
-  const std::string_view octets(block_.data(), static_cast<std::size_t>(read));
-  const std::size_t end = octets.rfind('\n');
-  if (end == std::string_view::npos) return octets.size() == block_.size() ? octets : std::string_view();
-  return octets.substr(0, end + 1);
-}
-
 std::string_view FollowedLog::lines_here() {
   if (file_ == nullptr) return {};
-  const std::string_view lines = lines_at(file_->get(), position_->offset);
+  const std::string_view lines = lines_at(file_->get(), position_->offset, block_);
   // Truncated and written anew it is another log.
   return has_seal(file_->get(), *position_) ? lines : std::string_view();
 }
 
 std::string_view FollowedLog::next_block() {
   trouble_.clear();
-  lines_ = {};
-  if (look_before() == Found::nothing) {
-    lines_ = lines_here();
-    while (lines_.empty() && next_file()) {
-      if (lines_.empty()) lines_ = lines_here();
-    }
+  lines_ = lines_here();
+  if (first_ && look_before() == Found::not_now) return {};
+  while (lines_.empty() && next_file()) {
+    if (lines_.empty()) lines_ = lines_here();
   }
   pass(lines_);
   return lines_;
@@ -178,10 +198,12 @@ void FollowedLog::pass(std::string_view lines) {
   first_ = false;
 }
 
-// There was no line when it came to stand here: what lies before has come since, and was copied from here.
+// There was no line when it came to stand here: what lies before has come since, and was copied from here. The copy is
+// there before the log has other lines, so it is looked for behind them.
 FollowedLog::Found FollowedLog::look_before() {
-  if (!first_) return Found::nothing;
-  for (const RotatedFile& file : rotated_files(path_)) {
+  const auto files = rotated_files(path_);
+  if (!files) return Found::not_now;
+  for (const RotatedFile& file : *files) {
     if (is_open(file)) break;
     if (const Found found = begin(file); found != Found::nothing) return found;
   }
@@ -194,20 +216,30 @@ bool FollowedLog::is_whole(std::uint64_t size) const {
 }
 
 // It was emptied.
-bool FollowedLog::begin_again(const std::optional<RotatedFile>& live) {
-  if (open_copy()) return true;
-  for (const RotatedFile& file : rotated_files(path_)) {
-    if (is_open(file)) return begin(file) == Found::lines;
-  }
-  return live && begin(*live) == Found::lines;
+bool FollowedLog::begin_again() {
+  if (const Found found = open_copy(); found != Found::nothing) return found == Found::lines;
+  const auto files = rotated_files(path_);
+  if (!files || files->empty()) return false;
+  const auto same = std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_open(file); });
+  return begin(same == files->end() ? files->back() : *same) == Found::lines;
 }
 
-// The first one behind the open file that has lines; `changed`: when that was written last.
-bool FollowedLog::next_of(const std::vector<RotatedFile>& files, std::int64_t changed) {
-  const auto here = std::ranges::find_if(files, [&](const RotatedFile& file) { return is_open(file); });
-  for (auto file = here == files.end() ? files.begin() : here + 1; file != files.end(); ++file) {
+// The first one behind the open file that has lines; `changed`: when that was written last. By the time that a file has
+// lines, all is there that comes before them: so it is looked for once more, here and among the files.
+bool FollowedLog::next_of(std::int64_t changed) {
+  const auto files = rotated_files(path_);
+  if (!files) return false;
+  const auto here = std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_open(file); });
+  for (auto file = here == files->end() ? files->begin() : here + 1; file != files->end(); ++file) {
     if (file->path != path_ && file->changed < changed) continue;
-    if (const Found found = begin(*file); found != Found::nothing) return found == Found::lines;
+    Ahead ahead = look_into(*file);
+    if (ahead.found == Found::nothing) continue;
+    lines_ = lines_here();
+    if (!lines_.empty() || ahead.found == Found::not_now) return !lines_.empty();
+    const auto again = rotated_files(path_);
+    if (!again || !are_same_rotations(*files, *again, path_)) return false;
+    go_to(*file, std::move(ahead));
+    return true;
   }
   return false;
 }
@@ -217,12 +249,12 @@ bool FollowedLog::next_file() {
   const auto live = rotated_file(path_);
   struct stat s{};
   if (file_ == nullptr || ::fstat(file_->get(), &s) != 0) return live && begin(*live) == Found::lines;
-  if (!is_whole(static_cast<std::uint64_t>(s.st_size))) return begin_again(live);
+  if (!is_whole(static_cast<std::uint64_t>(s.st_size))) return begin_again();
   // One that was put aside is written until its writer is told to go over to the new one.
   if (!live || is_open(*live)) return false;
   lines_ = lines_here();
   if (!lines_.empty()) return true;
-  return next_of(rotated_files(path_), s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec);
+  return next_of(s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec);
 }
 
 }  // namespace replygate

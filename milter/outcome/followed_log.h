@@ -52,32 +52,42 @@ class FollowedLog {
 
  private:
   enum class Found : std::uint8_t { lines, nothing, not_now };
+  // A file that begins with whole lines; they are in ahead_.
+  struct Ahead {
+    Found found = Found::nothing;
+    std::unique_ptr<Descriptor> file = nullptr;
+    std::string_view lines = {};
+  };
 
   std::string_view next_block();
-  std::string_view lines_at(int file, std::uint64_t offset);
   std::string_view lines_here();
   void pass(std::string_view lines);
   bool is_whole(std::uint64_t size) const;
   bool next_file();
-  bool begin_again(const std::optional<RotatedFile>& live);
-  bool next_of(const std::vector<RotatedFile>& files, std::int64_t changed);
+  bool begin_again();
+  bool next_of(std::int64_t changed);
   Found look_before();
   bool is_open(const RotatedFile& file) const;
   std::unique_ptr<Descriptor> opened(const RotatedFile& file);
   bool open(const RotatedFile& file, std::uint64_t offset);
+  Ahead look_into(const RotatedFile& file);
+  void go_to(const RotatedFile& file, Ahead&& ahead);
   // At its begin, where it has whole lines, which are in lines_ then. Else nothing changes.
   Found begin(const RotatedFile& file);
-  bool open_copy();  // that has what was read, and maybe more
+  // That has what was read, and maybe more.
+  Found open_copy();
   void begin_at_end(const std::vector<RotatedFile>& files);
+  Found find_position(const LogPosition& was);
   void find_again();
-  void begin_elsewhere(const LogPosition& lost, const std::vector<RotatedFile>& files);
+  void begin_elsewhere(const LogPosition& lost);
 
   std::string path_;
   std::unique_ptr<Descriptor> file_;
   std::optional<LogPosition> position_;
   std::string tail_;  // the octets before the position, as many as are sealed
   std::string block_;
-  std::string_view lines_;  // of the block
+  std::string ahead_;       // the first block of another file
+  std::string_view lines_;  // of one of both
   std::string trouble_;
   bool goes_on_ = false;
   bool first_ = false;  // there was no line before the open file's begin

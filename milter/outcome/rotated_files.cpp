@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <span>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "milter/descriptor.h"
 #include "policy/mail/text.h"
@@ -63,7 +65,9 @@ std::optional<RotatedFile> rotated_file(const std::string& path) {
                      {}};
 }
 
-std::vector<RotatedFile> rotated_files(const std::string& log) {
+namespace {
+
+std::vector<RotatedFile> look_at_rotations(const std::string& log) {
   const fs::path path(log);
   const std::string lead = path.filename().string();
   std::vector<RotatedFile> found;
@@ -77,6 +81,31 @@ std::vector<RotatedFile> rotated_files(const std::string& log) {
   order_by_age(found);
   if (auto live = rotated_file(log)) found.push_back(*std::move(live));
   return found;
+}
+
+}  // namespace
+
+bool are_same_rotations(const std::vector<RotatedFile>& one, const std::vector<RotatedFile>& other,
+                        const std::string& log) {
+  const auto rotated = [&](const std::vector<RotatedFile>& files) {
+    const bool live = !files.empty() && files.back().path == log;
+    return std::span(files).first(files.size() - (live ? 1 : 0));
+  };
+  return std::ranges::equal(rotated(one), rotated(other), [](const RotatedFile& a, const RotatedFile& b) {
+    return std::tie(a.device, a.inode, a.changed, a.size) == std::tie(b.device, b.inode, b.changed, b.size);
+  });
+}
+
+// A file that gets another name during the look may be seen under neither.
+std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log) {
+  constexpr int kLooks = 5;
+  auto files = look_at_rotations(log);
+  for (int i = 0; i < kLooks; ++i) {
+    auto again = look_at_rotations(log);
+    if (are_same_rotations(files, again, log)) return again;
+    files = std::move(again);
+  }
+  return std::nullopt;
 }
 
 }  // namespace replygate

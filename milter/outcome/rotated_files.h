@@ -21,7 +21,12 @@ struct RotatedFile {
 // Nothing: there is none, or no regular one.
 std::optional<RotatedFile> rotated_file(const std::string& path);
 
-// The files of a log that are not compressed, the oldest first, the log itself last.
-std::vector<RotatedFile> rotated_files(const std::string& log);
+// The files of a log that are not compressed, the oldest first, the log itself last. Nothing: they are being rotated,
+// and one of them may have been missed.
+std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log);
+
+// Nothing was rotated between the two looks, nor written but to the log itself.
+bool are_same_rotations(const std::vector<RotatedFile>& one, const std::vector<RotatedFile>& other,
+                        const std::string& log);
 
 }  // namespace replygate

@@ -92,7 +92,7 @@ TEST_F(GateTest, AStoreThatIsLateIsUnknown) {
   ASSERT_EQ(answers_.size(), 1U);
   EXPECT_EQ(rcpt(), "451 4.3.0 Local error in processing, try again later");
   session_->abort(now_);
-  EXPECT_NE(records_.json.front().find("\"unknown\":[\"q\"]"), std::string::npos);
+  EXPECT_NE(records_.json.front().find("\"unknown\":[\"q\"],\"unread\":[\"q\"]"), std::string::npos);
 }
 
 class LenientGateTest : public GateTest {

@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "milter/outcome/followed_log.h"
 #include "milter/outcome/log_clock.h"
 #include "milter/outcome/mail_logs.h"
 #include "milter/outcome/past_log.h"
 #include "policy/scenario/scenario.h"
+#include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 
 namespace replygate {
@@ -265,6 +268,43 @@ TEST_F(FollowedLogs, LoseAndDoubleNothingOverKillsAndRotations) {
     rotations += life.rotations;
   }
   EXPECT_GE(rotations, 200);
+}
+
+// Rotations come at any moment of a look, as fast as they can.
+TEST_F(FollowedLogs, LoseNothingToRotationsDuringALook) {
+  constexpr int kRotations = 150;
+  write("old");
+  follow();
+  std::atomic<int> written{0};
+  std::atomic<bool> over{false};
+  std::thread writer([&] {
+    std::mt19937 random(5);
+    for (int rotation = 1; rotation <= kRotations; ++rotation) {
+      const auto lines = 1 + random() % 3;
+      for (unsigned i = 0; i < lines; ++i) write(fmt::format("line {:06}", written++));
+      const std::string aside = fmt::format("mail.log.{}", rotation);
+      if (random() % 2 == 0) {
+        copy_and_truncate(aside);
+        continue;
+      }
+      std::ofstream out(log_, std::ios::app);
+      fs::rename(log_, folder_.file(aside));
+      if (random() % 2 == 0) out << fmt::format("line {:06}\n", written++);  // before the writer is told
+    }
+    over = true;
+  });
+  int read = 0;
+  const auto take = [&read](std::string_view line) { EXPECT_EQ(line, fmt::format("line {:06}", read++)); };
+  for (int looks = 0; !over; ++looks) {
+    followed_->read(take);
+    if (looks % 50 == 49) follow();  // killed, and started again
+  }
+  writer.join();
+  EXPECT_TRUE(test::eventually([&] {
+    followed_->read(take);
+    return read >= written;
+  }));
+  EXPECT_EQ(read, written);
 }
 
 TEST_F(FollowedLogs, BeginAtTheEndOfALogThatIsThere) {

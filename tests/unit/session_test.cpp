@@ -264,6 +264,7 @@ TEST(Session, UnknownFactsAreTheRulesOwnMatter) {
   EXPECT_EQ(talk.rcpt("<a@x.example>"), "451 4.3.0 Local error in processing, try again later");
   talk.abort();
   EXPECT_NE(world.records.json.front().find("\"unknown\":[\"r\"]"), std::string::npos);
+  EXPECT_EQ(world.records.json.front().find("\"unread\""), std::string::npos);
 
   World lenient(fmt::format("{}on_unknown = \"skip\"\n", kRule));
   Talk other(lenient);
