@@ -19,6 +19,9 @@ constexpr std::int64_t kMostOfSpent = 16'384;  // octets of an entry that is use
 // What a record takes, roughly, its texts being short as a rule.
 std::int64_t octets_of(const Record& record) {
   std::size_t octets = sizeof(Record) + octets_of(record.message);
+  for (const auto* headers : {&record.transaction.headers, &record.disposition.headers}) {
+    for (const Header& header : *headers) octets += sizeof header + header.name.size() + header.value.size();
+  }
   for (const JudgedRecipient& judged : record.recipients) {
     octets += sizeof judged + 2 * judged.recipient.raw.size() + octets_of(judged.verdict);
   }

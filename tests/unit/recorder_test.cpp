@@ -4,6 +4,7 @@
 
 #include <future>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -115,6 +116,39 @@ TEST(Recorder, MoreRecordsThanItHasRoomForAreDropped) {
   let.set_value();
   recorder.stop();
   EXPECT_EQ(reader.heard.size() + static_cast<std::size_t>(recorder.dropped()), kWritten);
+}
+
+TEST(Recorder, HeadersTakeRoom) {
+  const test::World world("");
+  std::promise<void> let;
+  Reader reader;
+  reader.gate = let.get_future().share();
+  Recorder recorder({.octets = 200'000});
+  recorder.add(reader);
+  recorder.start();
+  for (int i = 0; i < 3; ++i) {
+    Record record = record_of(world, std::to_string(i));
+    (i == 1 ? record.disposition.headers : record.transaction.headers).push_back({"x-long", std::string(90'000, 'x')});
+    recorder.write(std::move(record));
+  }
+  EXPECT_EQ(recorder.dropped(), 1);
+  let.set_value();
+  recorder.stop();
+  EXPECT_EQ(reader.heard.size(), 2U);
+}
+
+TEST(Recorder, KeepsNoPolicyOfWhatWasHeard) {
+  const test::World world("");
+  Reader reader;
+  Recorder recorder;
+  recorder.add(reader);
+  recorder.start();
+  Record record = record_of(world, "1");
+  record.policy = std::shared_ptr<const Policy>(world.policy.get(), [](const Policy*) {});
+  const std::weak_ptr<const Policy> policy = record.policy;
+  recorder.write(std::move(record));
+  recorder.catch_up(std::chrono::minutes(1));
+  EXPECT_TRUE(policy.expired());
 }
 
 TEST(Recorder, WhatOneReaderThrowsTheOthersHear) {
