@@ -42,8 +42,9 @@ void add_replay(CLI::App& app, Action& action) {
   command->add_option("--since", options->since, "compare from then on, e.g. 7d; earlier mail fills counters")
       ->check(kNotEmpty);
   add_one_past(command, *options);
-  command->add_option("--max-new-refusals", options->max_new_refusals,
-                      "exit with 1 if more recipients would be refused");
+  command
+      ->add_option("--max-new-refusals", options->max_new_refusals, "exit with 1 if more recipients would be refused")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("-n,--count", options->count, "keys of each rule")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));

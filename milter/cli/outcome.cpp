@@ -39,7 +39,7 @@ std::string said_of(const json::object& row) {
   const std::string who = recipient.empty() ? "a recipient" : recipient;
   const std::string what = fmt::format("{} ({})", text_at(row, "outcome"), text_at(row, "reason"));
   if (result == "nothing") return fmt::format("{}: nothing final", who);
-  if (result == "unknown") return fmt::format("{}: {}, of no message that is remembered", who, what);
+  if (result == "unknown") return fmt::format("{}: {}, of no mail to this address that is remembered", who, what);
   return fmt::format("{}: {}, {}of {} from {}", who, what, result == "known" ? "known before, " : "",
                      text_at(row, "queue_id"), text_at(row, "sender"));
 }
@@ -49,10 +49,11 @@ int print_report(const json::object& result) {
   return kFine;
 }
 
-int print_dead(const json::object& result) {
+int print_dead(const json::object& result, std::string_view address) {
   const json::array& addresses = array_at(result, "addresses");
   if (addresses.empty()) {
-    fmt::print("no address is known to be dead\n");
+    fmt::print("{}\n",
+               address.empty() ? "no address is known to be dead" : fmt::format("{} is not known to be dead", address));
     return kFound;
   }
   Table table({"address", " reports", "last", "dead until", "reason", "what its server said"});
@@ -99,7 +100,8 @@ int outcome_command(const ControlOptions& options) {
 }
 
 int outcome_dead_command(const OutcomeOptions& options) {
-  return ask_daemon(options, {{"command", "outcome-dead"}, {"address", options.address}}, print_dead);
+  return ask_daemon(options, {{"command", "outcome-dead"}, {"address", options.address}},
+                    [&](const json::object& result) { return print_dead(result, options.address); });
 }
 
 int outcome_clear_command(const OutcomeOptions& options) {

@@ -52,11 +52,10 @@ std::vector<OutcomeLedger::Read> OutcomeLedger::take(Instant now, const Report& 
   return result;
 }
 
-// Providers hide who complains (RFC 6590). It is about the sender: of several recipients nobody is named, and what they
-// have in common is counted, once.
+// Providers hide who complains (RFC 6590), and a server that has passed mail on may name whom it passed it to. A
+// complaint is about the sender: of several recipients nobody is named, and what they have in common is counted, once.
 std::optional<OutcomeFile::State> OutcomeLedger::state_of_hidden(std::int64_t number, Read& read) {
   const bool complains = read.kind == OutcomeKind::complaint;
-  if (!complains && !read.recipient.empty()) return std::nullopt;
   OutcomeFile::Addressed all = file_.addressed(number);
   if (!all.only.empty()) {
     read.recipient = std::move(all.only);

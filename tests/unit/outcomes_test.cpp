@@ -397,6 +397,26 @@ TEST_F(Outcomes, ComeByMailToo) {
   EXPECT_FALSE(is_dead("b@there.test"));
 }
 
+// A server that has passed mail on names in its bounce whom it passed it to.
+TEST_F(Outcomes, ABounceFromBehindAnAliasCounts) {
+  start();
+  accept("AAAA11111", {"a@there.test"});
+  accept("BBBB22222", {"a@there.test", "b@there.test"});
+  const auto bounce = [&](const std::string& id) {
+    OutcomeLedger::Report told{.queue_ids = {id}};
+    told.statuses.push_back(
+        {.code = 550, .text = "550 5.1.1 User unknown", .recipient = "inner@int.test", .told = Severity::permanent});
+    OutcomeLedger::Read read;
+    EXPECT_TRUE(
+        reader_->within([&](OutcomeLedger& ledger, DeadList&, Instant now) { read = ledger.take(now, told).at(0); }));
+    return read;
+  };
+  EXPECT_EQ(bounce("AAAA11111").fate, OutcomeLedger::Read::Fate::counted);
+  EXPECT_EQ(bounce("AAAA11111").recipient, "a@there.test");
+  EXPECT_EQ(bounce("BBBB22222").fate, OutcomeLedger::Read::Fate::unknown);  // one of the two: nobody knows which
+  expect_used({1, 0, 0});
+}
+
 // Providers leave out who complains, or write something in his place.
 TEST_F(Outcomes, ComplaintsCountThoughTheirRecipientIsHidden) {
   start();
