@@ -277,7 +277,10 @@ TEST_F(Outcomes, TellTroubleOfTheirFileAsItsOwn) {
   EXPECT_TRUE(test::eventually([&] { return !troubles_.all().empty(); }));
   EXPECT_EQ(troubles_.all().at(0).of, kOfOutcomeFile);
   (*other)->roll_back();
-  EXPECT_TRUE(test::eventually([&] { return troubles_.all().empty(); }));
+  EXPECT_TRUE(test::eventually([&] {
+    clock_.pass(std::chrono::seconds(1));
+    return troubles_.all().empty();
+  }));
 }
 
 TEST_F(Outcomes, SayWhereLinesMayBeMissing) {
