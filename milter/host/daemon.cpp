@@ -42,6 +42,7 @@ Symptoms not_reached(const std::string& control_socket, const Policy& policy, co
 }
 
 std::string mend_of_trouble(std::string_view of) {
+  if (of == "outcomes.db") return "make room for outcomes.db, or let the daemon write it: df; ls -l /var/lib/replygate";
   if (of != "outcomes") return "replygate status; journalctl -u replygate";
   return "name the log in [outcomes] log, and let the daemon read it: systemctl edit replygate, "
          "SupplementaryGroups=adm "
@@ -66,8 +67,6 @@ Symptoms troubles_in(const boost::json::object& status) {
   }
   return symptoms;
 }
-
-namespace {}  // namespace
 
 Symptoms check_clock() {
   timex clock{};

@@ -1,10 +1,10 @@
 #include "milter/outcome/followed_log.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <system_error>
 
@@ -43,6 +43,19 @@ std::string_view lines_at(int file, std::uint64_t offset, std::string& block) {
   return octets.substr(0, end + 1);
 }
 
+std::string why_not_open(const std::string& path, int error) {
+  return fmt::format("{}: {}", path,
+                     error == EINVAL ? "it is no regular file" : std::generic_category().message(error));
+}
+
+// An errno, or 0. What is no regular file is not opened: a FIFO's writer would take us for its reader.
+int try_to_open(const std::string& path) {
+  struct stat s{};
+  if (::stat(path.c_str(), &s) != 0) return errno;
+  if (!S_ISREG(s.st_mode)) return EINVAL;
+  return open_regular(path) == nullptr ? errno : 0;
+}
+
 }  // namespace
 
 std::string LogPosition::text() const { return fmt::format("{} {} {} {}", device, inode, offset, seal); }
@@ -70,15 +83,12 @@ bool FollowedLog::is_open(const RotatedFile& file) const {
 }
 
 std::unique_ptr<Descriptor> FollowedLog::opened(const RotatedFile& file) {
-  auto opened = std::make_unique<Descriptor>(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (opened->get() < 0) {
-    trouble_ = fmt::format("{}: {}", file.path, std::generic_category().message(errno));
-    return nullptr;
-  }
-  struct stat s{};
   // Renamed since it was looked at: another time.
-  if (::fstat(opened->get(), &s) != 0 || s.st_ino != file.inode || s.st_dev != file.device) return nullptr;
-  return opened;
+  auto opened = open_regular(file.path);
+  if (opened == nullptr && errno != ENOENT) trouble_ = why_not_open(file.path, errno);
+  struct stat s{};
+  if (opened == nullptr || ::fstat(opened->get(), &s) != 0) return nullptr;
+  return s.st_ino == file.inode && s.st_dev == file.device ? std::move(opened) : nullptr;
 }
 
 bool FollowedLog::open(const RotatedFile& file, std::uint64_t offset) {
@@ -119,55 +129,75 @@ FollowedLog::Found FollowedLog::open_copy() {
   if (position_->offset == 0) return Found::nothing;
   const auto files = rotated_files(path_);
   if (!files) return Found::not_now;
+  Found found = Found::nothing;
   for (const RotatedFile& file : *files) {
     if (file.size < position_->offset) continue;
-    const Descriptor looked(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (looked.get() >= 0 && !has_seal(looked.get(), *position_)) continue;
-    return looked.get() >= 0 && open(file, position_->offset) ? Found::lines : Found::not_now;
+    const auto looked = opened(file);
+    if (looked == nullptr) found = Found::not_now;
+    if (looked == nullptr || !has_seal(looked->get(), *position_)) continue;
+    return open(file, position_->offset) ? Found::lines : Found::not_now;
   }
-  return Found::nothing;
+  return found;
 }
 
-void FollowedLog::begin_at_end(const std::vector<RotatedFile>& files) {
+FollowedLog::Found FollowedLog::begin_at_end(const std::vector<RotatedFile>& files) {
   const auto filled = std::find_if(files.rbegin(), files.rend(), [](const RotatedFile& file) { return file.size > 0; });
-  if (filled != files.rend()) {
-    open(*filled, filled->size);
-  } else if (!files.empty() && files.back().path == path_) {
-    first_ = open(files.back(), 0);
-  }
+  if (filled != files.rend()) return open(*filled, filled->size) ? Found::lines : Found::not_now;
+  if (files.empty() || files.back().path != path_) return Found::nothing;
+  first_ = open(files.back(), 0);
+  return first_ ? Found::lines : Found::not_now;
+}
+
+// A log that comes into a folder that was seen without it is new; what is mounted later is not.
+FollowedLog::Found FollowedLog::find_begin() {
+  const auto folder = look_at_folder(path_);
+  const auto files = rotated_files(path_);
+  if (!folder || !files) return folder ? Found::not_now : Found::nothing;
+  if (!folder->has_log) without_ = folder;
+  const bool is_new = without_ && without_->device == folder->device && without_->inode == folder->inode;
+  if (is_new && !files->empty() && files->back().path == path_) return begin(files->back());
+  return begin_at_end(*files);
 }
 
 FollowedLog::Found FollowedLog::find_position(const LogPosition& was) {
+  position_ = was;
+  file_ = nullptr;
   const auto files = rotated_files(path_);
   if (!files) return Found::not_now;
   for (const RotatedFile& file : *files) {
     if (file.device != was.device || file.inode != was.inode || file.size < was.offset) continue;
-    if (open(file, was.offset) && position_->seal == was.seal) return Found::lines;
+    if (!open(file, was.offset)) return Found::not_now;
+    if (position_->seal == was.seal) return Found::lines;
   }
   position_ = was;
   file_ = nullptr;
   return open_copy();
 }
 
+// What is not there, or may not be read, is looked for at each look until it is found.
 void FollowedLog::find_again() {
   constexpr int kAttempts = 20;  // while files are being rotated
-  if (!position_) return begin_at_end(rotated_files(path_).value_or(std::vector<RotatedFile>()));
-  const LogPosition was = *position_;
+  const std::optional<LogPosition> was = position_;
+  is_lost_ = false;
   Found found = Found::not_now;
-  for (int i = 0; i < kAttempts && found == Found::not_now; ++i) found = find_position(was);
+  for (int i = 0; i < kAttempts && found == Found::not_now && trouble_.empty(); ++i) {
+    found = was ? find_position(*was) : find_begin();
+  }
+  if (!was) return;
   goes_on_ = found == Found::lines;
-  first_ = goes_on_ && was.offset == 0;
-  if (!goes_on_) begin_elsewhere(was);
+  first_ = goes_on_ && was->offset == 0;
+  if (found == Found::nothing || (!goes_on_ && !trouble_.empty())) begin_elsewhere(*was);
 }
 
-// In the same file, if that has other lines now; else in the log.
+// In the same file, if that has other lines now; else in the log. Where that may not be read it is not lost yet.
 void FollowedLog::begin_elsewhere(const LogPosition& lost) {
   const auto files = rotated_files(path_).value_or(std::vector<RotatedFile>());
   if (files.empty()) return;
   const auto same = std::ranges::find_if(
       files, [&](const RotatedFile& file) { return file.device == lost.device && file.inode == lost.inode; });
-  if (begin(same == files.end() ? files.back() : *same) != Found::lines) begin_at_end(files);
-  trouble_ = fmt::format("{}: the file that was read last is gone; lines may be missing", path_);
+  Found found = begin(same == files.end() ? files.back() : *same);
+  if (found == Found::nothing) found = begin_at_end(files);
+  is_lost_ = found == Found::lines;
 }
 
 std::string_view FollowedLog::lines_here() {
@@ -179,7 +209,12 @@ std::string_view FollowedLog::lines_here() {
 
 std::string_view FollowedLog::next_block() {
   trouble_.clear();
-  lines_ = lines_here();
+  lines_ = {};
+  if (file_ == nullptr) {
+    find_again();
+    if (is_lost_) trouble_ = fmt::format("{}: the file that was read last is gone; lines may be missing", path_);
+  }
+  if (lines_.empty()) lines_ = lines_here();
   if (first_ && look_before() == Found::not_now) return {};
   while (lines_.empty() && next_file()) {
     if (lines_.empty()) lines_ = lines_here();
@@ -246,15 +281,26 @@ bool FollowedLog::next_of(std::int64_t changed) {
 
 // True: there may be something to read at once, here or in another file.
 bool FollowedLog::next_file() {
-  const auto live = rotated_file(path_);
   struct stat s{};
-  if (file_ == nullptr || ::fstat(file_->get(), &s) != 0) return live && begin(*live) == Found::lines;
+  if (file_ == nullptr || ::fstat(file_->get(), &s) != 0) {
+    file_ = nullptr;
+    return false;
+  }
   if (!is_whole(static_cast<std::uint64_t>(s.st_size))) return begin_again();
+  const auto live = rotated_file(path_);
   // One that was put aside is written until its writer is told to go over to the new one.
   if (!live || is_open(*live)) return false;
   lines_ = lines_here();
   if (!lines_.empty()) return true;
   return next_of(s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec);
+}
+
+// Between a rotation and the next line nobody may have created the log yet.
+std::string FollowedLog::trouble() const {
+  if (!trouble_.empty()) return trouble_;
+  const int error = try_to_open(path_);
+  const bool is_to_come = error == ENOENT && file_ != nullptr && look_at_folder(path_);
+  return error == 0 || is_to_come ? "" : why_not_open(path_, error);
 }
 
 }  // namespace replygate

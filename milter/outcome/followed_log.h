@@ -32,7 +32,7 @@ struct LogPosition {
 class FollowedLog {
  public:
   // Goes on at a position, in whichever file of the log's folder has it. Without one it begins behind what is there, or
-  // at the begin of a log that comes later.
+  // at the begin of a log that comes later. What cannot be reached yet is looked for until it can be.
   FollowedLog(std::string path, std::optional<LogPosition> position);
 
   // Hands on whole lines that came, some of one file. True: there may be more at once.
@@ -45,10 +45,12 @@ class FollowedLog {
 
   // It has found the position that it was to go on at.
   bool goes_on() const { return goes_on_; }
+  // It could look at the log, and the position was in none of its files.
+  bool is_lost() const { return is_lost_; }
   // Behind the lines that were handed on; nothing before the first look at a file.
   const std::optional<LogPosition>& position() const { return position_; }
-  // What was lost or cannot be read; "" where all is well. Told until the next reading.
-  const std::string& trouble() const { return trouble_; }
+  // What the last reading has lost or could not read, or what is wrong with the log now; "" where all is well.
+  std::string trouble() const;
 
  private:
   enum class Found : std::uint8_t { lines, nothing, not_now };
@@ -76,7 +78,8 @@ class FollowedLog {
   Found begin(const RotatedFile& file);
   // That has what was read, and maybe more.
   Found open_copy();
-  void begin_at_end(const std::vector<RotatedFile>& files);
+  Found begin_at_end(const std::vector<RotatedFile>& files);
+  Found find_begin();
   Found find_position(const LogPosition& was);
   void find_again();
   void begin_elsewhere(const LogPosition& lost);
@@ -89,7 +92,9 @@ class FollowedLog {
   std::string ahead_;       // the first block of another file
   std::string_view lines_;  // of one of both
   std::string trouble_;
+  std::optional<LogFolder> without_;  // the folder, where it was seen without the log
   bool goes_on_ = false;
+  bool is_lost_ = false;
   bool first_ = false;  // there was no line before the open file's begin
 };
 

@@ -13,6 +13,7 @@
 #include "milter/local_time.h"
 #include "milter/log/history_scan.h"
 #include "milter/outcome/report_page.h"
+#include "milter/outcome/rotated_files.h"
 #include "policy/mail/text.h"
 #include "policy/scenario/scenario.h"
 
@@ -29,13 +30,6 @@ void take_record(std::string_view line, DayReport& report, bool outcomes) {
   const json::value* time = value.get_object().if_contains("time");
   const auto when = time != nullptr && time->is_string() ? parse_time(time->get_string()) : std::nullopt;
   if (when) report.record(value.get_object(), *when, outcomes);
-}
-
-// "mail.log.1", "mail.log-20261129.gz": what logrotate makes of "mail.log".
-bool is_rotated_from(std::string_view name, std::string_view log) {
-  if (!name.starts_with(log) || name.size() == log.size()) return false;
-  const std::string_view rest = name.substr(log.size());
-  return (rest.front() == '.' || rest.front() == '-') && rest.size() > 1 && is_digit(rest[1]);
 }
 
 Instant written(const fs::directory_entry& file) {
@@ -87,7 +81,9 @@ std::vector<std::string> with_rotated(const std::string& log, Instant since) {
   std::error_code error;
   fs::directory_iterator file(path.parent_path(), error);
   for (; !error && file != fs::directory_iterator(); file.increment(error)) {
-    if (is_rotated_from(file->path().filename().string(), path.filename().string()) && written(*file) >= since) {
+    std::error_code ignored;
+    if (!is_rotation_of(path.filename().string(), file->path().filename().string())) continue;
+    if (file->is_regular_file(ignored) && written(*file) >= since) {
       rotated.emplace_back(written(*file), file->path().string());
     }
   }

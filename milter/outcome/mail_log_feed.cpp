@@ -1,7 +1,6 @@
 #include "milter/outcome/mail_log_feed.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <system_error>
@@ -15,8 +14,7 @@ namespace {
 
 class FileFeed final : public MailLogFeed {
  public:
-  FileFeed(const std::string& path, const std::string& position)
-      : path_(path), log_(path, LogPosition::parse(position)) {}
+  FileFeed(const std::string& path, const std::string& position) : log_(path, LogPosition::parse(position)) {}
 
   bool read(Instant now, const Take& take) override {
     LogClock clock(now);
@@ -27,19 +25,12 @@ class FileFeed final : public MailLogFeed {
   }
 
   bool goes_on() const override { return log_.goes_on(); }
+  bool is_lost() const override { return log_.is_lost(); }
   std::string position() const override { return log_.position() ? log_.position()->text() : ""; }
 
-  std::string trouble() const override {
-    if (!log_.trouble().empty()) return log_.trouble();
-    if (::access(path_.c_str(), R_OK) != 0) {
-      return fmt::format("{}: {}", path_, std::generic_category().message(errno));
-    }
-    std::error_code ignored;
-    return std::filesystem::is_regular_file(path_, ignored) ? "" : path_ + ": it is no regular file";
-  }
+  std::string trouble() const override { return log_.trouble(); }
 
  private:
-  const std::string path_;
   FollowedLog log_;
 };
 
@@ -60,6 +51,7 @@ class JournalFeed final : public MailLogFeed {
   }
 
   bool goes_on() const override { return log_->goes_on(); }
+  bool is_lost() const override { return !position_.empty() && !log_->goes_on(); }
   std::string position() const override {
     const std::string cursor = log_->cursor();
     return cursor.empty() ? position_ : cursor;

@@ -140,6 +140,7 @@ bool OutcomeReader::round() {
   for (const auto& asked : std::exchange(doing_, {})) asked->kept.set_value();
   for (OutcomeOutbox::Entry& entry : std::exchange(entries_, {})) charger_->add(std::move(entry));
   count_and_tell(outcomes);
+  services_.troubles.tell(kOfOutcomeFile, {});
   const std::string trouble = feed_->trouble();
   services_.troubles.tell(kOfOutcomes, {trouble.empty() ? "" : "outcomes: " + trouble});
   note_figures();
@@ -247,7 +248,7 @@ bool OutcomeReader::begin(Instant now) {
     rest_until_ = now + kAfterTrouble;
     return false;
   }
-  if (!progress.position.empty() && !(*feed)->goes_on()) {
+  if ((*feed)->is_lost()) {
     say(fmt::format("outcomes: {}: what was read last is no longer there; lines may be missing", settings_.log));
   }
   feed_ = *std::move(feed);
@@ -259,7 +260,7 @@ bool OutcomeReader::begin(Instant now) {
 
 // What the transaction would have done is done once it can be.
 void OutcomeReader::begin_anew(const std::string& why, Instant now) {
-  if (!why.empty()) services_.troubles.tell(kOfOutcomes, {"outcomes: " + why});
+  if (!why.empty()) services_.troubles.tell(kOfOutcomeFile, {"outcomes: " + why});
   db_->roll_back();
   file_->roll_back();
   dead_->read_anew();

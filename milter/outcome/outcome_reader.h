@@ -27,8 +27,9 @@
 
 namespace replygate {
 
-// Whose troubles keep outcomes from being counted.
+// Whose troubles keep outcomes from being counted: the log's, and those of the file that keeps them.
 constexpr const char* kOfOutcomes = "outcomes";
+constexpr const char* kOfOutcomeFile = "outcomes.db";
 
 // Follows the MTA's log on a thread of its own, and tells all that listen what became of the mail that the policy let
 // through. What was read and what came of it are kept in one commit, so that a kill at any moment loses and doubles

@@ -1,9 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "milter/descriptor.h"
 
 namespace replygate {
 
@@ -18,11 +22,27 @@ struct RotatedFile {
   std::string begins;  // the first octets, where times do not tell files apart
 };
 
+// A log's folder, by which one is known that was mounted in the meantime.
+struct LogFolder {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool has_log = false;  // or a link in its place, or it cannot be looked at
+};
+
+// The names, without their folder: "mail.log.1", "mail.log-20261129.gz" of "mail.log"; not "mail.info" of "mail".
+bool is_rotation_of(std::string_view log, std::string_view name);
+
+// Null, with errno: it cannot be opened, or is no regular file. A FIFO in its place keeps nobody waiting.
+std::unique_ptr<Descriptor> open_regular(const std::string& path);
+
+// Nothing: there is none.
+std::optional<LogFolder> look_at_folder(const std::string& log);
+
 // Nothing: there is none, or no regular one.
 std::optional<RotatedFile> rotated_file(const std::string& path);
 
-// The files of a log that are not compressed, the oldest first, the log itself last. Nothing: they are being rotated,
-// and one of them may have been missed.
+// The files of a log that are not compressed, the oldest first, the log itself last; each once, however many names it
+// has. Nothing: they are being rotated, and one of them may have been missed.
 std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log);
 
 // Nothing was rotated between the two looks, nor written but to the log itself.

@@ -11,7 +11,8 @@ constexpr std::chrono::minutes kLongestRotation{1};
 
 std::string lasting_outcome_trouble(const Troubles& troubles) {
   for (const Troubles::Trouble& trouble : troubles.all()) {
-    if (trouble.of == kOfOutcomes && trouble.lasting >= kLongestRotation) return trouble.what;
+    const bool of_outcomes = trouble.of == kOfOutcomes || trouble.of == kOfOutcomeFile;
+    if (of_outcomes && trouble.lasting >= kLongestRotation) return trouble.what;
   }
   return "";
 }

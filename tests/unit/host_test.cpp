@@ -349,12 +349,14 @@ TEST(Daemon, ThatDoesNotRunIsFound) {
 TEST(Daemon, ItsTroublesComeWithWhatMendsThem) {
   const auto status = boost::json::parse(R"({"trouble": "outcomes: /var/log/mail.log: Permission denied", "troubles": [
       {"of": "lists", "what": "partners: gone"},
-      {"of": "outcomes", "what": "outcomes: /var/log/mail.log: Permission denied"}]})");
+      {"of": "outcomes", "what": "outcomes: /var/log/mail.log: Permission denied"},
+      {"of": "outcomes.db", "what": "outcomes: database or disk is full"}]})");
   const Symptoms symptoms = troubles_in(status.as_object());
-  ASSERT_EQ(symptoms.size(), 2U);
+  ASSERT_EQ(symptoms.size(), 3U);
   EXPECT_EQ(symptoms[0].what, "outcomes: /var/log/mail.log: Permission denied");
   EXPECT_NE(symptoms[0].mend.find("SupplementaryGroups=adm"), std::string::npos);
   EXPECT_EQ(symptoms[1].mend, "replygate status; journalctl -u replygate");
+  EXPECT_TRUE(symptoms[2].mend.starts_with("make room for outcomes.db"));
   const auto grave = boost::json::parse(R"({"trouble": "store: disk full", "troubles": []})");
   EXPECT_EQ(troubles_in(grave.as_object()).at(0).what, "store: disk full");
 }

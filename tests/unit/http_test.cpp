@@ -43,14 +43,15 @@ TEST(Http, IsNotReadyInTroubleAndSaysWhy) {
 // What only tells what became of mail keeps no mail from being judged, unless a rule asks for it.
 TEST(Http, IsNotReadyWhereOutcomesAreNeededAndNotCounted) {
   const auto now = std::chrono::steady_clock::now();
-  const auto status_of = [now](std::string_view policy, std::chrono::seconds lasting) {
+  const auto status_of = [now](std::string_view policy, std::chrono::seconds lasting,
+                               const std::string& of = "outcomes") {
     Office office(policy);
     testing::internal::CaptureStderr();
-    office.troubles.tell("outcomes", {"outcomes: mail.log: Permission denied"}, now - lasting);
+    office.troubles.tell(of, {"outcomes: mail.log: Permission denied"}, now - lasting);
     testing::internal::GetCapturedStderr();
     const HttpResponse ready = answer_http(get("/readyz"), *office.desk, false);
     const HttpResponse metrics = answer_http(get("/metrics"), *office.desk, false);
-    EXPECT_NE(metrics.body().find("replygate_troubles{of=\"outcomes\"} 1\n"), std::string::npos);
+    EXPECT_NE(metrics.body().find("replygate_troubles{of=\"" + of + "\"} 1\n"), std::string::npos);
     EXPECT_EQ(metrics.body().find("replygate_up 1\n") != std::string::npos, ready.result_int() == 200U);
     return std::pair(ready.result_int(), ready.body());
   };
@@ -61,6 +62,7 @@ TEST(Http, IsNotReadyWhereOutcomesAreNeededAndNotCounted) {
   const std::pair<unsigned, std::string> refused{503U, "outcomes: mail.log: Permission denied\n"};
   EXPECT_EQ(status_of(limit, std::chrono::seconds(61)), refused);
   EXPECT_EQ(status_of(dead, std::chrono::seconds(61)), refused);
+  EXPECT_EQ(status_of(limit, std::chrono::seconds(61), "outcomes.db"), refused);
   EXPECT_EQ(status_of(limit, std::chrono::seconds(5)).first, 200U);  // it is being rotated
   EXPECT_EQ(status_of(limit + "mode = \"observe\"\n", std::chrono::seconds(61)).first, 200U);
   EXPECT_EQ(status_of(outcomes + std::string(kPolicy), std::chrono::seconds(61)).first, 200U);

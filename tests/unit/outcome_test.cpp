@@ -2,8 +2,10 @@
 #include <archive_entry.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -246,14 +248,23 @@ class FollowedLogs : public ::testing::Test {
   // As a reader would that is started anew each time.
   void follow() { followed_ = std::make_unique<FollowedLog>(log_, followed_ ? followed_->position() : std::nullopt); }
   std::string seen() {
+    constexpr int kMostReadings = 100;
     std::string text;
-    while (followed_->read([&](std::string_view line) { text += line; })) {
+    for (int i = 0; followed_->read([&](std::string_view line) { text += line; }); ++i) {
+      if (i == kMostReadings) return "it does not end";
     }
     return text;
+  }
+  // The log's folder, as where it is not mounted yet.
+  void take_away() { fs::rename(folder_.path(), away_); }
+  void bring_back() {
+    fs::remove(folder_.path());  // an empty one in its place
+    fs::rename(away_, folder_.path());
   }
 
   test::Folder folder_;
   const std::string log_ = folder_.file("mail.log");
+  const std::string away_ = folder_.path().string() + ".away";
   std::unique_ptr<FollowedLog> followed_;
 };
 
@@ -388,13 +399,108 @@ TEST_F(FollowedLogs, ReadWhatLiesBeforeAnEmptyLog) {
   EXPECT_EQ(seen(), "four");
 }
 
+TEST_F(FollowedLogs, ReadOnceWhatHasTwoNames) {
+  write("one");
+  follow();
+  for (const bool symbolic : {false, true}) {
+    write("two");
+    fs::rename(log_, folder_.file("mail.log.1"));
+    fs::remove(folder_.file("mail.log.2"));
+    symbolic ? fs::create_symlink("mail.log.1", folder_.file("mail.log.2"))
+             : fs::create_hard_link(folder_.file("mail.log.1"), folder_.file("mail.log.2"));
+    write("three");
+    EXPECT_EQ(seen(), "twothree") << symbolic;
+  }
+}
+
+TEST_F(FollowedLogs, GoOnWhereALogComesIntoReach) {
+  write("one");
+  follow();
+  write("two");
+  for (const bool empty_folder : {false, true}) {
+    take_away();
+    if (empty_folder) fs::create_directory(folder_.path());
+    follow();
+    EXPECT_EQ(seen(), "");
+    EXPECT_EQ(followed_->trouble(), log_ + ": No such file or directory");
+    EXPECT_FALSE(followed_->is_lost());
+    bring_back();
+    EXPECT_EQ(seen(), "two");
+    EXPECT_EQ(followed_->trouble(), "");
+    write("two");
+  }
+}
+
+TEST_F(FollowedLogs, BeginAtTheEndOfALogThatComesIntoReach) {
+  write("old");
+  for (const bool empty_folder : {false, true}) {
+    take_away();
+    if (empty_folder) fs::create_directory(folder_.path());
+    followed_ = std::make_unique<FollowedLog>(log_, std::nullopt);
+    EXPECT_EQ(seen(), "");
+    bring_back();
+    EXPECT_EQ(seen(), "");
+    write("new");
+    EXPECT_EQ(seen(), "new");
+  }
+}
+
+TEST_F(FollowedLogs, ReadAllOfALogThatIsNew) {
+  follow();
+  EXPECT_EQ(seen(), "");
+  write("one");
+  EXPECT_EQ(seen(), "one");
+}
+
+// Until the next line, with logrotate's "nocreate".
+TEST_F(FollowedLogs, AreInOrderWhereNobodyHasCreatedTheLogYet) {
+  write("one");
+  follow();
+  fs::rename(log_, folder_.file("mail.log.1"));
+  EXPECT_EQ(seen(), "");
+  EXPECT_EQ(followed_->trouble(), "");
+  follow();
+  EXPECT_EQ(followed_->trouble(), "");
+  write("two");
+  EXPECT_EQ(seen(), "two");
+  take_away();
+  EXPECT_EQ(followed_->trouble(), log_ + ": No such file or directory");
+  bring_back();
+}
+
 TEST_F(FollowedLogs, SayWhereTheFileIsGone) {
   write("one");
   follow();
   folder_.write("mail.log", "two\n");
   follow();
-  EXPECT_NE(followed_->trouble().find("lines may be missing"), std::string::npos);
+  EXPECT_TRUE(followed_->is_lost());
+  EXPECT_EQ(followed_->trouble(), "");
   EXPECT_EQ(seen(), "two");
+  take_away();
+  follow();
+  EXPECT_FALSE(followed_->is_lost());
+  bring_back();
+  folder_.write("mail.log", "three\n");
+  EXPECT_TRUE(followed_->read([](std::string_view line) { EXPECT_EQ(line, "three"); }));
+  EXPECT_NE(followed_->trouble().find("lines may be missing"), std::string::npos);
+}
+
+// Who swaps a log for one between two calls keeps nobody waiting.
+TEST(RotatedFiles, AreNoFifos) {
+  const test::Folder folder;
+  ASSERT_EQ(::mkfifo(folder.file("mail.log.1").c_str(), 0600), 0);
+  EXPECT_EQ(open_regular(folder.file("mail.log.1")), nullptr);
+  EXPECT_EQ(errno, EINVAL);
+  EXPECT_EQ(rotated_files(folder.file("mail.log"))->size(), 0U);
+}
+
+TEST(RotatedFiles, AreKnownByTheirNames) {
+  for (const char* name : {"mail.log.1", "mail.log-20261129", "mail.log.2.gz"}) {
+    EXPECT_TRUE(is_rotation_of("mail.log", name)) << name;
+  }
+  for (const char* name : {"mail.log", "mail.log.", "mail.log.bak", "mail.log1", "mail.err.1"}) {
+    EXPECT_FALSE(is_rotation_of("mail.log", name)) << name;
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "milter/bounce/input.h"
 #include "milter/bounce/status_files.h"
+#include "milter/outcome/outcome_database.h"
 #include "milter/outcome/outcome_reader.h"
 #include "policy/decide/inquiry.h"
 #include "policy/decide/record_fields.h"
@@ -265,6 +266,21 @@ TEST_F(Outcomes, SayWhatTheLogIsNot) {
   EXPECT_TRUE(test::eventually([&] { return !troubles_.all().empty(); }));
   EXPECT_EQ(troubles_.all().at(0).of, "outcomes");
   EXPECT_EQ(troubles_.all().at(0).what, "outcomes: " + folder_.file("mail.log") + ": it is no regular file");
+}
+
+TEST_F(Outcomes, TellTroubleOfTheirFileAsItsOwn) {
+  start();
+  std::string aside;
+  const auto other = OutcomeDatabase::open(folder_.file("outcomes.db"), aside);
+  ASSERT_TRUE(other) << other.error();
+  (*other)->begin();
+  EXPECT_TRUE(test::eventually([&] { return !troubles_.all().empty(); }));
+  EXPECT_EQ(troubles_.all().at(0).of, kOfOutcomeFile);
+  (*other)->roll_back();
+  EXPECT_TRUE(test::eventually([&] {
+    clock_.pass(std::chrono::seconds(1));
+    return troubles_.all().empty();
+  }));
 }
 
 TEST_F(Outcomes, SayWhereLinesMayBeMissing) {
