@@ -13,24 +13,24 @@ constexpr std::size_t kMostLoggedRecipients = 1'000'000;
 }  // namespace
 
 // What was addressed itself is no alias of another one.
-LoggedOutcomes::State& LoggedOutcomes::state_of(const LoggedMail& mail, const LogEvent& event,
-                                                std::string_view recipient) {
-  const std::string name = name_of_logged(mail.id, mail.time);
-  const auto [place, fresh] = mails_.try_emplace(name);
-  if (fresh) order_.push_back(name);
-  const auto [found, first] = place->second.try_emplace(recorded_form(recipient));
+LoggedOutcomes::States::value_type& LoggedOutcomes::state_of(const LoggedMail& mail, const LogEvent& event,
+                                                             std::string_view recipient) {
+  const auto [place, fresh] = mails_.try_emplace(name_of_logged(mail.id, mail.time));
+  if (fresh) place->second.place = order_.insert(order_.end(), place->first);
+  const auto [found, first] = place->second.states.try_emplace(recorded_form(recipient));
   State& state = found->second;
-  if (!first) return state;
+  if (!first) return *found;
   ++recipients_;
   const bool addressed = event.original.empty() || recorded_form(event.original) == found->first ||
                          std::ranges::find(mail.recipients, recipient) != mail.recipients.end();
   state.recipient = addressed ? recipient : event.original;
-  if (!addressed) state.became = found->first;
-  return state;
+  state.made = !addressed;
+  return *found;
 }
 
 void LoggedOutcomes::attempt(Instant now, const LoggedMail& mail, const LogEvent& event, std::string_view recipient) {
-  State& state = state_of(mail, event, recipient);
+  States::value_type& one = state_of(mail, event, recipient);
+  State& state = one.second;
   if (state.kind && is_final(*state.kind)) return;
   RemoteStatus status = status_of(event);
   status.recipient = recipient;
@@ -40,36 +40,44 @@ void LoggedOutcomes::attempt(Instant now, const LoggedMail& mail, const LogEvent
   const bool news = !state.kind || is_final(*kind);
   state.kind = kind;
   state.reason = explained.reason;
-  if (news) tell(now, mail, state);
+  if (news) tell(now, mail, one);
   forget_old();
 }
 
 void LoggedOutcomes::expired(Instant now, const LoggedMail& mail) {
   const auto found = mails_.find(name_of_logged(mail.id, mail.time));
   if (found == mails_.end()) return;
-  for (auto& [address, state] : found->second) {
+  for (States::value_type& one : found->second.states) {
+    State& state = one.second;
     if (!state.kind || is_final(*state.kind)) continue;
     state.kind = outcome_of_expiry(state.reason);
-    tell(now, mail, state);
+    tell(now, mail, one);
   }
 }
 
-void LoggedOutcomes::tell(Instant now, const LoggedMail& mail, const State& state) {
+void LoggedOutcomes::tell(Instant now, const LoggedMail& mail, const States::value_type& one) {
+  const auto& [address, state] = one;
   take_({.time = now,
          .counted = now,
          .mail = name_of_logged(mail.id, mail.time),
          .recipient = state.recipient,
-         .became = state.became,
+         .became = state.made ? address : "",
          .kind = *state.kind});
 }
 
+void LoggedOutcomes::over(const LoggedMail& mail) {
+  const auto found = mails_.find(name_of_logged(mail.id, mail.time));
+  if (found != mails_.end()) forget(found);
+}
+
+void LoggedOutcomes::forget(Mails::iterator mail) {
+  recipients_ -= mail->second.states.size();
+  order_.erase(mail->second.place);
+  mails_.erase(mail);
+}
+
 void LoggedOutcomes::forget_old() {
-  while (recipients_ > kMostLoggedRecipients && order_.size() > 1) {
-    const auto oldest = mails_.find(order_.front());
-    recipients_ -= oldest->second.size();
-    mails_.erase(oldest);
-    order_.pop_front();
-  }
+  while (recipients_ > kMostLoggedRecipients && order_.size() > 1) forget(mails_.find(order_.front()));
 }
 
 }  // namespace replygate

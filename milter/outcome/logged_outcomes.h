@@ -1,8 +1,9 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <deque>
 #include <functional>
+#include <list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,8 +14,8 @@
 namespace replygate {
 
 // What became of the mail of a log that is over: of the attempts to deliver each recipient's first deferral and its
-// final outcome, as the ledger tells them of a log that is followed. Bounded: of more than a million recipients those
-// of the oldest mail are forgotten. One thread.
+// final outcome, as the ledger tells them of a log that is followed. Keeps mail that is under way; bounded: of more
+// than a million recipients those of the oldest mail are forgotten. One thread.
 class LoggedOutcomes {
  public:
   using Take = std::function<void(PastOutcome)>;
@@ -24,24 +25,34 @@ class LoggedOutcomes {
   void attempt(Instant now, const LoggedMail& mail, const LogEvent& event, std::string_view recipient);
   // Whoever has no final outcome will not get it.
   void expired(Instant now, const LoggedMail& mail);
+  // No more attempts will come.
+  void over(const LoggedMail& mail);
+  std::size_t recipients() const { return recipients_; }  // that are kept
 
  private:
   struct State {
-    std::string recipient;  // as it was addressed
-    std::string became;
+    std::string recipient;            // as it was addressed
+    bool made = false;                // by an alias or a forward, of what was addressed
     std::optional<OutcomeKind> kind;  // nothing: no attempt was told yet
     Reason reason = Reason::unspecified;
   };
-  using States = boost::unordered_flat_map<std::string, State>;  // by the address that was tried
+  using States = std::map<std::string, State>;  // by the address that was tried
+  struct Mail {
+    States states;
+    std::list<std::string>::iterator place;
+  };
 
-  State& state_of(const LoggedMail& mail, const LogEvent& event, std::string_view recipient);
-  void tell(Instant now, const LoggedMail& mail, const State& state);
+  using Mails = boost::unordered_flat_map<std::string, Mail>;
+
+  States::value_type& state_of(const LoggedMail& mail, const LogEvent& event, std::string_view recipient);
+  void tell(Instant now, const LoggedMail& mail, const States::value_type& one);
+  void forget(Mails::iterator mail);
   void forget_old();
 
   StatusBook& book_;
   Take take_;
-  boost::unordered_flat_map<std::string, States> mails_;
-  std::deque<std::string> order_;  // of the mails
+  Mails mails_;
+  std::list<std::string> order_;  // of the mails
   std::size_t recipients_ = 0;
 };
 

@@ -95,6 +95,9 @@ class Logged final : public MailTrail::Listener {
   void expired(Instant now, const LoggedMail* mail) override {
     if (mail != nullptr && outcomes_ != nullptr) outcomes_->expired(now, *mail);
   }
+  void over(const LoggedMail& mail) override {
+    if (outcomes_ != nullptr) outcomes_->over(mail);
+  }
   std::uint64_t count = 0;
 
  private:

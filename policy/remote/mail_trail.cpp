@@ -62,6 +62,7 @@ struct MailTrail::Message {
   Instant ready{};  // since when nothing more is to come; 0: not yet
   Instant gone{};   // of its queue file
   std::int64_t attempts = 0;
+  std::int64_t open = 1;                          // it and its copies, until they are retired
   std::int64_t seen_recipients = 0;               // after expansion
   boost::unordered_flat_set<std::uint64_t> seen;  // hashes of recipients, before and after expansion
 
@@ -147,6 +148,7 @@ bool MailTrail::link(const Known& from, const Known& to) {
     root = root->origin;
   }
   to->origin = root;
+  ++root->open;
   return true;
 }
 
@@ -264,6 +266,13 @@ void MailTrail::retire(const Known& message) {
   }
   const auto found = messages_.find(message->mail.id);
   if (found != messages_.end() && found->second == message) messages_.erase(found);
+  close(*message);
+}
+
+void MailTrail::close(Message& message) {
+  if (--message.open > 0) return;
+  if (message.handed_in) listener_.over(message.mail);
+  if (message.origin) close(*message.origin);
 }
 
 void MailTrail::forget_old() {

@@ -53,6 +53,8 @@ class MailTrail {
     virtual void refusal(Instant now, const LogEvent& event) = 0;
     // It was too old: whoever it was not delivered to will not get it. Null as above.
     virtual void expired(Instant now, const LoggedMail* mail) = 0;
+    // Nothing more will be told of it: it and all its copies are gone from the queues, or were forgotten.
+    virtual void over(const LoggedMail&) {}
   };
 
   struct Figures {
@@ -94,6 +96,7 @@ class MailTrail {
   bool tell_first();
   void forget_old();
   void retire(const Known& message);
+  void close(Message& message);
 
   Listener& listener_;
   Instant now_{};

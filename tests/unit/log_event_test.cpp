@@ -309,7 +309,9 @@ struct Told final : MailTrail::Listener {
   void expired(Instant, const LoggedMail* mail) override {
     attempts.push_back(mail == nullptr ? "?" : mail->user + " expired");
   }
+  void over(const LoggedMail& mail) override { ended.push_back(mail.id); }
   std::vector<LoggedMail> mails;
+  std::vector<std::string> ended;
   std::vector<std::string> attempts;
   std::vector<std::string> refusals;
 };
@@ -343,6 +345,7 @@ TEST(MailTrails, AFilterHandsTheSenderOn) {
   EXPECT_EQ(told.mails[0].user, "alice");
   EXPECT_EQ(told.mails[0].recipients, std::vector<std::string>{"b@there.example"});
   EXPECT_EQ(told.attempts, (std::vector<std::string>{"alice b@there.example sent on", "alice b@there.example sent"}));
+  EXPECT_EQ(std::ranges::count(told.ended, "A1C2A3B4D0"), 1);
   EXPECT_EQ(figures.orphans, 0);
 }
 
