@@ -12,6 +12,7 @@
 #include "milter/cli/when.h"
 #include "milter/files.h"
 #include "milter/outcome/replay_report.h"
+#include "policy/decide/outcomes.h"
 #include "policy/decide/record_fields.h"
 #include "policy/mail/text.h"
 

@@ -13,7 +13,6 @@
 namespace replygate {
 namespace {
 
-constexpr std::int64_t kMostReported = 250'000;  // addresses
 constexpr std::size_t kMostReportText = 300;
 
 std::vector<std::int64_t> times_in(std::string_view text) {
@@ -121,14 +120,14 @@ std::vector<DeadList::Entry> DeadList::last(std::int64_t most) {
 
 void DeadList::forget(Instant now) {
   constexpr int kTogether = 100;
-  const Duration kept = std::max(settings_.dead_for, settings_.dead_within);
+  const Duration kept = dead_report_kept(settings_);
   for (int i = 0; i < kTogether; ++i) {
     std::string oldest;
     {
       BoundStep asked(db_, db_.statement("SELECT address, last FROM dead ORDER BY last LIMIT 1"));
       if (!asked.row()) return;
       const Instant last{Duration(sqlite3_column_int64(asked.get(), 1))};
-      if (last + kept >= now && known_ <= kMostReported) return;
+      if (last + kept >= now && known_ <= std::int64_t{kMostDeadReported}) return;
       oldest = sqlite::column(asked.get(), 0);
     }
     clear(oldest);

@@ -155,11 +155,9 @@ OutcomeFile::Addressed OutcomeFile::addressed(std::int64_t sending) {
   BoundStep asked(
       db_, db_.statement("SELECT DISTINCT keys FROM recipient WHERE sending = ? AND original = '' AND ref <> ''"));
   asked.number(sending);
-  for (bool first = true; asked.row(); first = false) {
-    const auto keys = outcome_keys_in(sqlite::octets(asked.get(), 0));
-    if (first) all.keys = keys;
-    std::erase_if(all.keys, [&](const OutcomeKey& key) { return std::ranges::find(keys, key) == keys.end(); });
-  }
+  CommonKeys common;
+  while (asked.row()) common.add(outcome_keys_in(sqlite::octets(asked.get(), 0)));
+  all.keys = common.keys();
   return all;
 }
 

@@ -12,6 +12,13 @@
 // ascending, of so many last reports as matter. Pure.
 namespace replygate {
 
+constexpr std::size_t kMostDeadReported = 250'000;  // addresses; beyond them the oldest reports are forgotten
+
+// A report is out of date so long behind it.
+inline Duration dead_report_kept(const OutcomeSettings& settings) {
+  return std::max(settings.dead_for, settings.dead_within);
+}
+
 inline void add_dead_report(std::vector<std::int64_t>& times, Instant time, const OutcomeSettings& settings) {
   times.push_back(std::max(time.time_since_epoch().count(), times.empty() ? 0 : times.back()));
   const auto kept = static_cast<std::size_t>(settings.dead_after);

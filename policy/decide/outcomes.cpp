@@ -32,6 +32,14 @@ Charge charge_for(const Ask& ask, const CountedOutcome& outcome) {
   return charge;
 }
 
+bool asks_for_outcomes(const Rule& rule) {
+  const auto counted = [&rule](std::string_view name) {
+    const Unit unit = *unit_from(name);
+    return counts_outcomes(unit) && rule.counts(unit);
+  };
+  return rule.needs(Fact::recipient_dead) || std::ranges::any_of(unit_names(), counted);
+}
+
 }  // namespace
 
 bool was_let_through(const Record& record, const JudgedRecipient& judged) {
@@ -40,9 +48,11 @@ bool was_let_through(const Record& record, const JudgedRecipient& judged) {
 }
 
 bool is_ours(const Record& record, const Recipient& recipient) {
-  const Site& site = record.policy->site();
-  const auto domain = recipient.address.domain();
-  return !recipient.external.value_or(domain != site.default_domain && !site.local_domains->contains(domain));
+  return recipient.external ? !*recipient.external : is_ours(record.policy->site(), recipient.address.domain());
+}
+
+bool is_ours(const Site& site, std::string_view domain) {
+  return domain == site.default_domain || site.local_domains->contains(domain);
 }
 
 std::vector<OutcomeKey> outcome_keys_of(const Record& record, const JudgedRecipient& judged) {
@@ -65,16 +75,13 @@ std::optional<Unit> unit_of(OutcomeKind kind) {
   return std::nullopt;
 }
 
+bool asks_for_outcomes(const Policy& policy) {
+  return std::ranges::any_of(policy.rules(), [](const Rule& rule) { return asks_for_outcomes(rule); });
+}
+
 bool depends_on_outcomes(const Policy& policy) {
-  const auto depends = [](const Rule& rule) {
-    if (rule.mode == Mode::observe) return false;
-    const auto counted = [&rule](std::string_view name) {
-      const Unit unit = *unit_from(name);
-      return counts_outcomes(unit) && rule.counts(unit);
-    };
-    return rule.needs(Fact::recipient_dead) || std::ranges::any_of(unit_names(), counted);
-  };
-  return std::ranges::any_of(policy.rules(), depends);
+  return std::ranges::any_of(policy.rules(),
+                             [](const Rule& rule) { return rule.mode != Mode::observe && asks_for_outcomes(rule); });
 }
 
 bool counts_anywhere(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome) {

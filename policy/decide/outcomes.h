@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/count/store.h"
@@ -17,6 +18,8 @@ bool was_let_through(const Record& record, const JudgedRecipient& judged);
 
 // The recipient is one of this site, which no other server can call dead.
 bool is_ours(const Record& record, const Recipient& recipient);
+// Of one of whom only the address is known.
+bool is_ours(const Site& site, std::string_view domain);
 
 // The rules that compared their limits of outcomes with this recipient, and their keys; none where the MTA has not
 // taken the message over.
@@ -33,7 +36,10 @@ struct CountedOutcome {
   bool unmeant = false;  // of a null sender's mail, or of what an alias or a forward has made
 };
 
-// What becomes of mail changes what the policy answers: a rule in force counts it, or asks for dead recipients.
+// Some rule counts what becomes of mail, or asks for dead recipients.
+bool asks_for_outcomes(const Policy& policy);
+
+// It changes what the policy answers: the rule is in force.
 bool depends_on_outcomes(const Policy& policy);
 
 // Whether some limit of the key counts it.

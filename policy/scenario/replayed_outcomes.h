@@ -1,6 +1,6 @@
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -15,11 +15,9 @@
 #include "policy/decide/outcome_key.h"
 #include "policy/decide/record.h"
 #include "policy/scenario/past.h"
+#include "policy/scenario/replayed_dead.h"
 
 namespace replygate {
-
-// Some rule counts outcomes, or asks which addresses are dead.
-bool asks_for_outcomes(const Policy& policy);
 
 // What became of mail that is played again: counts each outcome at its time, for the keys that the mail has now, as the
 // daemon does. Mail that is refused now has none. Of a policy that asks for no outcomes it keeps nothing. One thread.
@@ -35,37 +33,59 @@ class ReplayedOutcomes {
   void count_until(Instant now, std::uint64_t number);  // those that were counted before
   void count_first();
   std::size_t waiting() const { return waiting_.size(); }
+  std::size_t mails() const { return mails_.size(); }
 
-  // Whether outcomes have told so; nothing where they have told of no bounce.
-  std::optional<bool> is_dead(std::string_view address, Instant now) const;
+  // Whether outcomes have told so; nothing where they cannot tell.
+  std::optional<bool> is_dead(std::string_view address, Instant now) const { return dead_.is_dead(address, now); }
 
  private:
+  using Keys = std::shared_ptr<const std::vector<OutcomeKey>>;
+  // Millions of them are kept.
   struct Sent {
-    std::vector<OutcomeKey> keys;
+    std::string address;
+    Keys keys;
     bool ours = false;
     bool passed = false;  // was let through
+    bool failed = false;
+    bool complained = false;
   };
   struct Mail {
+    std::string name;
+    Instant time{};
     bool unmeant = false;
-    bool passed = false;
-    boost::unordered_flat_map<std::string, Sent> recipients;
+    bool passed = false;           // for somebody
+    std::vector<Sent> recipients;  // by address
+  };
+  static std::string_view name_of_known(const Mail* mail) { return mail->name; }
+  static std::string_view name_of_known(std::string_view name) { return name; }
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(const auto& mail) const { return std::hash<std::string_view>{}(name_of_known(mail)); }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(const auto& a, const auto& b) const { return name_of_known(a) == name_of_known(b); }
   };
 
-  Mail mail_of(const PastTransaction& t, const std::vector<std::optional<std::size_t>>& places,
-               const Record* record) const;
+  Mail mail_of(const PastTransaction& t, const std::vector<std::optional<std::size_t>>& places, const Record* record);
+  Keys shared(std::vector<OutcomeKey> keys);
   void forget_old(Instant now);
   void count(const PastOutcome& outcome);
-  void count(const PastOutcome& outcome, const Mail& mail, const Sent& sent);
+  void count(const PastOutcome& outcome, const Mail& mail, Sent& sent);
+  void count_hidden(const PastOutcome& outcome, Mail& mail);
+  void charge(const PastOutcome& outcome, const Mail& mail, const std::string& address,
+              const std::vector<OutcomeKey>& keys);
   void note_dead(const PastOutcome& outcome, bool known);
 
   std::shared_ptr<const Policy> policy_;
   MemoryStore& store_;
   bool wanted_ = false;
   std::multimap<std::pair<Instant, std::uint64_t>, PastOutcome> waiting_;  // by when they were counted
-  boost::unordered_flat_map<std::string, Mail> mails_;
-  std::deque<std::pair<Instant, std::string>> order_;  // of the mails
+  std::deque<Mail> mails_;                                                 // the oldest first
+  boost::unordered_flat_set<Mail*, Hash, Equal> by_name_;
   std::int64_t recipients_ = 0;
-  boost::unordered_flat_map<std::string, std::vector<std::int64_t>> dead_;  // times of reports, of who bounced
+  std::vector<Keys> last_keys_;  // of those whose hash is the same the last ones
+  ReplayedDead dead_;
 };
 
 }  // namespace replygate

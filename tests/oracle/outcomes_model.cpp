@@ -112,4 +112,18 @@ void Model::complains(const Mail& mail, Recipient& recipient, Instant now) {
   counts(complained_, mail, now, false);
 }
 
+// Once for a message; who alone was addressed is known.
+bool Model::complains(Mail& mail, Instant now) {
+  const bool reached = std::ranges::any_of(mail.recipients, [](const Recipient& r) { return !r.final || r.delivered; });
+  if (!reached || mail.complained) return false;
+  if (mail.recipients.size() == 1) {
+    const bool before = mail.recipients.front().complained;
+    complains(mail, mail.recipients.front(), now);
+    return !before;
+  }
+  mail.complained = true;
+  counts(complained_, mail, now, false);
+  return true;
+}
+
 }  // namespace replygate::oracle

@@ -31,6 +31,7 @@ struct Recipient {
 struct Mail {
   std::string id, sender, ip;
   std::vector<Recipient> recipients;
+  bool complained = false;  // somebody who is not named
 };
 
 class Model {
@@ -44,6 +45,8 @@ class Model {
   // By mail, of one that was addressed.
   void bounces_later(const Mail& mail, Recipient& recipient, Instant now);
   void complains(const Mail& mail, Recipient& recipient, Instant now);
+  // Somebody whom the provider hides. Whether it counts.
+  bool complains(Mail& mail, Instant now);
 
  private:
   // What the model knows of time: charges of one hundredth of a period leave together, a period after its end.

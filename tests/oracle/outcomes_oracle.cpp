@@ -72,6 +72,7 @@ class Telling {
     act(model_, mail,
         forwarded.empty() ? *r : forwarded_.try_emplace(id + forwarded, Recipient{forwarded}).first->second);
   }
+  bool complains(const std::string& id, Instant now) { return model_.complains(mails_.at(id), now); }
   const Mail& mail(const std::string& id) const { return mails_.at(id); }
 
  private:
@@ -166,6 +167,7 @@ class Sequence {
     const std::string& id = ids_[static_cast<std::size_t>(below(static_cast<int>(ids_.size())))];
     const auto& recipients = model_.mail(id).recipients;
     const std::string to = recipients[static_cast<std::size_t>(below(static_cast<int>(recipients.size())))].address;
+    if (below(24) == 0) return complain(id);
     if (below(6) == 0) return report(id, to, below(2) == 0);
     const std::string forwarded = below(8) == 0 ? "x" + to : "";
     const std::string line = line_of(id, forwarded.empty() ? to : forwarded, fate, forwarded.empty() ? "" : to);
@@ -175,6 +177,22 @@ class Sequence {
             [fate, now = now_, unmeant = !forwarded.empty()](Model& m, const Mail& mail, Recipient& r) {
               m.becomes(mail, r, fate, now, unmeant);
             });
+  }
+
+  // Whoever hides is named in the history where nobody else can be meant.
+  void complain(const std::string& id) {
+    acts_ += fmt::format("a complaint of somebody of {}\n", id);
+    real_.report(id, "", true, now_);
+    if (!model_.complains(id, now_)) return;
+    const auto& recipients = model_.mail(id).recipients;
+    const std::string only = recipients.size() == 1 ? recipients.front().address : "";
+    again_.emplace_back([id, only, now = now_](Telling& other, std::vector<int>&) {
+      if (only.empty()) {
+        other.complains(id, now);
+      } else {
+        other.become(id, only, "", [now](Model& m, const Mail& mail, Recipient& r) { m.complains(mail, r, now); });
+      }
+    });
   }
 
   void report(const std::string& id, const std::string& to, bool complaint) {

@@ -77,6 +77,7 @@ class House final : public RecordSink, public DeadAddresses {
     const auto& r = mail.recipients[random() % mail.recipients.size()];
     MailOutcome o;
     o.kind = static_cast<OutcomeKind>(random() % 6);
+    if (o.kind == OutcomeKind::complaint && mail.recipients.size() > 1 && random() % 2 == 0) return complain(mail);
     std::optional<OutcomeKind>& known = ends_[mail.sending.ref + r.address];
     const bool ended = known && is_final(*known);
     if (o.kind == OutcomeKind::complaint ? known != OutcomeKind::delivered : ended || known == o.kind) return;
@@ -92,10 +93,31 @@ class House final : public RecordSink, public DeadAddresses {
 
   std::shared_ptr<const Policy> policy;
   std::vector<std::string> lines;
+  int hidden = 0;  // complaints
   Instant now{std::chrono::hours(490000)};
   std::string queue_id() { return fmt::format("Q{}", ++ids_); }
 
  private:
+  // Of one of several, whom the provider hides.
+  void complain(const SentMail& mail) {
+    MailOutcome o;
+    o.kind = OutcomeKind::complaint;
+    o.time = now;
+    o.sending = mail.sending;
+    o.explained = book_.explain(o.status);
+    CommonKeys common;
+    bool reached = false;
+    for (const auto& r : mail.recipients) {
+      common.add(r.keys);
+      const auto& end = ends_[mail.sending.ref + r.address];
+      reached |= !end || !is_final(*end) || *end == OutcomeKind::delivered;
+    }
+    if (!reached || !hidden_.insert(mail.sending.ref).second) return;
+    o.keys = common.keys();
+    count(o, false);
+    ++hidden;
+  }
+
   void count(MailOutcome& o, bool local) {
     const bool unmeant = o.sending.sender.empty() || !o.became.empty();
     for (const OutcomeKey& key : o.keys) {
@@ -118,6 +140,7 @@ class House final : public RecordSink, public DeadAddresses {
   std::vector<SentMail> mails_;
   std::map<std::string, std::optional<OutcomeKind>> ends_;
   std::set<std::string> dead_;
+  std::set<std::string> hidden_;  // mail of which somebody complained
   int ids_ = 0;
 };
 
@@ -219,6 +242,7 @@ TEST(ReplayedCrowd, SaysTheSameAgain) {
   const auto book = open_status_book("");
   ASSERT_TRUE(book) << book.error();
   std::int64_t recipients = 0;
+  int hidden = 0;
   std::map<std::string, int> answers;  // by rule
   for (unsigned seed = 1; seed <= 6; ++seed) {
     House house(**book);
@@ -228,6 +252,7 @@ TEST(ReplayedCrowd, SaysTheSameAgain) {
         << "seed " << seed << ": " << report->refused.recipients << " refused, " << report->accepted.recipients
         << " accepted, " << report->other.recipients << " otherwise";
     recipients += report->recipients;
+    hidden += house.hidden;
     for (const std::string& line : house.lines) {
       for (const char* rule : {"dead", "quota", "thief", "slow", "watched"}) {
         answers[rule] += line.find(fmt::format("\"rule\":\"{}\"", rule)) != std::string::npos ? 1 : 0;
@@ -235,6 +260,7 @@ TEST(ReplayedCrowd, SaysTheSameAgain) {
     }
   }
   EXPECT_GT(recipients, 8000);
+  EXPECT_GT(hidden, 100);
   for (const auto& [rule, count] : answers) EXPECT_GT(count, 30) << rule;
 }
 

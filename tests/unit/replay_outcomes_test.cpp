@@ -137,6 +137,62 @@ TEST_F(ReplayedMail, WhatNobodyMeantDoesNotCount) {
   EXPECT_EQ(said(), (std::vector<int>{0, 0, 0, 0, 0}));
 }
 
+constexpr const char* kComplaints = R"(
+[site]
+local_domains = ["here.example"]
+[outcomes]
+log = "/var/log/mail.log"
+[[rule]]
+name = "spam"
+per = "sender"
+limit = "2 complaints / 1h"
+reply = 450
+[[rule]]
+name = "each"
+per = "recipient"
+limit = "1 complaints / 1h"
+reply = 451
+[[rule]]
+name = "away"
+when = { recipient = "away@far.example" }
+reply = 550
+)";
+
+// Of those that are let through now: what they have in common, or the only one.
+TEST_F(ReplayedMail, WhoComplainsMayBeHidden) {
+  begin(kComplaints);
+  const std::string two = send({"a@far.example", "b@far.example"});
+  replayer->play(outcome(two, "", OutcomeKind::complaint));
+  const std::string one = send({"a@far.example", "away@far.example"});
+  send({"b@far.example"});
+  replayer->play(outcome(one, "a@far.example", OutcomeKind::complaint));
+  replayer->play(outcome(one, "", OutcomeKind::complaint));
+  send({"b@far.example"});
+  send({"a@far.example"}, "t@here.example");
+  EXPECT_EQ(said(), (std::vector<int>{0, 0, 0, 550, 0, 450, 451}));
+}
+
+TEST_F(ReplayedMail, WhoDidNotGetItDoesNotComplain) {
+  begin(std::string(kComplaints).replace(std::string(kComplaints).find("2 complaints"), 1, "1"));
+  const std::string mail = send({"a@far.example", "b@far.example", "away@far.example"});
+  bounce(mail, "a@far.example");
+  bounce(mail, "b@far.example");
+  replayer->play(outcome(mail, "", OutcomeKind::complaint));
+  send({"c@far.example"});
+  EXPECT_EQ(said(), (std::vector<int>{0, 0, 550, 0}));
+}
+
+// Of mail from before the history, too, nobody is called dead who is one of ours.
+TEST_F(ReplayedMail, OnlyStrangersAreCalledDead) {
+  begin(kDead);
+  for (int i = 0; i < 2; ++i) {
+    bounce("T99", "b@here.example");
+    bounce("T99", "c@far.example");
+  }
+  send({"b@here.example", "c@far.example"});
+  EXPECT_EQ(said(), (std::vector<int>{0, 550}));
+}
+
 TEST_F(ReplayedMail, TheLogTellsWhoIsDead) {
   begin(kDead);
   const std::string mail = send({"a@far.example", "b@here.example", "c@far.example", "d@far.example"});
