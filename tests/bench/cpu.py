@@ -18,8 +18,13 @@ def clock_of(pid):
 
 
 def children(pid):
-    return [int(child) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
-            for child in (task / "children").read_text().split()]
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += map(int, (task / "children").read_text().split())
+        except OSError:
+            pass  # it has just ended
+    return found
 
 
 def ended_seconds(pid):
@@ -41,9 +46,14 @@ def thread_names(pid):
 def deciding_seconds(pid):
     """Of the threads that decide, where their names tell; else None."""
     deciding = [tid for tid, name in thread_names(pid).items() if name.startswith(DECIDING)]
-    if not deciding:
-        return None
-    return sum(int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0]) for tid in deciding) / 1e9
+    return sum(thread_seconds(pid, tid) for tid in deciding) if deciding else None
+
+
+def thread_seconds(pid, tid):
+    try:
+        return int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return 0  # it has just ended
 
 
 def settle(pid):
