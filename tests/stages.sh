@@ -100,7 +100,7 @@ build() {
 stage_release() {
   local good=true
   timed "packages" packaging/dependencies.sh build test mta
-  timed "building replygate (release)" build release replygate
+  timed "building what real MTAs meet (release)" build release mta
   begin "tests with real MTAs" tests_or_again release mta -L mta
   timed "building the tests (release)" compile release
   timed "units, store contract, broken policies, documentation" tests_or_again release unit -L 'unit|docs' || good=false
@@ -139,7 +139,10 @@ stage_tsan() {
 }
 
 stage_asan_mta() { timed "real MTAs (ASan, UBSan)" tests asan asan_mta -L mta; }
-stage_tsan_mta() { timed "real MTAs (TSan)" tests tsan tsan_mta -L mta; }
+stage_tsan_mta() {
+  timed "building what real MTAs meet (TSan)" build tsan mta
+  timed "real MTAs (TSan)" tests tsan tsan_mta -L mta
+}
 
 stage_fuzz() { timed "fuzzing, 20 seconds each" tests/fuzz/run.sh 20; }
 stage_fuzz_long() { timed "fuzzing, 10 minutes each" tests/fuzz/run.sh 600; }
