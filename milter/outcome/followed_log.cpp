@@ -79,7 +79,7 @@ FollowedLog::FollowedLog(std::string path, std::optional<LogPosition> position)
 }
 
 bool FollowedLog::is_open(const RotatedFile& file) const {
-  return file_ != nullptr && position_ && file.device == position_->device && file.inode == position_->inode;
+  return file_ != nullptr && position_ && is_same_file(file, *position_);
 }
 
 std::unique_ptr<Descriptor> FollowedLog::opened(const RotatedFile& file) {
@@ -154,7 +154,7 @@ FollowedLog::Found FollowedLog::find_begin() {
   const auto files = rotated_files(path_);
   if (!folder || !files) return folder ? Found::not_now : Found::nothing;
   if (!folder->has_log) without_ = folder;
-  const bool is_new = without_ && without_->device == folder->device && without_->inode == folder->inode;
+  const bool is_new = without_ && is_same_file(*without_, *folder);
   if (is_new && !files->empty() && files->back().path == path_) return begin(files->back());
   return begin_at_end(*files);
 }
@@ -165,7 +165,7 @@ FollowedLog::Found FollowedLog::find_position(const LogPosition& was) {
   const auto files = rotated_files(path_);
   if (!files) return Found::not_now;
   for (const RotatedFile& file : *files) {
-    if (file.device != was.device || file.inode != was.inode || file.size < was.offset) continue;
+    if (!is_same_file(file, was) || file.size < was.offset) continue;
     if (!open(file, was.offset)) return Found::not_now;
     if (position_->seal == was.seal) return Found::lines;
   }
@@ -189,13 +189,17 @@ void FollowedLog::find_again() {
   if (found == Found::nothing || (!goes_on_ && !trouble_.empty())) begin_elsewhere(*was);
 }
 
-// In the same file, if that has other lines now; else in the log. Where that may not be read it is not lost yet.
+// In the same file, if that has other lines now; else in the log.
+FollowedLog::Found FollowedLog::begin_in(const std::vector<RotatedFile>& files, const LogPosition& was) {
+  const auto same = std::ranges::find_if(files, [&](const RotatedFile& file) { return is_same_file(file, was); });
+  return begin(same == files.end() ? files.back() : *same);
+}
+
+// Where no file may be read it is not lost yet.
 void FollowedLog::begin_elsewhere(const LogPosition& lost) {
   const auto files = rotated_files(path_).value_or(std::vector<RotatedFile>());
   if (files.empty()) return;
-  const auto same = std::ranges::find_if(
-      files, [&](const RotatedFile& file) { return file.device == lost.device && file.inode == lost.inode; });
-  Found found = begin(same == files.end() ? files.back() : *same);
+  Found found = begin_in(files, lost);
   if (found == Found::nothing) found = begin_at_end(files);
   is_lost_ = found == Found::lines;
 }
@@ -254,9 +258,7 @@ bool FollowedLog::is_whole(std::uint64_t size) const {
 bool FollowedLog::begin_again() {
   if (const Found found = open_copy(); found != Found::nothing) return found == Found::lines;
   const auto files = rotated_files(path_);
-  if (!files || files->empty()) return false;
-  const auto same = std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_open(file); });
-  return begin(same == files->end() ? files->back() : *same) == Found::lines;
+  return files && !files->empty() && begin_in(*files, *position_) == Found::lines;
 }
 
 // The first one behind the open file that has lines; `changed`: when that was written last. By the time that a file has

@@ -76,6 +76,7 @@ class FollowedLog {
   void go_to(const RotatedFile& file, Ahead&& ahead);
   // At its begin, where it has whole lines, which are in lines_ then. Else nothing changes.
   Found begin(const RotatedFile& file);
+  Found begin_in(const std::vector<RotatedFile>& files, const LogPosition& was);
   // That has what was read, and maybe more.
   Found open_copy();
   Found begin_at_end(const std::vector<RotatedFile>& files);

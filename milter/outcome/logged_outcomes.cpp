@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "milter/outcome/recorded_form.h"
-#include "policy/remote/log_line.h"
+#include "policy/remote/outcome_kind.h"
 
 namespace replygate {
 namespace {
@@ -31,16 +31,11 @@ LoggedOutcomes::States::value_type& LoggedOutcomes::state_of(const LoggedMail& m
 void LoggedOutcomes::attempt(Instant now, const LoggedMail& mail, const LogEvent& event, std::string_view recipient) {
   States::value_type& one = state_of(mail, event, recipient);
   State& state = one.second;
-  if (state.kind && is_final(*state.kind)) return;
-  RemoteStatus status = status_of(event);
-  status.recipient = recipient;
-  const Explained explained = book_.explain(status);
-  const auto kind = outcome_of(status, explained);
-  if (!kind) return;
-  const bool news = !state.kind || is_final(*kind);
-  state.kind = kind;
-  state.reason = explained.reason;
-  if (news) tell(now, mail, one);
+  const auto attempt = attempt_of(book_, event, recipient, state.kind);
+  if (!attempt) return;
+  state.kind = attempt->kind;
+  state.reason = attempt->reason;
+  if (attempt->news) tell(now, mail, one);
   forget_old();
 }
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "milter/outcome/recorded_form.h"
-#include "policy/remote/log_line.h"
+#include "policy/remote/outcome_kind.h"
 
 namespace replygate {
 namespace {
@@ -86,20 +86,15 @@ OutcomeFile::State OutcomeLedger::state_of(std::int64_t number, const std::strin
 void OutcomeLedger::note_attempt(Instant now, std::int64_t number, const LogEvent& event, std::string_view recipient) {
   const std::string address = recorded_form(recipient);
   OutcomeFile::State state = state_of(number, address, event);
-  if (state.kind && is_final(*state.kind)) return;
-  RemoteStatus status = status_of(event);
-  status.recipient = recipient;
-  const Explained explained = book_.explain(status);
-  const auto kind = outcome_of(status, explained);
-  if (!kind) return;
-  const bool news = !state.kind || is_final(*kind);
-  state.kind = *kind;
-  state.reason = explained.reason;
+  auto attempt = attempt_of(book_, event, recipient, state.kind);
+  if (!attempt) return;
+  state.kind = attempt->kind;
+  state.reason = attempt->reason;
   file_.put_recipient(number, address, state);
-  const auto sending = news ? file_.sending(number) : std::nullopt;
+  const auto sending = attempt->news ? file_.sending(number) : std::nullopt;
   if (!sending) return;
   MailOutcome& outcome = tell(now, *sending, address, state);
-  outcome.status = std::move(status);
+  outcome.status = std::move(attempt->status);
   outcome.explained = book_.explain(outcome.status);
 }
 

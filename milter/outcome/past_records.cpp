@@ -1,6 +1,5 @@
 #include "milter/outcome/past_records.h"
 
-#include <array>
 #include <boost/json.hpp>
 #include <memory>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "milter/json_members.h"
 #include "milter/log/history_scan.h"
 #include "milter/outcome/logged_outcomes.h"
+#include "policy/decide/outcomes.h"
 #include "policy/decide/refs.h"
 #include "policy/scenario/scenario.h"
 
@@ -25,8 +25,6 @@ constexpr FactSet kBeyondLogs = (kBeyondRecords & ~bit(Fact::auth_mechanism)) | 
                                 bit(Fact::tls_cipher) | bit(Fact::tls_bits) | bit(Fact::messages) |
                                 bit(Fact::refusals) | bit(Fact::recipient_route) | bit(Fact::mta_refused) |
                                 bit(Fact::mailbox_used) | bit(Fact::digest);
-constexpr std::array kOutcomeUnits = {Unit::hard_bounces, Unit::blocked, Unit::deferrals, Unit::deliveries,
-                                      Unit::complaints};
 
 std::int64_t whole_at(const json::object& object, std::string_view key) {
   return static_cast<std::int64_t>(number_at(object, key));

@@ -29,6 +29,9 @@ struct LogFolder {
   bool has_log = false;  // or a link in its place, or it cannot be looked at
 };
 
+// Of whatever has both numbers.
+bool is_same_file(const auto& one, const auto& other) { return one.device == other.device && one.inode == other.inode; }
+
 // The names, without their folder: "mail.log.1", "mail.log-20261129.gz" of "mail.log"; not "mail.info" of "mail".
 bool is_rotation_of(std::string_view log, std::string_view name);
 

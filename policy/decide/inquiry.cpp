@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/decide/outcomes.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 #include "policy/rules/key_map.h"
@@ -246,8 +247,7 @@ std::string_view once_name(const Ask& ask) {
 }
 
 bool is_postmaster(const Address& address, const Site& site) {
-  return address.local() == "postmaster" &&
-         (address.domain() == site.default_domain || site.local_domains->contains(address.domain()));
+  return address.local() == "postmaster" && is_ours(site, address.domain());
 }
 
 Truth holds_of(const Rule& rule, const Facts& facts) {

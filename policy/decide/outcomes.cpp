@@ -33,11 +33,8 @@ Charge charge_for(const Ask& ask, const CountedOutcome& outcome) {
 }
 
 bool asks_for_outcomes(const Rule& rule) {
-  const auto counted = [&rule](std::string_view name) {
-    const Unit unit = *unit_from(name);
-    return counts_outcomes(unit) && rule.counts(unit);
-  };
-  return rule.needs(Fact::recipient_dead) || std::ranges::any_of(unit_names(), counted);
+  return rule.needs(Fact::recipient_dead) ||
+         std::ranges::any_of(kOutcomeUnits, [&rule](Unit unit) { return rule.counts(unit); });
 }
 
 }  // namespace
@@ -101,6 +98,14 @@ std::vector<Charge> charges_of_outcome(const Policy& policy, const OutcomeKey& k
     }
   }
   return charges;
+}
+
+void count_outcome(MemoryStore& store, const Policy& policy, std::span<const OutcomeKey> keys,
+                   const CountedOutcome& outcome, Instant now) {
+  for (const OutcomeKey& key : keys) {
+    const auto charges = charges_of_outcome(policy, key, outcome, now);
+    if (!charges.empty()) store.take_now(charges, false, now);
+  }
 }
 
 }  // namespace replygate

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "policy/count/store.h"
+#include "policy/count/store_memory.h"
 #include "policy/decide/outcome_key.h"
 #include "policy/decide/record.h"
 #include "policy/remote/outcome_kind.h"
@@ -36,6 +39,10 @@ struct CountedOutcome {
   bool unmeant = false;  // of a null sender's mail, or of what an alias or a forward has made
 };
 
+// Those of what becomes of mail.
+inline constexpr std::array kOutcomeUnits = {Unit::hard_bounces, Unit::blocked, Unit::deferrals, Unit::deliveries,
+                                             Unit::complaints};
+
 // Some rule counts what becomes of mail, or asks for dead recipients.
 bool asks_for_outcomes(const Policy& policy);
 
@@ -48,5 +55,9 @@ bool counts_anywhere(const Policy& policy, const OutcomeKey& key, const CountedO
 // What it charges, in whichever limits the rule has for the key by now; those whose period is over are left out.
 std::vector<Charge> charges_of_outcome(const Policy& policy, const OutcomeKey& key, const CountedOutcome& outcome,
                                        Instant now);
+
+// Counts it at once for each key, in a store that never waits.
+void count_outcome(MemoryStore& store, const Policy& policy, std::span<const OutcomeKey> keys,
+                   const CountedOutcome& outcome, Instant now);
 
 }  // namespace replygate

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "policy/decide/outcomes.h"
 #include "policy/load/lints.h"
 
 namespace replygate {
@@ -44,14 +45,12 @@ void warn_of_unreached_steps(Context& context, const Policy& policy) {
 void warn_of_unknown_outcomes(Context& context, const Policy& policy) {
   if (!policy.settings().outcomes.log.empty()) return;
   for (const Rule& rule : policy.rules()) {
-    const auto unit = std::ranges::find_if(unit_names(), [&](std::string_view name) {
-      return counts_outcomes(*unit_from(name)) && rule.counts(*unit_from(name));
-    });
+    const auto unit = std::ranges::find_if(kOutcomeUnits, [&](Unit one) { return rule.counts(one); });
     const bool asks = rule.needs(Fact::recipient_dead);
-    if (unit == unit_names().end() && !asks) continue;
+    if (unit == kOutcomeUnits.end() && !asks) continue;
     context.warning(Rg::outcomes_unknown, head_of(rule),
                     fmt::format("\"{}\" {} {}, and nothing tells what became of mail", rule.name,
-                                asks ? "asks for" : "counts", asks ? "recipient_dead" : *unit),
+                                asks ? "asks for" : "counts", asks ? "recipient_dead" : to_string(*unit)),
                     "add [outcomes] with log = \"journal\" or log = \"/var/log/mail.log\"");
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/load/items.h"
 #include "policy/load/quantities.h"
 #include "policy/load/socket.h"
 
@@ -81,9 +82,8 @@ void MilterLoader::load_listen(Settings& settings) {
       settings.listen.push_back(std::move(address));
     }
   };
-  if (e->value.kind != Node::Kind::array) return add(e->value);
-  std::ranges::for_each(e->value.items, add);
-  if (e->value.items.empty()) {
+  each_item(e->value, add);
+  if (e->value.kind == Node::Kind::array && e->value.items.empty()) {
     context_.error(Rg::socket_address, e->value.region, "listen is empty: no MTA could ask",
                    "write for instance listen = \"inet:8891@127.0.0.1\"");
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/load/items.h"
 #include "policy/load/mail_address.h"
 #include "policy/load/quantities.h"
 #include "policy/load/socket.h"
@@ -69,9 +70,7 @@ void NotifyLoader::webhook(const Node& table) {
 void NotifyLoader::addresses(const Node& table) {
   if (const Entry* e = table.find("from")) read_mail_address(context_, e->value, "from", settings_.from);
   const Entry* e = table.find("to");
-  if (e == nullptr) return;
-  if (e->value.kind != Node::Kind::array) return recipient(e->value);
-  for (const Node& item : e->value.items) recipient(item);
+  if (e != nullptr) each_item(e->value, [this](const Node& item) { recipient(item); });
 }
 
 void NotifyLoader::recipient(const Node& node) {
@@ -96,11 +95,9 @@ template <std::size_t N>
 void NotifyLoader::events(const Entry& entry, const std::pair<std::string_view, Event> (&choices)[N],
                           std::vector<Event>& events) {
   events.clear();
-  const auto add = [&](const Node& item) {
+  each_item(entry.value, [&](const Node& item) {
     if (const auto event = choice(context_, item, entry.key, choices)) events.push_back(*event);
-  };
-  if (entry.value.kind != Node::Kind::array) return add(entry.value);
-  for (const Node& item : entry.value.items) add(item);
+  });
 }
 
 void NotifyLoader::warn_without_outcomes(const Node& table) {
@@ -112,8 +109,7 @@ void NotifyLoader::warn_without_outcomes(const Node& table) {
                      fmt::format("\"{}\" never happens, as nothing tells what became of mail", item.string),
                      "add [outcomes] with log = \"journal\" or log = \"/var/log/mail.log\"");
   };
-  if (on->value.kind != Node::Kind::array) return look(on->value);
-  std::ranges::for_each(on->value.items, look);
+  each_item(on->value, look);
 }
 
 void NotifyLoader::users(const Node& table) {

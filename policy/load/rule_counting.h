@@ -5,17 +5,12 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/load/items.h"
 #include "policy/load/override_key.h"
+#include "policy/load/rule_limits.h"
 #include "policy/load/rules.h"
 
 namespace replygate {
-
-// A string, or each string of an array.
-template <typename Each>
-void each_item(const Node& node, Each each) {
-  if (node.kind != Node::Kind::array) return each(node);
-  std::ranges::for_each(node.items, each);
-}
 
 // Works out how a rule counts: key, limits, overrides, greylisting, share, escalation. Used once, for one rule.
 class RuleCounting {
@@ -73,14 +68,4 @@ class RuleCounting {
   std::vector<const Node*> step_replies_;
   bool names_recipients_ = false;
 };
-
-// Changes the limits of a rule, and those of its overrides.
-template <typename Change>
-void each_limit(Rule& rule, Change change) {
-  change(rule.limits);
-  for (auto& [key, limits] : rule.overrides.exact) change(limits);
-  for (auto& [set, limits] : rule.overrides.patterns) change(limits);
-  for (auto& [set, limits] : rule.overrides.networks) change(limits);
-}
-
 }  // namespace replygate

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/load/items.h"
 #include "policy/load/list_source.h"
 #include "policy/load/live_source.h"
 #include "policy/load/milter_settings.h"
@@ -104,11 +105,7 @@ void SettingsLoader::load_log(const Node& table, Settings& settings) {
   context_.check_keys(table, "log", "[log]");
   if (const Entry* e = table.find("decisions")) {
     settings.log_sinks.clear();
-    if (e->value.kind == Node::Kind::array) {
-      for (const Node& item : e->value.items) add_sink(item, settings);
-    } else {
-      add_sink(e->value, settings);
-    }
+    each_item(e->value, [&](const Node& item) { add_sink(item, settings); });
   }
   if (const Entry* e = table.find("format")) {
     if (const auto value = choice(context_, e->value, "format", kFormats)) settings.log_format = *value;

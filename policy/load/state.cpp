@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include "policy/decide/inquiry.h"
+#include "policy/load/items.h"
 #include "policy/load/mail_address.h"
 #include "policy/load/numbers.h"
 #include "policy/load/quantities.h"
+#include "policy/load/rule_limits.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -46,16 +48,11 @@ class StateLoader {
   }
 
   void bury(const Node& node) {
-    const auto add = [&](const Node& item) {
+    each_item(node, [&](const Node& item) {
       std::string address;
       read_mail_address(context_, item, "dead", address);
       if (!address.empty()) dead_.push_back(std::move(address));
-    };
-    if (node.kind == Node::Kind::array) {
-      std::ranges::for_each(node.items, add);
-    } else {
-      add(node);
-    }
+    });
   }
 
   std::vector<Charge> take() { return std::move(charges_); }
@@ -76,23 +73,19 @@ class StateLoader {
   // Outcomes that no limit compares would change nothing, which a user may not notice.
   bool is_counted(const std::string& rule, const Limit& wanted, const Node& node) {
     std::vector<std::string> has;
-    const auto same = [&](const Limit& limit) {
-      if (counts_outcomes(limit.unit)) has.push_back(fmt::format("\"{}\"", limit.text()));
-      return limit.unit == wanted.unit && limit.period_text() == wanted.period_text();
+    bool counted = false;
+    const auto look = [&](const Limits& limits) {
+      for (const Limit& limit : limits) {
+        if (counts_outcomes(limit.unit)) has.push_back(fmt::format("\"{}\"", limit.text()));
+        counted |= limit.unit == wanted.unit && limit.period_text() == wanted.period_text();
+      }
     };
     for (const Rule& part : policy_.rules()) {
       if (part.name != rule) continue;
-      if (part.overrides.live.source != nullptr || std::ranges::any_of(part.limits, same)) return true;
-      for (const auto& own : part.overrides.exact) {
-        if (std::ranges::any_of(own.second, same)) return true;
-      }
-      for (const auto& own : part.overrides.patterns) {
-        if (std::ranges::any_of(own.second, same)) return true;
-      }
-      for (const auto& own : part.overrides.networks) {
-        if (std::ranges::any_of(own.second, same)) return true;
-      }
+      counted |= part.overrides.live.source != nullptr;
+      each_limit(part, look);
     }
+    if (counted) return true;
     context_.error(
         Rg::not_a_choice, node.region,
         fmt::format("the rule \"{}\" has no limit in {} / {}", rule, to_string(wanted.unit), wanted.period_text()),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "policy/load/items.h"
 #include "policy/load/quantities.h"
 #include "policy/load/socket.h"
 #include "policy/mail/text.h"
@@ -98,9 +99,7 @@ class StoreLoader {
 
   void servers() {
     const Entry* e = table_.find("servers");
-    if (e == nullptr) return;
-    if (e->value.kind != Node::Kind::array) return server(e->value);
-    for (const Node& item : e->value.items) server(item);
+    if (e != nullptr) each_item(e->value, [this](const Node& item) { server(item); });
   }
 
   void server(const Node& node) {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "policy/load/given_outcomes.h"
+#include "policy/load/items.h"
 #include "policy/load/numbers.h"
 #include "policy/load/quantities.h"
 #include "policy/mail/quantity.h"
@@ -77,11 +78,7 @@ class TestLoader {
       }
       scenario_.recipients.insert(scenario_.recipients.end(), addresses->begin(), addresses->end());
     };
-    if (node.kind == Node::Kind::array) {
-      std::ranges::for_each(node.items, add);
-    } else {
-      add(node);
-    }
+    each_item(node, add);
   }
 
   void given(const Node& node) {
@@ -181,11 +178,7 @@ class TestLoader {
       const auto add = [&](const Node& value) {
         if (context_.expect(value, Node::Kind::string, e.key)) target.emplace_back(e.key, value.string);
       };
-      if (e.value.kind == Node::Kind::array) {
-        std::ranges::for_each(e.value.items, add);
-      } else {
-        add(e.value);
-      }
+      each_item(e.value, add);
     }
   }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/remote/log_line.h"
+
 namespace replygate {
 namespace {
 
@@ -45,6 +47,20 @@ std::optional<OutcomeKind> outcome_of(const RemoteStatus& status, const Explaine
   if (severity == Severity::transient) return OutcomeKind::deferred;
   if (refuses_us(explained.reason, explained.fault)) return OutcomeKind::blocked;
   return is_dead_for_sure(status, explained) ? OutcomeKind::hard_bounce : OutcomeKind::failed;
+}
+
+std::optional<DeliveryAttempt> attempt_of(StatusBook& book, const LogEvent& event, std::string_view recipient,
+                                          std::optional<OutcomeKind> before) {
+  if (before && is_final(*before)) return std::nullopt;
+  DeliveryAttempt attempt{.status = status_of(event)};
+  attempt.status.recipient = recipient;
+  const Explained explained = book.explain(attempt.status);
+  const auto kind = outcome_of(attempt.status, explained);
+  if (!kind) return std::nullopt;
+  attempt.kind = *kind;
+  attempt.reason = explained.reason;
+  attempt.news = !before || is_final(*kind);
+  return attempt;
 }
 
 OutcomeKind outcome_of_expiry(Reason last) {

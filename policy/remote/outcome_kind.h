@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "policy/remote/log_event.h"
 #include "policy/remote/status_book.h"
 
 // What became of a message for one of its recipients. Pure; any thread.
@@ -30,6 +31,18 @@ constexpr bool is_final(OutcomeKind kind) { return kind != OutcomeKind::deferred
 // That a domain does not exist makes an address dead only where a mail server has answered so: a resolver of ours that
 // is out of order says it of every domain.
 std::optional<OutcomeKind> outcome_of(const RemoteStatus& status, const Explained& explained);
+
+// What an attempt to deliver has made of a recipient.
+struct DeliveryAttempt {
+  RemoteStatus status;
+  OutcomeKind kind = OutcomeKind::deferred;
+  Reason reason = Reason::unspecified;
+  bool news = false;  // the first deferral, or the end
+};
+
+// Nothing where it was no attempt, or the recipient's mail had come to its end `before`.
+std::optional<DeliveryAttempt> attempt_of(StatusBook& book, const LogEvent& event, std::string_view recipient,
+                                          std::optional<OutcomeKind> before);
 
 // What a message that was given up after deferrals has failed for.
 OutcomeKind outcome_of_expiry(Reason last);

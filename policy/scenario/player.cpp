@@ -196,11 +196,8 @@ void Player::tell(const Outcomes& outcomes, Instant now) {
     if (was_let_through(*last_, judged)) kept.push_back(&judged);
   }
   for (const auto& [recipient, unit] : fates_of(outcomes, kept.size())) {
-    const std::string member = std::to_string(++told_);
-    for (const OutcomeKey& key : outcome_keys_of(*last_, *kept[recipient])) {
-      const auto charges = charges_of_outcome(*policy_, key, {unit, member, now, unmeant}, now);
-      if (!charges.empty()) store_.take_now(charges, false, now);
-    }
+    const auto keys = outcome_keys_of(*last_, *kept[recipient]);
+    count_outcome(store_, *policy_, keys, {unit, std::to_string(++told_), now, unmeant}, now);
   }
 }
 

@@ -138,10 +138,7 @@ void ReplayedOutcomes::charge(const PastOutcome& outcome, const Mail& mail, cons
                                .member = outcome.mail + ' ' + address,
                                .at = outcome.time,
                                .unmeant = mail.unmeant || !outcome.became.empty()};
-  for (const OutcomeKey& key : keys) {
-    const auto charges = charges_of_outcome(*policy_, key, counted, outcome.counted);
-    if (!charges.empty()) store_.take_now(charges, false, outcome.counted);
-  }
+  count_outcome(store_, *policy_, keys, counted, outcome.counted);
 }
 
 // `known`: the daemon would have heard of it, and believed it.

@@ -17,14 +17,20 @@ def clock_of(pid):
     return (~pid << 3) | 2
 
 
+def told(task, what):
+    """What a thread's file says; nothing of one that has just ended."""
+    try:
+        return (task / what).read_text()
+    except OSError:
+        return ""
+
+
+def tasks(pid):
+    return list(pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+
 def children(pid):
-    found = []
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        try:
-            found += map(int, (task / "children").read_text().split())
-        except OSError:
-            pass  # it has just ended
-    return found
+    return [int(child) for task in tasks(pid) for child in told(task, "children").split()]
 
 
 def ended_seconds(pid):
@@ -34,26 +40,13 @@ def ended_seconds(pid):
 
 
 def thread_names(pid):
-    names = {}
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        try:
-            names[int(task.name)] = (task / "comm").read_text().strip()
-        except OSError:
-            pass  # it has just ended
-    return names
+    return {int(task.name): name for task in tasks(pid) if (name := told(task, "comm").strip())}
 
 
 def deciding_seconds(pid):
     """Of the threads that decide, where their names tell; else None."""
-    deciding = [tid for tid, name in thread_names(pid).items() if name.startswith(DECIDING)]
-    return sum(thread_seconds(pid, tid) for tid in deciding) if deciding else None
-
-
-def thread_seconds(pid, tid):
-    try:
-        return int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0]) / 1e9
-    except OSError:
-        return 0  # it has just ended
+    deciding = [task for task in tasks(pid) if told(task, "comm").startswith(DECIDING)]
+    return sum(int((told(task, "schedstat") or "0").split()[0]) for task in deciding) / 1e9 if deciding else None
 
 
 def settle(pid):

@@ -8,25 +8,13 @@
 #include "policy/scenario/replayer.h"
 #include "policy/scenario/scenario.h"
 #include "tests/support/folder.h"
+#include "tests/support/thief_policy.h"
 #include "tests/support/world.h"
 
 namespace replygate {
 namespace {
 
 using Texts = std::vector<std::string>;
-
-constexpr const char* kThief = R"(
-[site]
-local_domains = ["here.example"]
-[outcomes]
-log = "/var/log/mail.log"
-[[rule]]
-name = "thief"
-per = "sender"
-limit = "50% hard_bounces / 1h"
-at_least = "4 recipients"
-reply = 450
-)";
 
 class OutcomesOfLogs : public testing::Test {
  protected:
@@ -163,7 +151,7 @@ TEST_F(OutcomesOfLogs, StopAThief) {
     seconds_ += 10;
   }
   folder_.write("mail.log", log_);
-  const auto policy = test::policy_from(kThief);
+  const auto policy = test::policy_from(test::kThiefPolicy);
   ReplayReport report(Instant::min());
   const PastSource source{"", {folder_.file("mail.log")}};
   Replayer replayer(policy, ignorance_of(source, true).beyond, {}, report);
@@ -176,29 +164,6 @@ TEST_F(OutcomesOfLogs, StopAThief) {
   EXPECT_EQ(report.recipients, 10);
   EXPECT_EQ(report.refused.recipients, 6);  // of the first four two are dead
   EXPECT_EQ(report.refused.rules.at("thief").keys.at("carol@here.example").first.recipient, "r4@far.example");
-}
-
-TEST(OutcomeKinds, AreWhatExplainSays) {
-  const auto kind = [](Reason reason, Severity severity, std::optional<bool> dead = std::nullopt) {
-    Explained e;
-    e.reason = reason;
-    e.severity = severity;
-    e.dead = dead;
-    e.fault = info_of(reason).fault;
-    const auto outcome = outcome_of(RemoteStatus(), e);
-    return outcome ? std::string(to_string(*outcome)) : "none";
-  };
-  EXPECT_EQ(kind(Reason::user_unknown, Severity::permanent, true), "hard_bounce");
-  EXPECT_EQ(kind(Reason::user_unknown, Severity::transient, true), "deferred");
-  EXPECT_EQ(kind(Reason::mailbox_full, Severity::permanent, false), "failed");
-  EXPECT_EQ(kind(Reason::spam, Severity::permanent), "blocked");
-  EXPECT_EQ(kind(Reason::auth_failure, Severity::permanent), "blocked");
-  EXPECT_EQ(kind(Reason::own_refusal, Severity::permanent), "none");
-  EXPECT_EQ(kind(Reason::complaint, Severity::permanent), "complaint");
-  for (const OutcomeKind k : {OutcomeKind::delivered, OutcomeKind::deferred, OutcomeKind::hard_bounce,
-                              OutcomeKind::blocked, OutcomeKind::failed, OutcomeKind::complaint}) {
-    EXPECT_EQ(outcome_kind_from(to_string(k)), k);
-  }
 }
 
 }  // namespace

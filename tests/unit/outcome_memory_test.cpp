@@ -13,6 +13,7 @@
 #include "policy/remote/log_line.h"
 #include "policy/scenario/replayed_outcomes.h"
 #include "tests/support/folder.h"
+#include "tests/support/thief_policy.h"
 #include "tests/support/world.h"
 
 namespace {
@@ -45,18 +46,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kMails = 20000;
-constexpr const char* kThief = R"(
-[site]
-local_domains = ["here.example"]
-[outcomes]
-log = "/var/log/mail.log"
-[[rule]]
-name = "thief"
-per = "sender"
-limit = "50% hard_bounces / 1h"
-at_least = "4 recipients"
-reply = 450
-)";
 
 std::int64_t told(const char* what, std::int64_t octets) {
   fmt::print("{}: {} octets a mail\n", what, octets);
@@ -118,7 +107,7 @@ class OutcomeMemory : public testing::Test {
     return most_in_use - before;
   }
 
-  const std::shared_ptr<const Policy> policy_ = test::policy_from(kThief);
+  const std::shared_ptr<const Policy> policy_ = test::policy_from(test::kThiefPolicy);
 };
 
 TEST_F(OutcomeMemory, OfMailThatIsPlayedAgainIsSmall) {

@@ -553,6 +553,7 @@ TEST(OutcomeKinds, AreWhatExplainSays) {
     e.dead = dead;
     e.fault = info_of(reason).fault;
     const auto outcome = outcome_of({.code = 550}, e);
+    EXPECT_EQ(outcome_of(RemoteStatus(), e), outcome);  // a server need not give its code
     return outcome ? std::string(to_string(*outcome)) : "none";
   };
   EXPECT_EQ(kind(Reason::user_unknown, Severity::permanent, true), "hard_bounce");

@@ -47,6 +47,23 @@ class Thrower final : public RecordListener {
   void hear(Rendering&) override { throw std::runtime_error("a reader fails"); }
 };
 
+// Whose reader waits at the first record.
+struct Held {
+  explicit Held(std::int64_t octets) : recorder({.octets = octets}) {
+    reader.gate = let.get_future().share();
+    recorder.add(reader);
+    recorder.start();
+  }
+  void finish() {
+    let.set_value();
+    recorder.stop();
+  }
+
+  std::promise<void> let;
+  Reader reader;
+  Recorder recorder;
+};
+
 TEST(Recorder, KeepsTheOrderOfEachWriter) {
   const test::World world("");
   Reader reader;
@@ -83,19 +100,14 @@ TEST(Recorder, WhoAsksHearsWhatWasWrittenBefore) {
 
 TEST(Recorder, ASlowReaderCostsRecordsAndNobodyTime) {
   const test::World world("");
-  std::promise<void> let;
-  Reader reader;
-  reader.gate = let.get_future().share();
-  Recorder recorder({.octets = 200'000});
-  recorder.add(reader);
-  recorder.start();
+  Held held(200'000);
+  auto& [let, reader, recorder] = held;
   constexpr int kWritten = 1000;
   for (int i = 0; i < kWritten; ++i) recorder.write(record_of(world, std::to_string(i)));
   const auto dropped = recorder.dropped();
   EXPECT_GT(dropped, 0);
   recorder.catch_up(std::chrono::milliseconds(1));  // gives up
-  let.set_value();
-  recorder.stop();
+  held.finish();
   EXPECT_EQ(reader.heard.size(), static_cast<std::size_t>(kWritten - dropped));
   EXPECT_EQ(reader.heard.front(), "0");
   recorder.write(record_of(world, "too late"));
@@ -104,36 +116,26 @@ TEST(Recorder, ASlowReaderCostsRecordsAndNobodyTime) {
 
 TEST(Recorder, MoreRecordsThanItHasRoomForAreDropped) {
   const test::World world("");
-  std::promise<void> let;
-  Reader reader;
-  reader.gate = let.get_future().share();
-  Recorder recorder({.octets = std::int64_t{1} << 40});
-  recorder.add(reader);
-  recorder.start();
+  Held held(std::int64_t{1} << 40);
+  auto& [let, reader, recorder] = held;
   constexpr std::size_t kWritten = 20'000;
   for (std::size_t i = 0; i < kWritten; ++i) recorder.write(record_of(world, ""));
   EXPECT_GE(recorder.dropped(), 3000);
-  let.set_value();
-  recorder.stop();
+  held.finish();
   EXPECT_EQ(reader.heard.size() + static_cast<std::size_t>(recorder.dropped()), kWritten);
 }
 
 TEST(Recorder, HeadersTakeRoom) {
   const test::World world("");
-  std::promise<void> let;
-  Reader reader;
-  reader.gate = let.get_future().share();
-  Recorder recorder({.octets = 200'000});
-  recorder.add(reader);
-  recorder.start();
+  Held held(200'000);
+  auto& [let, reader, recorder] = held;
   for (int i = 0; i < 3; ++i) {
     Record record = record_of(world, std::to_string(i));
     (i == 1 ? record.disposition.headers : record.transaction.headers).push_back({"x-long", std::string(90'000, 'x')});
     recorder.write(std::move(record));
   }
   EXPECT_EQ(recorder.dropped(), 1);
-  let.set_value();
-  recorder.stop();
+  held.finish();
   EXPECT_EQ(reader.heard.size(), 2U);
 }
 

@@ -13,6 +13,7 @@
 #include "policy/scenario/replayer.h"
 #include "policy/scenario/scenario.h"
 #include "tests/support/folder.h"
+#include "tests/support/thief_policy.h"
 #include "tests/support/world.h"
 
 namespace replygate {
@@ -22,18 +23,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using Texts = std::vector<std::string>;
 
-constexpr const char* kShare = R"(
-[site]
-local_domains = ["here.example"]
-[outcomes]
-log = "/var/log/mail.log"
-[[rule]]
-name = "thief"
-per = "sender"
-limit = "50% hard_bounces / 1h"
-at_least = "4 recipients"
-reply = 450
-)";
 constexpr const char* kDead =
     "[site]\nlocal_domains = [\"here.example\"]\n[outcomes]\nlog = \"journal\"\ndead_after = 2\ndead_for = \"2d\"\n"
     "[[rule]]\nname = \"dead\"\nwhen = { recipient_dead = true }\nreply = \"unknown-user\"\n";
@@ -87,7 +76,7 @@ class ReplayedMail : public testing::Test, public Replayer::Listener {
 };
 
 TEST_F(ReplayedMail, OutcomesCountAtTheirTime) {
-  begin(kShare);
+  begin(test::kThiefPolicy);
   const std::string mail = send({"a@far.example", "b@far.example", "c@far.example", "d@far.example"});
   bounce(mail, "a@far.example");
   send({"e@far.example"});
@@ -102,7 +91,7 @@ TEST_F(ReplayedMail, OutcomesCountAtTheirTime) {
 // A number says which was first within one time.
 TEST_F(ReplayedMail, AtOneTimeTheirNumbersTell) {
   for (const bool before : {true, false}) {
-    begin(kShare);
+    begin(test::kThiefPolicy);
     const std::string mail = send({"a@far.example", "b@far.example", "c@far.example", "d@far.example"});
     bounce(mail, "a@far.example");
     PastOutcome second = outcome(mail, "b@far.example", OutcomeKind::hard_bounce);
@@ -115,7 +104,7 @@ TEST_F(ReplayedMail, AtOneTimeTheirNumbersTell) {
 }
 
 TEST_F(ReplayedMail, WhatIsRefusedNowHasNoOutcomes) {
-  begin(std::string(kShare) + "[[rule]]\nname = \"few\"\nwhen = { recipients = \"> 4\" }\nreply = 452\n");
+  begin(std::string(test::kThiefPolicy) + "[[rule]]\nname = \"few\"\nwhen = { recipients = \"> 4\" }\nreply = 452\n");
   const std::string mail = send({"a@far.example", "b@far.example", "c@far.example", "d@far.example", "e@far.example"});
   bounce(mail, "e@far.example");
   bounce(mail, "a@far.example");
@@ -124,7 +113,7 @@ TEST_F(ReplayedMail, WhatIsRefusedNowHasNoOutcomes) {
 }
 
 TEST_F(ReplayedMail, WhatNobodyMeantDoesNotCount) {
-  begin(kShare);
+  begin(test::kThiefPolicy);
   const std::string mail = send({"a@far.example", "b@far.example", "c@far.example", "d@far.example"});
   for (const char* became : {"x@far.example", "y@far.example", "z@far.example"}) {
     PastOutcome made = outcome(mail, "a@far.example", OutcomeKind::hard_bounce);
@@ -237,7 +226,7 @@ TEST_F(ReplayedMail, TheRecordOfTheSamePolicyTellsWhoWasDead) {
 }
 
 TEST_F(ReplayedMail, ItsKeysAreForgottenAsTheDaemonForgetsThem) {
-  begin(std::string(kShare).replace(std::string(kShare).find("log ="), 0, "keep = \"1h\"\n"));
+  begin(std::string(test::kThiefPolicy).replace(std::string(test::kThiefPolicy).find("log ="), 0, "keep = \"1h\"\n"));
   const std::string mail = send({"a@far.example", "b@far.example", "c@far.example", "d@far.example"});
   now += hours(2);
   send({"a@far.example", "b@far.example", "c@far.example", "d@far.example"});
@@ -301,7 +290,7 @@ TEST(PastOutcomes, AHistoryHasThemOrNot) {
 
 TEST(PastOutcomes, RulesThatNeedThemAreNamedWhereThereAreNone) {
   const auto policy =
-      test::policy_from(std::string(kShare) +
+      test::policy_from(std::string(test::kThiefPolicy) +
                         "[[rule]]\nname = \"spam\"\nper = \"sender\"\nlimit = \"2 complaints / 1d\"\nreply = 450\n"
                         "[[rule]]\nname = \"dead\"\nwhen = { recipient_dead = true }\nreply = 550\n");
   const auto why_of = [&](const PastSource& source, bool outcomes) {
