@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "milter/door/asio/input_buffer.h"
 
 namespace replygate {
@@ -54,53 +58,65 @@ TEST(Deadlines, ForgetWhatEnds) {
   EXPECT_EQ(deadlines.next(), std::nullopt);
 }
 
-void put(InputBuffer& buffer, std::string_view octets, std::size_t packet = 0) {
-  while (!octets.empty()) {
-    const std::span<char> room = buffer.prepare(packet);
-    ASSERT_FALSE(room.empty());
-    const std::size_t size = std::min(room.size(), octets.size());
-    std::copy_n(octets.begin(), size, room.begin());
-    buffer.received(size);
-    octets.remove_prefix(size);
+class Input : public testing::Test {
+ protected:
+  void put(std::string_view octets, std::size_t packet = 0) {
+    while (!octets.empty()) {
+      const std::span<char> room = buffer.prepare(shared_, packet);
+      ASSERT_FALSE(room.empty());
+      const std::size_t size = std::min(room.size(), octets.size());
+      std::copy_n(octets.begin(), size, room.begin());
+      buffer.received(size);
+      octets.remove_prefix(size);
+    }
   }
-}
+  void others_receive() {
+    buffer.keep();
+    std::ranges::fill(shared_, '#');
+  }
 
-TEST(InputBuffer, KeepsWhatIsNotUsed) {
   InputBuffer buffer;
-  put(buffer, "abcdef");
+
+ private:
+  std::vector<char> shared_ = std::vector<char>(2000);
+};
+
+TEST_F(Input, KeepsWhatIsNotUsed) {
+  put("abcdef");
   buffer.use(4);
-  put(buffer, "ghi");
+  others_receive();
+  put("ghi");
   EXPECT_EQ(buffer.octets(), "efghi");
+  buffer.use(1);
+  others_receive();
+  put("jkl");
+  EXPECT_EQ(buffer.octets(), "fghijkl");
 }
 
-TEST(InputBuffer, GrowsToThePacketAndShrinksBehindIt) {
-  InputBuffer buffer;
+TEST_F(Input, HasMemoryOfItsOwnOnlyWhileSomethingIsLeft) {
+  put("abcdef");
+  EXPECT_EQ(buffer.capacity(), 0);
+  buffer.use(4);
+  others_receive();
+  EXPECT_EQ(buffer.capacity(), 2);
+  put("gh");
+  buffer.use(4);
+  others_receive();
+  EXPECT_EQ(buffer.capacity(), 0);
+  EXPECT_TRUE(buffer.empty());
+}
+
+TEST_F(Input, GrowsToThePacket) {
   const std::string big(200000, 'x');
-  put(buffer, "abc");
-  put(buffer, big, big.size() + 3);
+  put("abc");
+  others_receive();
+  put(big, big.size() + 3);
   EXPECT_EQ(buffer.octets(), "abc" + big);
   EXPECT_EQ(buffer.capacity(), big.size() + 3);
-  buffer.use(big.size() + 3);
-  put(buffer, "abc");
-  put(buffer, "def");
-  buffer.use(6);
-  put(buffer, "ghi");
-  EXPECT_LE(buffer.capacity(), InputBuffer::kBusy);
-  buffer.use(3);
-  EXPECT_EQ(buffer.prepare(0).size(), InputBuffer::kSmall);
-}
-
-TEST(InputBuffer, GrowsWhileMuchComes) {
-  InputBuffer buffer;
-  for (int i = 0; i < 10; ++i) {
-    const std::size_t room = buffer.prepare(0).size();
-    buffer.received(room);
-    buffer.use(room);
-  }
-  EXPECT_EQ(buffer.prepare(0).size(), InputBuffer::kBusy);
-  buffer.received(10);
-  buffer.use(10);
-  EXPECT_EQ(buffer.prepare(0).size(), InputBuffer::kSmall);
+  buffer.use(big.size() + 2);
+  others_receive();
+  put("yz", 3);
+  EXPECT_EQ(buffer.octets(), "xyz");
 }
 
 }  // namespace

@@ -1,62 +1,68 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace replygate {
 
-// Octets received and not yet used. Small while idle; grows to the packet that is coming, and while much comes.
+// Octets received and not yet used. They are received into room that the connections of a thread share; what is left
+// there moves into memory of the connection, which has none of its own while nothing is left.
 class InputBuffer {
  public:
-  static constexpr std::size_t kSmall = 512;
-  static constexpr std::size_t kBusy = std::size_t{4} << 10;
+  static constexpr std::size_t kLeast = 512;  // octets of room where a packet's size is not known
 
-  std::string_view octets() const { return {data_.get() + begin_, end_ - begin_}; }
-  bool empty() const { return begin_ == end_; }
+  std::string_view octets() const { return octets_; }
+  bool empty() const { return octets_.empty(); }
 
-  // Room to receive into. `packet`: the size of the packet that begins here, 0 if unknown.
-  std::span<char> prepare(std::size_t packet) {
-    const std::size_t size = std::max({kSmall, packet, filled_ ? std::min(capacity_ * 4, kBusy) : 0});
-    if (empty() ? size != capacity_ : size > capacity_) {
-      resize(size);
-    } else if (begin_ > 0) {
-      std::memmove(data_.get(), data_.get() + begin_, end_ - begin_);
-      end_ -= begin_;
-      begin_ = 0;
+  // Room to receive into: `shared`, unless octets are left. `packet`: the size of the packet that begins here, 0 if
+  // unknown.
+  std::span<char> prepare(std::span<char> shared, std::size_t packet) {
+    if (empty()) {
+      leave_own();
+      octets_ = {shared.data(), 0};
+      return shared;
     }
-    return {data_.get() + end_, capacity_ - end_};
+    const std::size_t size = packet > octets_.size() ? packet : octets_.size() + kLeast;
+    if (size > capacity_) {
+      move_to_own(size);
+    } else if (octets_.data() != own_.get()) {
+      std::memmove(own_.get(), octets_.data(), octets_.size());
+      octets_ = {own_.get(), octets_.size()};
+    }
+    return {own_.get() + octets_.size(), capacity_ - octets_.size()};
   }
 
-  // Nothing will be received for a while.
-  void trim() { resize(end_ - begin_); }
+  void received(std::size_t size) { octets_ = {octets_.data(), octets_.size() + size}; }
+  void use(std::size_t size) { octets_.remove_prefix(size); }
 
-  void received(std::size_t size) {
-    end_ += size;
-    filled_ = end_ == capacity_;
+  // To be called before anybody else receives into the shared room.
+  void keep() {
+    if (empty()) return leave_own();
+    if (own_ == nullptr) move_to_own(octets_.size());
   }
-  void use(std::size_t size) { begin_ += size; }
-  std::size_t capacity() const { return capacity_; }
+  std::size_t capacity() const { return capacity_; }  // of its own
 
  private:
-  void resize(std::size_t size) {
-    const std::size_t held = end_ - begin_;
-    auto data = std::make_unique_for_overwrite<char[]>(size);
-    if (held > 0) std::memcpy(data.get(), data_.get() + begin_, held);
-    data_ = std::move(data);
-    capacity_ = size;
-    begin_ = 0;
-    end_ = held;
+  void leave_own() {
+    own_.reset();
+    capacity_ = 0;
   }
 
-  std::unique_ptr<char[]> data_;
+  void move_to_own(std::size_t size) {
+    auto moved = std::make_unique_for_overwrite<char[]>(size);
+    std::memcpy(moved.get(), octets_.data(), octets_.size());
+    own_ = std::move(moved);
+    capacity_ = size;
+    octets_ = {own_.get(), octets_.size()};
+  }
+
+  std::string_view octets_;      // of the shared room, or of its own memory if it has some
+  std::unique_ptr<char[]> own_;  // null where it has none
   std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
-  bool filled_ = false;  // the last receive used all the room: more is waiting
 };
 
 }  // namespace replygate

@@ -34,14 +34,16 @@ void MtaConnection::read() {
     stalled_ = true;
     worker_.wait_for(Waiting::stalled, *this);
   }
-  const std::span<char> room = in_.prepare(packet_);
-  socket_.async_read_some(
-      asio::buffer(room.data(), room.size()),
-      [self = shared_from_this()](error_code error, std::size_t size) { self->on_read(error, size); });
+  socket_.async_wait(StreamSocket::wait_read,
+                     [self = shared_from_this()](error_code error) { self->on_readable(error); });
 }
 
-void MtaConnection::on_read(error_code error, std::size_t size) {
+void MtaConnection::on_readable(error_code error) {
   if (error || !socket_.is_open()) return;  // the end of the last handler is the end of the connection
+  const std::span<char> room = in_.prepare(worker_.room(), packet_);
+  const std::size_t size = socket_.read_some(asio::buffer(room.data(), room.size()), error);
+  if (error == asio::error::would_block) return read();
+  if (error) return;
   in_.received(size);
   process();
 }
@@ -58,6 +60,7 @@ void MtaConnection::process() {
     next = take_packet();
     more = in_.octets().size() != before;
   }
+  in_.keep();
   if (next == Next::wait) {
     keep_ = shared_from_this();
     guard_.emplace(worker_.context().get_executor());
@@ -112,7 +115,6 @@ void MtaConnection::flush() {
 void MtaConnection::go_on() {
   if (keep_ || !socket_.is_open()) return;
   if (out_.empty()) return read();
-  in_.trim();
   out_.shrink_to_fit();
   worker_.wait_for(Waiting::stalled, *this);
 }

@@ -33,7 +33,7 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, 
   using Next = wire::Dialogue::Next;
 
   void read();
-  void on_read(boost::system::error_code error, std::size_t size);
+  void on_readable(boost::system::error_code error);
   void process();
   Next take_packet();
   void on_answer();

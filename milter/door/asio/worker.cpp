@@ -15,6 +15,7 @@ namespace asio = boost::asio;
 
 // Well within the seconds for which MTAs wait.
 constexpr std::chrono::seconds kProgressEvery{3};
+constexpr std::size_t kRoom = std::size_t{72} << 10U;
 
 // Some milliseconds behind, and a tenth of the price: all that waits here waits for seconds.
 Deadlines::Time rough_now() {
@@ -29,7 +30,8 @@ MtaConnection& connection_of(Deadlines::Item& item) { return static_cast<MtaConn
 
 Worker::Worker(EngineShared& shared)
     : shared_(shared),
-      deadlines_{Deadlines(shared.bounds().idle), Deadlines(shared.bounds().packet_time), Deadlines(kProgressEvery)} {}
+      deadlines_{Deadlines(shared.bounds().idle), Deadlines(shared.bounds().packet_time), Deadlines(kProgressEvery)},
+      room_(kRoom) {}
 
 Worker::~Worker() { stop(); }
 

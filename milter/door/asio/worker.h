@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -55,6 +56,8 @@ class Worker {
   // Its flush() is called once all that is ready to be read has been: under load peers then wake up once for many
   // replies.
   void send_later(std::shared_ptr<MtaConnection> connection);
+  // For one of them to receive into, until its handler returns.
+  std::span<char> room() { return room_; }
   EngineShared& shared() { return shared_; }
 
  private:
@@ -71,6 +74,7 @@ class Worker {
   Deadlines::Time wake_ = Deadlines::Time::max();
   std::vector<std::shared_ptr<MtaConnection>> unsent_;
   std::vector<std::shared_ptr<MtaConnection>> spare_;  // empty; the memory of the next unsent_
+  std::vector<char> room_;                             // for a packet of the body, and what follows it
 
   boost::asio::io_context context_{1};
   boost::asio::steady_timer timer_{context_};
