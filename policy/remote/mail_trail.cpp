@@ -67,6 +67,15 @@ struct MailTrail::Message {
   boost::unordered_flat_set<std::uint64_t> seen;  // hashes of recipients, before and after expansion
 
   // Whether it is the first time.
+  bool take_envelope(const LogEvent& event) {
+    if (std::exchange(enveloped, true)) return false;
+    mail.sender = event.sender;
+    mail.size = event.size;
+    mail.expected = event.recipients;
+    return true;
+  }
+
+  // Whether it is the first time.
   bool note(std::string_view address, std::uint64_t kind) {
     return seen.insert(std::hash<std::string_view>{}(address) * 2 + kind).second;
   }
@@ -123,12 +132,10 @@ void MailTrail::take_sender(const LogEvent& event) {
   if (names_client) take_client(event);
   Known message = find(event.id);
   if (!message) message = begin(event.id, event);
-  if (message->enveloped) return;  // a later run of the queue
-  message->enveloped = true;
+  // What was put back before the queue had seen it is seen under its next id for the first time.
+  if (message->requeued) message->origin->take_envelope(event);
+  if (!message->take_envelope(event)) return;  // a later run of the queue
   LoggedMail& mail = message->mail;
-  mail.sender = event.sender;
-  mail.size = event.size;
-  mail.expected = event.recipients;
   const auto login = names_client && mail.user.empty() ? logins_.find(std::string(event.pid)) : logins_.end();
   if (login == logins_.end()) return;
   if (login->second.client_ip == mail.client_ip) {
@@ -259,7 +266,7 @@ void MailTrail::tell_ready() {
 
 void MailTrail::retire(const Known& message) {
   const Known& root = message->origin ? message->origin : message;
-  if (message->notice) {
+  if (message->notice || root->notice) {
     figures_.notices += message->attempts;
   } else if (!root->handed_in) {
     figures_.orphans += message->attempts;

@@ -432,6 +432,37 @@ TEST(MailTrails, WhatIsPutBackInTheQueueIsTheSameMail) {
   EXPECT_EQ(told.attempts[1], "alice y@there.example sent");
 }
 
+TEST(MailTrails, WhatIsPutBackBeforeTheQueueHasSeenItIsNotLost) {
+  Told told;
+  follow(told, {{0, "postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+                {1, "postfix/pickup[1]: B1C2A3B4D0: uid=103 from=<a@here.example> orig_id=A1C2A3B4D0"},
+                {1, "postfix/qmgr[1]: B1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+                {2, "postfix/pickup[1]: C1C2A3B4D0: uid=103 from=<a@here.example> orig_id=B1C2A3B4D0"},
+                {2, "postfix/qmgr[1]: C1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+                {3, std::string("postfix/smtp[3]: C1C2A3B4D0: to=<x@there.example>") + kSent}});
+  ASSERT_EQ(told.mails.size(), 1U);
+  EXPECT_EQ(told.mails[0].sender, "a@here.example");
+  EXPECT_EQ(told.mails[0].size, 10);
+  EXPECT_EQ(told.mails[0].recipients, std::vector<std::string>{"x@there.example"});
+  EXPECT_EQ(told.attempts, std::vector<std::string>{"alice x@there.example sent"});
+}
+
+TEST(MailTrails, WordToASenderThatIsPutBackIsNoOrphan) {
+  Told told;
+  const auto figures =
+      follow(told, {{0, "postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+                    {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+                    {1, "postfix/bounce[4]: A1C2A3B4D0: sender non-delivery notification: B1C2A3B4D0"},
+                    {1, "postfix/qmgr[1]: B1C2A3B4D0: from=<>, size=20, nrcpt=1 (queue active)"},
+                    {2, "postfix/pickup[1]: C1C2A3B4D0: uid=103 from=<> orig_id=B1C2A3B4D0"},
+                    {2, "postfix/qmgr[1]: C1C2A3B4D0: from=<>, size=20, nrcpt=1 (queue active)"},
+                    {3, std::string("postfix/smtp[3]: C1C2A3B4D0: to=<a@here.example>") + kSent}});
+  EXPECT_EQ(figures.notices, 1);
+  EXPECT_EQ(figures.orphans, 0);
+  EXPECT_EQ(figures.mails, 1);
+  EXPECT_EQ(told.mails.size(), 1U);
+}
+
 TEST(MailTrails, SendmailsLoginIsOfItsProcess) {
   Told told;
   follow(told, {{0, "sm-mta[7]: AUTH=server, relay=c [192.0.2.1], authid=alice, mech=PLAIN, bits=0"},
