@@ -8,7 +8,7 @@ namespace {
 
 std::optional<Severity> severity_of_status(std::string_view word) {
   if (word == "sent" || word == "deliverable") return Severity::success;
-  if (word == "deferred") return Severity::transient;
+  if (word == "deferred" || word == "SOFTBOUNCE") return Severity::transient;  // with soft_bounce = yes
   if (word == "bounced" || word == "expired" || word == "undeliverable") return Severity::permanent;
   return std::nullopt;
 }
