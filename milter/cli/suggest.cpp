@@ -13,6 +13,7 @@
 #include "milter/local_time.h"
 #include "policy/decide/record_fields.h"
 #include "policy/mail/text.h"
+#include "policy/mail/unicode.h"
 #include "policy/scenario/census.h"
 #include "policy/scenario/proposal.h"
 
@@ -44,6 +45,9 @@ void print_distribution(const Suggestion& s) {
                kPeriods[w], p.keys, plural_of(s.kind), p.half, p.most_95, p.most_99, p.most);
     if (p.left_out > 0) fmt::print("# There were more keys than are kept; {} messages were left out.\n", p.left_out);
   }
+  if (s.windows[1]->brief) {
+    fmt::print("# It is the mail of a day or two: what is ordinary will show with some weeks of it.\n");
+  }
   if (const std::size_t capped = s.windows[0]->capped; capped > 0) {
     fmt::print("# {} of them were refused by a limit: what they got is the limit, not what they wanted.\n", capped);
   }
@@ -74,6 +78,10 @@ void print_overrides(const Suggestion& s) {
   const auto keys = named_keys(s);
   if (!keys.empty()) fmt::print("[rule.override]  # who sends far more than others, again and again\n");
   for (const std::string& key : keys) {
+    if (!is_utf8(key)) {
+      fmt::print("# No policy can name {}.\n", without_controls(key));
+      continue;
+    }
     const auto limits = limits_of_key(s, key);
     fmt::print("{} = [\"{} recipients / 1h\", \"{} recipients / 1d\"]\n", import::toml_string(key), limits[0],
                limits[1]);
@@ -149,6 +157,7 @@ json::value json_of(const std::vector<Suggestion>& all, const Census& census) {
                                        {"most_95", p.most_95},
                                        {"most_99", p.most_99},
                                        {"most", p.most},
+                                       {"brief", p.brief},
                                        {"capped", p.capped},
                                        {"left_out", p.left_out},
                                        {"overrides", json_of(p.overrides)},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace replygate {
 namespace {
@@ -22,9 +23,21 @@ void sort_by_most(std::vector<Proposal::Named>& list) {
   });
 }
 
+// Whether no two days of it are other than neighbours.
+bool is_brief(const DemandMeter& meter) {
+  std::int64_t first = std::numeric_limits<std::int64_t>::max();
+  std::int64_t last = std::numeric_limits<std::int64_t>::min();
+  meter.each([&](const std::string&, const KeyDemand& demand) {
+    if (demand.days.empty()) return;
+    first = std::min(first, demand.days.front().day);
+    last = std::max(last, demand.days.back().day);
+  });
+  return last < first + 2;
+}
+
 // What keys do as a rule: once is no rule where they could have done it again.
-std::int64_t ordinary(const KeyDemand& demand) {
-  const std::int64_t usual = demand.usual();
+std::int64_t ordinary(const KeyDemand& demand, bool brief) {
+  const std::int64_t usual = brief ? demand.most : demand.usual();
   return usual > 0 ? usual : std::min<std::int64_t>(demand.most, 1);
 }
 
@@ -44,9 +57,10 @@ std::optional<Proposal> propose(const DemandMeter& meter, double head_room) {
   if (meter.keys() < kFewestKeys) return std::nullopt;
   std::vector<std::int64_t> mosts;
   std::vector<std::int64_t> usuals;
+  const bool brief = is_brief(meter);
   meter.each([&](const std::string&, const KeyDemand& demand) {
     mosts.push_back(demand.most);
-    usuals.push_back(ordinary(demand));
+    usuals.push_back(ordinary(demand, brief));
   });
   std::ranges::sort(mosts);
   std::ranges::sort(usuals);
@@ -56,7 +70,8 @@ std::optional<Proposal> propose(const DemandMeter& meter, double head_room) {
                     .half = at_quantile(mosts, 0.5),
                     .most_95 = at_quantile(mosts, 0.95),
                     .most_99 = at_quantile(mosts, 0.99),
-                    .most = mosts.back()};
+                    .most = mosts.back(),
+                    .brief = brief};
   const double bulk = kFarMore * static_cast<double>(at_quantile(usuals, 0.95));
   std::int64_t top = 1;
   for (const std::int64_t usual : usuals) {

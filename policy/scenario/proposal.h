@@ -27,6 +27,7 @@ struct Proposal {
   std::int64_t most_95 = 0;
   std::int64_t most_99 = 0;
   std::int64_t most = 0;
+  bool brief = false;            // the mail is of too few days: nothing can come again
   std::size_t capped = 0;        // keys that a limit has refused: they may want more than they got
   std::vector<Named> overrides;  // who sends far more than others, again and again
   // Who has sent more than the limit once, and never else: the limit would have hit them. The hundred largest.

@@ -84,6 +84,24 @@ TEST(Proposals, WhatALimitHadRefusedIsSaid) {
   EXPECT_EQ(propose(meter, 2)->capped, 1U);
 }
 
+// Nobody could do it again: what was sent is all that is known.
+TEST(Proposals, OfADayOrTwoAreWhatWasSent) {
+  for (const int days : {1, 2, 3}) {
+    DemandMeter meter{Duration(hours(1))};
+    for (int user = 0; user < 20; ++user) {
+      for (int day = 0; day < days; ++day) meter.add(fmt::format("user{}", user), kMonday + hours(24 * day + 9), 200);
+    }
+    meter.add("thief", kMonday + hours(10), 9000);
+    const auto proposal = propose(meter, 2);
+    ASSERT_TRUE(proposal);
+    EXPECT_EQ(proposal->brief, days < 3);
+    EXPECT_EQ(proposal->limit, 400);
+    EXPECT_TRUE(proposal->overrides.empty());
+    ASSERT_EQ(proposal->bursts.size(), 1U);
+    EXPECT_EQ(proposal->bursts[0].key, "thief");
+  }
+}
+
 TEST(Proposals, FewKeysTellNothing) {
   DemandMeter meter{Duration(hours(1))};
   for (int i = 0; i < 9; ++i) meter.add(std::to_string(i), kMonday, 1);
