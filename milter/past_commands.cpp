@@ -18,6 +18,20 @@ const CLI::Validator kTimes(
     },
     "");
 
+const CLI::Validator kWhole(
+    [](const std::string& text) {
+      std::int64_t number = 0;
+      return std::string(CLI::detail::lexical_cast(text, number) && number >= 0 ? ""
+                                                                                : "write a whole number from 0 on");
+    },
+    "");
+const CLI::Validator kMailbox(
+    [](const std::string& text) {
+      const bool good = !text.empty() && text.find_first_of(" \t\r\n") == std::string::npos;
+      return std::string(good ? "" : "write one address");
+    },
+    "");
+
 // Where commands about the past find it.
 CLI::Option* add_past(CLI::App* command, PastOptions& options) {
   auto* history = command->add_option("--history", options.history, "a folder of records, instead of the policy's");
@@ -44,7 +58,7 @@ void add_replay(CLI::App& app, Action& action) {
   add_one_past(command, *options);
   command
       ->add_option("--max-new-refusals", options->max_new_refusals, "exit with 1 if more recipients would be refused")
-      ->check(CLI::NonNegativeNumber);
+      ->check(kWhole);
   command->add_option("-n,--count", options->count, "keys of each rule")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
@@ -80,8 +94,9 @@ void add_report(CLI::App& app, Action& action) {
   add_past(command, *options);
   command->add_option("--statuses", options->statuses, "folder with your own knowledge of replies")
       ->default_val(kStatusFolder);
-  command->add_option("--mail", options->mail, "print it as a message to this address");
-  command->add_flag("--json", options->json, "print JSON");
+  auto* mail = command->add_option("--mail", options->mail, "print it as a message to this address");
+  mail->check(kMailbox);
+  command->add_flag("--json", options->json, "print JSON")->excludes(mail);
   command->footer(
       "At most sixty lines, problems first. A log tells what became of the mail. To use both, name both.\n\n"
       "Examples:\n  replygate report\n"

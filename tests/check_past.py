@@ -192,6 +192,8 @@ class Past(unittest.TestCase):
         for options in (("suggest", "--head-room", "nan"), ("suggest", "--head-room", "0.5"), ("report", "--since", ""),
                         ("replay", file, "--since", ""), ("report", "--history", ""), ("suggest", "--postfix", ""),
                         ("replay", file, "--history", self.path, "--postfix", self.fourth),
+                        ("replay", file, "--max-new-refusals", "-1"), ("report", "--mail", ""), ("report", "--mail", "a b"),
+                        ("report", "--mail", "a@b.example", "--json"), ("report", "--since", "4000d"),
                         ("suggest", "--exim", self.fourth, "--history", self.path)):
             self.assertTrue(run(*options, status=64).stderr, options)
 
@@ -201,6 +203,20 @@ class Past(unittest.TestCase):
         link.symlink_to(self.fourth)
         once = run("replay", file, "--postfix", self.fourth, "--json").stdout
         self.assertEqual(run("replay", file, "--postfix", self.fourth, link, self.fourth, "--json").stdout, once)
+
+    def test_octets_that_are_no_text(self):
+        log = self.path / "octets.log"
+        log.write_bytes(b"".join(
+            line.replace(b"user1@", b"us\xff\x9b@").replace(b"r0@far", b"r\xc2\x9b\xe2\x80\xae@far")
+            for line in self.fourth.read_bytes().splitlines(keepends=True)))
+        policy = self.path / "octets.toml"
+        policy.write_text('version = 1\n[[rule]]\nname = "all"\nreply = 550\n')
+        for command in (("suggest", "--postfix", log), ("replay", policy, "--postfix", log)):
+            json.loads(run(*command, "--json").stdout)
+            text = run(*command).stdout
+            self.assertFalse([c for c in text if c in "\x9b\u202e"], command)
+        policy.write_text(run("suggest", "--postfix", log).stdout)
+        run("check", policy)
 
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w") as full:

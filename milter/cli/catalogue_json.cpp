@@ -5,6 +5,8 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "policy/mail/characters.h"
+
 namespace replygate {
 namespace {
 
@@ -76,6 +78,13 @@ json::object json_of(const RgInfo& row) {
           {"explanation", row.explanation}};
 }
 
-std::string line_of(const json::value& value) { return json::serialize(value) + '\n'; }
+// Nothing but a string can have octets that are no UTF-8.
+std::string line_of(const json::value& value) {
+  std::string line;
+  each_character(json::serialize(value), [&line](std::string_view octets, std::optional<char32_t> character) {
+    line += character ? std::string(octets) : fmt::format(R"(\\x{:02x})", static_cast<unsigned char>(octets.front()));
+  });
+  return line + '\n';
+}
 
 }  // namespace replygate

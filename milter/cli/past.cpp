@@ -26,7 +26,9 @@ std::optional<Instant> since_of(std::string_view command, const std::string& sin
   if (const auto span = parse_duration(since)) {
     return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()) - *span;
   }
-  fmt::print(stderr, "replygate {}: --since \"{}\" is no time; write for instance 7d or 2026-11-22T09:00:00Z\n",
+  fmt::print(stderr,
+             "replygate {}: --since \"{}\" is no time; write for instance 7d, 3653d at the most, or "
+             "2026-11-22T09:00:00Z\n",
              command, since);
   return std::nullopt;
 }

@@ -64,7 +64,8 @@ void DayReport::limits(const json::object& judged) {
     const bool share = l.contains("of");
     const double used = number_at(l, "used");
     const double part = most <= 0 ? 0 : (used + (full || share ? 0 : number_at(l, "cost"))) / most;
-    if (part < kNearlyFull) continue;
+    const bool below_floor = share && !full && part >= 1;  // there are too few recipients for it to be judged
+    if (part < kNearlyFull || below_floor) continue;
     const std::string unit = text_at(l, "unit");
     const std::string window = text_at(l, "window");
     Limit limit{text_at(l, "rule"), text_at(l, "key"),

@@ -23,7 +23,7 @@ constexpr std::size_t kMostReportLines = 60;
 // Lines of a report, sixty at most.
 class ReportPage {
  public:
-  void add(std::string line) { lines_.push_back(std::move(line)); }
+  void add(std::string line) { lines_.push_back(without_controls(std::move(line))); }
 
   std::string text() const {
     std::string text;

@@ -1,12 +1,24 @@
 #include "policy/mail/text.h"
 
 #include <fmt/format.h>
+#include <unicode/uchar.h>
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+
+#include "policy/mail/characters.h"
 
 namespace replygate {
 namespace {
+
+// Begins a line, commands a terminal, or changes the order in which others are shown.
+bool commands(char32_t c) {
+  const auto point = static_cast<UChar32>(c);
+  const auto type = static_cast<UCharCategory>(u_charType(point));
+  return type == U_CONTROL_CHAR || type == U_LINE_SEPARATOR || type == U_PARAGRAPH_SEPARATOR ||
+         u_hasBinaryProperty(point, UCHAR_BIDI_CONTROL) != 0;
+}
 
 // Edit distance in which two neighbouring letters swapped count as one step.
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -75,8 +87,15 @@ std::string join_or(std::span<const std::string_view> words) {
 }
 
 std::string without_controls(std::string text) {
-  std::ranges::replace_if(text, is_control, '?');
-  return text;
+  if (std::ranges::all_of(text, is_ascii)) {
+    std::ranges::replace_if(text, is_control, '?');
+    return text;
+  }
+  std::string shown;
+  each_character(text, [&shown](std::string_view octets, std::optional<char32_t> c) {
+    shown += c && !commands(*c) ? octets : "?";
+  });
+  return shown;
 }
 
 bool is_one_of(std::string_view word, std::string_view words) {

@@ -45,5 +45,21 @@ TEST(Text, IsLowerAscii) {
   EXPECT_TRUE(is_lower_ascii(""));
 }
 
+TEST(Text, WhatStrangersWroteCommandsNoTerminal) {
+  EXPECT_EQ(without_controls("a\tb\x1b[2J\x7f"), "a?b?[2J?");
+  EXPECT_EQ(without_controls("C1 \x9b"
+                             "31m, \xc2\x9b"
+                             "31m"),
+            "C1 ?31m, ?31m");
+  EXPECT_EQ(without_controls("\xe2\x80\xae"
+                             "exe.txt\xe2\x81\xa9"),
+            "?exe.txt?");  // U+202E, U+2069
+  EXPECT_EQ(without_controls("a\xe2\x80\xa8"
+                             "b"),
+            "a?b");  // U+2028
+  EXPECT_EQ(without_controls("Grüße, 日本"), "Grüße, 日本");
+  EXPECT_EQ(without_controls("cut \xe6\x97"), "cut ??");
+}
+
 }  // namespace
 }  // namespace replygate
