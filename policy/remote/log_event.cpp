@@ -4,6 +4,10 @@
 
 namespace replygate {
 
+bool gives_up(const LogEvent& event) {
+  return event.kind == LogEventKind::expired || (event.kind == LogEventKind::removed && event.mta == LogMta::exim);
+}
+
 LogEvent read_log_event(const LogPrefix& prefix) {
   LogEvent event;
   event.program = prefix.program;
