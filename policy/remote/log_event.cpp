@@ -4,8 +4,10 @@
 
 namespace replygate {
 
+// postsuper removes what somebody has deleted by hand; qmgr, what has come to its end.
 bool gives_up(const LogEvent& event) {
-  return event.kind == LogEventKind::expired || (event.kind == LogEventKind::removed && event.mta == LogMta::exim);
+  const bool deleted = event.mta == LogMta::exim || postfix_daemon(event.program) == "postsuper";
+  return event.kind == LogEventKind::expired || (event.kind == LogEventKind::removed && deleted);
 }
 
 LogEvent read_log_event(const LogPrefix& prefix) {

@@ -90,6 +90,20 @@ TEST_F(OutcomesOfLogs, WhoIsGivenUpHasFailed) {
                            "AAAA11111 a@far.example failed"}));
 }
 
+TEST_F(OutcomesOfLogs, WhatIsDeletedByHandHasFailed) {
+  for (const char* id : {"AAAA11111", "BBBB22222"}) {
+    mail(id, 2);
+    attempt(id, "a@far.example", kFull);
+    attempt(id, "b@far.example", kSent);
+  }
+  line("postsuper", "AAAA11111: removed");
+  line("qmgr", "BBBB22222: removed");
+  read();
+  EXPECT_EQ(told(), (Texts{"AAAA11111 a@far.example deferred", "AAAA11111 b@far.example delivered",
+                           "BBBB22222 a@far.example deferred", "BBBB22222 b@far.example delivered",
+                           "AAAA11111 a@far.example failed"}));
+}
+
 TEST_F(OutcomesOfLogs, FollowAliasesAndFilters) {
   mail("AAAA11111", 1);
   line("smtpd", "BBBB22222: client=localhost[127.0.0.1]");
