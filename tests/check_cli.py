@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import sqlite3
 import subprocess
@@ -88,8 +89,9 @@ IMPORTS = [
 ]
 
 
-def run(*arguments, input=None):
-    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, input=input)
+def run(*arguments, input=None, **environment):
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, input=input,
+                          env={**os.environ, **environment})
 
 
 class Cli(unittest.TestCase):
@@ -199,6 +201,22 @@ class Cli(unittest.TestCase):
         self.assertEqual((said.returncode, said.stderr), (0, ""))
         hidden = CLOSED.replace("authenticated = true", 'helo = "/^a.*b$|^$/"')
         self.assertIn("RG1702", run("check", self.policy(hidden.replace("/^a.*b$|^$/", "/z[0-9]+y/"))).stderr)
+
+    def test_outcomes_need_a_folder(self):
+        """Where counters are in no file beside which outcomes could be kept."""
+        outcomes = '[store]\nbackend = "memory"\n[outcomes]\nlog = "/var/log/mail.log"\n'
+        file = self.policy(CLOSED.replace("[[rule]]", outcomes + "[[rule]]"))
+        said = run("check", file, STATE_DIRECTORY="/no/such")
+        self.assertEqual(said.returncode, 0)
+        self.assertIn("warning[RG1604]: [outcomes] needs a file of its own, and there is no folder /no/such", said.stderr)
+        self.assertIn("policy.toml:6:1\n", said.stderr)
+        self.assertIn("add to [outcomes] for instance path", said.stderr)
+        said = run("run", "--as-root", "-c", file, STATE_DIRECTORY="/no/such")
+        self.assertNotEqual(said.returncode, 0)
+        self.assertIn("outcomes: /no/such/outcomes.db: unable to open database file; make the folder", said.stderr)
+        self.assertEqual(run("check", "--strict", file, STATE_DIRECTORY=str(pathlib.Path(file).parent)).returncode, 0)
+        named = self.policy(CLOSED.replace("[[rule]]", outcomes + 'path = "/srv/outcomes.db"\n[[rule]]'))
+        self.assertEqual(run("check", "--strict", named, STATE_DIRECTORY="/no/such").returncode, 0)
 
     def test_policy_tests(self):
         file = self.policy(TESTED)

@@ -45,6 +45,12 @@ std::string content_of(GMimePart* part) {
   return {reinterpret_cast<const char*>(octets->data), std::min<std::size_t>(octets->len, kMostPartText)};
 }
 
+Owned<GMimeMessage> parsed(std::string_view text) {
+  const Owned<GMimeStream> stream(g_mime_stream_mem_new_with_buffer(text.data(), text.size()));
+  const Owned<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
+  return Owned<GMimeMessage>(g_mime_parser_construct_message(parser.get(), nullptr));
+}
+
 class PartReader {
  public:
   explicit PartReader(ReadMessage& message) : message_(message) {}
@@ -56,7 +62,7 @@ class PartReader {
       const int count = g_mime_multipart_get_count(multipart);
       for (int i = 0; i < count; ++i) read(g_mime_multipart_get_part(multipart, i), depth + 1);
     } else if (GMIME_IS_PART(object)) {
-      read_leaf(object);
+      read_leaf(GMIME_PART(object), depth);
     } else if (GMIME_IS_MESSAGE_PART(object) && !has_report()) {
       read_forwarded(g_mime_message_part_get_message(GMIME_MESSAGE_PART(object)), depth);
     }
@@ -68,6 +74,20 @@ class PartReader {
                                [](const MessagePart& part) { return part.type.ends_with("delivery-status"); });
   }
 
+  // Base64 and quoted-printable are not allowed for it, and are used all the same.
+  void read_encoded(const std::string& text, int depth) {
+    const Owned<GMimeMessage> forwarded = parsed(text);
+    read_forwarded(forwarded.get(), depth);
+  }
+
+  void note_decoded(GMimePart* part) {
+    const GMimeContentEncoding encoding = g_mime_part_get_content_encoding(part);
+    const bool encoded = encoding == GMIME_CONTENT_ENCODING_BASE64 ||
+                         encoding == GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE ||
+                         encoding == GMIME_CONTENT_ENCODING_UUENCODE;
+    if (encoded && message_.decoded.size() < kMostPartText) message_.decoded += content_of(part) + "\n";
+  }
+
   // Behind a report a message is what came back; without one it may be a report that somebody hands on.
   void read_forwarded(GMimeMessage* forwarded, int depth) {
     GMimeObject* part = forwarded == nullptr ? nullptr : g_mime_message_get_mime_part(forwarded);
@@ -76,17 +96,24 @@ class PartReader {
     if (type != nullptr && g_mime_content_type_is_type(type, "multipart", "report")) read(part, depth + 1);
   }
 
-  void read_leaf(GMimeObject* object) {
-    GMimeContentType* type = g_mime_object_get_content_type(object);
+  void read_leaf(GMimePart* leaf, int depth) {
+    GMimeContentType* type = g_mime_object_get_content_type(GMIME_OBJECT(leaf));
     const OwnedText name(g_mime_content_type_get_mime_type(type));
     MessagePart part{to_lower(text_or_empty(name.get())), ""};
-    if (part.type == "text/rfc822-headers" || part.type == "message/rfc822-headers") return;
-    if (GMIME_IS_TEXT_PART(object)) {
-      const OwnedText text(g_mime_text_part_get_text(GMIME_TEXT_PART(object)));
+    const bool header = part.type.ends_with("/rfc822-headers") || part.type == "message/global-headers";
+    const bool message = part.type == "message/rfc822" || part.type == "message/global";
+    if (header || part.type.starts_with("message/")) note_decoded(leaf);
+    if (header) return;
+    if (message) {
+      if (!has_report()) read_encoded(content_of(leaf), depth);
+      return;
+    }
+    if (GMIME_IS_TEXT_PART(leaf)) {
+      const OwnedText text(g_mime_text_part_get_text(GMIME_TEXT_PART(leaf)));
       part.text = text_or_empty(text.get()).substr(0, kMostPartText);
       if (part.type == "text/html") part.text = without_markup(part.text);
     } else if (part.type.starts_with("message/")) {
-      part.text = content_of(GMIME_PART(object));
+      part.text = content_of(leaf);
     } else {
       return;
     }
@@ -135,9 +162,7 @@ ReadMessage read_message(std::string_view text) {
   start_gmime();
   if (text.starts_with("From ")) text.remove_prefix(std::min(text.size(), text.find('\n') + 1));
   ReadMessage result;
-  const Owned<GMimeStream> stream(g_mime_stream_mem_new_with_buffer(text.data(), text.size()));
-  const Owned<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
-  const Owned<GMimeMessage> message(g_mime_parser_construct_message(parser.get(), nullptr));
+  const Owned<GMimeMessage> message = parsed(text);
   if (message == nullptr) return result;
   result.from = header_of(message.get(), "From");
   result.subject = text_or_empty(g_mime_message_get_subject(message.get()));

@@ -24,6 +24,9 @@ struct ReadMessage {
   bool replied_by_itself = false;  // Auto-Submitted: auto-replied
   bool from_list = false;          // List-Id or List-Unsubscribe: a newsletter, whatever its subject says
   std::vector<MessagePart> parts;
+  // What reports and the message that came back hold, of those of them alone that came in a transfer encoding; at most
+  // kMostPartText octets and a part.
+  std::string decoded;
 };
 
 // Whether a text begins with the header of a message (RFC 5322), not with fields of a delivery report.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "milter/bounce/message.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -55,10 +56,7 @@ void take_line(std::string_view line, ReportIds& ids) {
   }
 }
 
-}  // namespace
-
-ReportIds ids_in_report(std::string_view text) {
-  ReportIds ids;
+void take_lines(std::string_view text, ReportIds& ids) {
   std::string field;  // with the lines that go on with it
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
@@ -69,6 +67,14 @@ ReportIds ids_in_report(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   take_line(field, ids);
+}
+
+}  // namespace
+
+ReportIds ids_in_report(std::string_view text) {
+  ReportIds ids;
+  take_lines(text, ids);
+  take_lines(read_message(text).decoded, ids);
   return ids;
 }
 

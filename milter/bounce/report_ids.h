@@ -13,7 +13,8 @@ struct ReportIds {
   std::vector<std::string> message_ids;  // without brackets
 };
 
-// Of a report as it came. Pure; any thread; time linear in the text.
+// Of a report as it came, what it holds in base64 or quoted-printable included. Time linear in the text. Not to be
+// called from two threads at once.
 ReportIds ids_in_report(std::string_view text);
 
 }  // namespace replygate

@@ -7,6 +7,7 @@
 #include "milter/cli/load_failure.h"
 #include "milter/cli/table.h"
 #include "milter/files.h"
+#include "milter/outcome/outcome_place.h"
 #include "policy/load/relay_finding.h"
 #include "policy/mail/text.h"
 #include "policy/scenario/test_report.h"
@@ -64,6 +65,10 @@ int check_command(const CheckOptions& options) {
     RelayFinding found = find_relaying(options.file, *loaded.policy);
     relaying = std::move(found.proved);
     if (found.warning) loaded.diagnostics.push_back(*std::move(found.warning));
+    const auto text = loaded.sources.find(options.file);
+    auto homeless =
+        outcomes_without_folder(options.file, text == loaded.sources.end() ? "" : text->second, *loaded.policy);
+    if (homeless) loaded.diagnostics.push_back(*std::move(homeless));
   }
   if (options.json) {
     fmt::print("{}", render_json(loaded.diagnostics));

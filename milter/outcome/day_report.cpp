@@ -180,8 +180,11 @@ void DayReport::take_end(OutcomeKind kind, Failure failure, const std::string& i
     return;
   }
   if (const auto found = deferred_.find(id); found != deferred_.end()) {
-    kept_ -= found->second.erase(failure.recipient);
+    const auto last = found->second.extract(failure.recipient);
     if (found->second.empty()) deferred_.erase(found);
+    if (last) --kept_;
+    // What it has failed for is what kept it waiting.
+    if (last && failure.reason == Reason::expired) failure = last.mapped().first;
   }
   if (kind == OutcomeKind::delivered) {
     ++delivered;

@@ -5,43 +5,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <system_error>
+
+#include "milter/outcome/log_octets.h"
+#include "policy/decide/record_fields.h"
 
 namespace replygate {
 namespace {
 
 constexpr std::size_t kFollowedBlock = std::size_t{256} << 10U;
-constexpr std::size_t kSealed = 512;  // octets: some lines, with their times and ids
-
-// Not for secrets: FNV-1a.
-std::uint64_t seal_of_tail(std::string_view tail) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : tail) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return hash;
-}
-
-// The octets before the offset, as many as are sealed; nothing where the file is shorter.
-std::optional<std::string> tail_of(int file, std::uint64_t offset) {
-  std::string octets(std::min<std::uint64_t>(offset, kSealed), '\0');
-  const ssize_t read = ::pread(file, octets.data(), octets.size(), static_cast<off_t>(offset - octets.size()));
-  return read == static_cast<ssize_t>(octets.size()) ? std::optional(std::move(octets)) : std::nullopt;
-}
-
-bool has_seal(int file, const LogPosition& position) {
-  const auto tail = tail_of(file, position.offset);
-  return tail && seal_of_tail(*tail) == position.seal;
-}
-
-// The whole lines that follow an offset, read into a block.
-std::string_view lines_at(int file, std::uint64_t offset, std::string& block) {
-  const ssize_t read = ::pread(file, block.data(), block.size(), static_cast<off_t>(offset));
-  if (read <= 0) return {};
-  const std::string_view octets(block.data(), static_cast<std::size_t>(read));
-  const std::size_t end = octets.rfind('\n');
-  if (end == std::string_view::npos) return octets.size() == block.size() ? octets : std::string_view();
-  return octets.substr(0, end + 1);
-}
 
 std::string why_not_open(const std::string& path, int error) {
   return fmt::format("{}: {}", path,
@@ -57,19 +29,6 @@ int try_to_open(const std::string& path) {
 }
 
 }  // namespace
-
-std::string LogPosition::text() const { return fmt::format("{} {} {} {}", device, inode, offset, seal); }
-
-std::optional<LogPosition> LogPosition::parse(std::string_view text) {
-  LogPosition position;
-  for (std::uint64_t* number : {&position.device, &position.inode, &position.offset, &position.seal}) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
-    if (error != std::errc()) return std::nullopt;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (text.starts_with(' ')) text.remove_prefix(1);
-  }
-  return text.empty() ? std::optional(position) : std::nullopt;
-}
 
 FollowedLog::FollowedLog(std::string path, std::optional<LogPosition> position)
     : path_(std::move(path)), position_(position) {
@@ -96,8 +55,9 @@ bool FollowedLog::open(const RotatedFile& file, std::uint64_t offset) {
   auto tail = there == nullptr ? std::nullopt : tail_of(there->get(), offset);
   if (!tail) return false;
   file_ = std::move(there);
-  tail_ = *std::move(tail);
-  position_ = LogPosition{file.device, file.inode, offset, seal_of_tail(tail_)};
+  rest_.reset();
+  tail_ = LogTail(*std::move(tail));
+  position_ = LogPosition{file.device, file.inode, offset, tail_.seal(), file.changed};
   return true;
 }
 
@@ -113,8 +73,9 @@ FollowedLog::Ahead FollowedLog::look_into(const RotatedFile& file) {
 void FollowedLog::go_to(const RotatedFile& file, Ahead&& ahead) {
   lines_ = ahead.lines;
   file_ = std::move(ahead.file);
-  tail_.clear();
-  position_ = LogPosition{file.device, file.inode, 0, seal_of_tail("")};
+  rest_.reset();
+  tail_ = LogTail();
+  position_ = LogPosition{file.device, file.inode, 0, tail_.seal(), file.changed};
 }
 
 FollowedLog::Found FollowedLog::begin(const RotatedFile& file) {
@@ -140,6 +101,54 @@ FollowedLog::Found FollowedLog::open_copy() {
   return found;
 }
 
+// Its lines come in the first block, which is read at once: at the begin of a file no position is found again.
+FollowedLog::Found FollowedLog::begin_compressed(const RotatedFile& file) {
+  auto there = opened(file);
+  if (there == nullptr) return Found::not_now;
+  auto log = CompressedLog::open(std::move(there), file);
+  const std::string_view lines = log == nullptr ? std::string_view() : log->lines();
+  if (log == nullptr || (lines.empty() && !log->trouble().empty())) {
+    trouble_ = fmt::format("{}: it cannot be read; its lines are missing", file.path);
+  }
+  if (lines.empty()) return Found::nothing;
+  lines_ = lines;
+  rest_ = std::move(log);
+  tail_ = LogTail();
+  position_ = LogPosition{file.device, file.inode, 0, tail_.seal(), position_->changed};
+  return Found::lines;
+}
+
+bool FollowedLog::was_looked_into(const RotatedFile& file) const {
+  return std::ranges::any_of(
+      looked_into_, [&](const RotatedFile& other) { return is_same_file(file, other) && file.size == other.size; });
+}
+
+// The same octets before the position, in a file that was compressed since. It keeps the time of what it was made of,
+// maybe in whole seconds, or has that of its compression.
+FollowedLog::Found FollowedLog::open_rest() {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  if (position_->offset == 0) return Found::nothing;
+  const auto files = compressed_files(path_);
+  if (!files) return Found::not_now;
+  for (const RotatedFile& file : *files) {
+    if (file.changed + kSecond < position_->changed || was_looked_into(file)) continue;
+    auto there = opened(file);
+    if (there == nullptr) return Found::not_now;
+    auto log = CompressedLog::open_behind(std::move(there), file, *position_);
+    if (log == nullptr) {
+      looked_into_.push_back(file);
+      continue;
+    }
+    file_.reset();
+    rest_ = std::move(log);
+    tail_ = rest_->tail();
+    position_->device = file.device;
+    position_->inode = file.inode;
+    return Found::lines;
+  }
+  return Found::nothing;
+}
+
 FollowedLog::Found FollowedLog::begin_at_end(const std::vector<RotatedFile>& files) {
   const auto filled = std::find_if(files.rbegin(), files.rend(), [](const RotatedFile& file) { return file.size > 0; });
   if (filled != files.rend()) return open(*filled, filled->size) ? Found::lines : Found::not_now;
@@ -162,6 +171,7 @@ FollowedLog::Found FollowedLog::find_begin() {
 FollowedLog::Found FollowedLog::find_position(const LogPosition& was) {
   position_ = was;
   file_ = nullptr;
+  rest_ = nullptr;
   const auto files = rotated_files(path_);
   if (!files) return Found::not_now;
   for (const RotatedFile& file : *files) {
@@ -171,7 +181,8 @@ FollowedLog::Found FollowedLog::find_position(const LogPosition& was) {
   }
   position_ = was;
   file_ = nullptr;
-  return open_copy();
+  const Found copy = open_copy();
+  return copy == Found::nothing ? open_rest() : copy;
 }
 
 // What is not there, or may not be read, is looked for at each look until it is found.
@@ -189,10 +200,18 @@ void FollowedLog::find_again() {
   if (found == Found::nothing || (!goes_on_ && !trouble_.empty())) begin_elsewhere(*was);
 }
 
-// In the same file, if that has other lines now; else in the log.
+// In the oldest one that was written later. Where nobody knows when it was read: in the same file, if that has other
+// lines now; else in the log.
 FollowedLog::Found FollowedLog::begin_in(const std::vector<RotatedFile>& files, const LogPosition& was) {
-  const auto same = std::ranges::find_if(files, [&](const RotatedFile& file) { return is_same_file(file, was); });
-  return begin(same == files.end() ? files.back() : *same);
+  if (was.changed == 0) {
+    const auto same = std::ranges::find_if(files, [&](const RotatedFile& file) { return is_same_file(file, was); });
+    return begin(same == files.end() ? files.back() : *same);
+  }
+  for (const RotatedFile& file : files) {
+    if (file.path != path_ && file.changed <= was.changed) continue;
+    if (const Found found = begin(file); found != Found::nothing) return found;
+  }
+  return Found::nothing;
 }
 
 // Where no file may be read it is not lost yet.
@@ -200,11 +219,27 @@ void FollowedLog::begin_elsewhere(const LogPosition& lost) {
   const auto files = rotated_files(path_).value_or(std::vector<RotatedFile>());
   if (files.empty()) return;
   Found found = begin_in(files, lost);
-  if (found == Found::nothing) found = begin_at_end(files);
+  std::string_view place = "the begin";
+  if (found == Found::nothing) {
+    found = begin_at_end(files);
+    place = "the end";
+  }
   is_lost_ = found == Found::lines;
+  if (is_lost_) note_loss(lost, place);
+}
+
+void FollowedLog::note_loss(const LogPosition& lost, std::string_view place) {
+  const auto files = rotated_files(path_).value_or(std::vector<RotatedFile>());
+  const auto here = std::ranges::find_if(files, [&](const RotatedFile& file) { return is_open(file); });
+  const Instant read(std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(lost.changed)));
+  const std::string since =
+      lost.changed == 0 ? "" : fmt::format(" that were written after {}", detail::format_time(read));
+  loss_ = fmt::format("what was read last is no longer there; lines may be missing{}, and reading goes on at {} of {}",
+                      since, place, here == files.end() ? path_ : here->path);
 }
 
 std::string_view FollowedLog::lines_here() {
+  if (rest_ != nullptr) return rest_->lines();
   if (file_ == nullptr) return {};
   const std::string_view lines = lines_at(file_->get(), position_->offset, block_);
   // Truncated and written anew it is another log.
@@ -214,9 +249,9 @@ std::string_view FollowedLog::lines_here() {
 std::string_view FollowedLog::next_block() {
   trouble_.clear();
   lines_ = {};
-  if (file_ == nullptr) {
+  if (file_ == nullptr && rest_ == nullptr) {
     find_again();
-    if (is_lost_) trouble_ = fmt::format("{}: the file that was read last is gone; lines may be missing", path_);
+    if (is_lost_) trouble_ = fmt::format("{}: {}", path_, loss_);
   }
   if (lines_.empty()) lines_ = lines_here();
   if (first_ && look_before() == Found::not_now) return {};
@@ -230,11 +265,13 @@ std::string_view FollowedLog::next_block() {
 // The seal is of what was read: the file may be another one by now.
 void FollowedLog::pass(std::string_view lines) {
   if (lines.empty()) return;
-  tail_ += lines.substr(lines.size() - std::min(lines.size(), kSealed));
-  if (tail_.size() > kSealed) tail_.erase(0, tail_.size() - kSealed);
+  tail_.add(lines);
   position_->offset += lines.size();
-  position_->seal = seal_of_tail(tail_);
+  position_->seal = tail_.seal();
+  struct stat s{};
+  if (file_ != nullptr && ::fstat(file_->get(), &s) == 0) position_->changed = change_of(s);
   first_ = false;
+  looked_into_.clear();
 }
 
 // There was no line when it came to stand here: what lies before has come since, and was copied from here. The copy is
@@ -257,8 +294,35 @@ bool FollowedLog::is_whole(std::uint64_t size) const {
 // It was emptied.
 bool FollowedLog::begin_again() {
   if (const Found found = open_copy(); found != Found::nothing) return found == Found::lines;
+  if (const Found found = open_rest(); found != Found::nothing) return found == Found::lines;
+  const LogPosition lost = *position_;
   const auto files = rotated_files(path_);
-  return files && !files->empty() && begin_in(*files, *position_) == Found::lines;
+  if (!files || files->empty() || begin_in(*files, lost) != Found::lines) return false;
+  note_loss(lost, "the begin");
+  trouble_ = fmt::format("{}: {}", path_, loss_);
+  return true;
+}
+
+// The compressed files that may lie between the open one, which is compressed itself by now, and the plain ones. Where
+// there are none, nothing is decompressed: a file that kept its time is no newer than when it was open.
+FollowedLog::Found FollowedLog::rest_before_others(std::int64_t changed) {
+  const auto files = compressed_files(path_);
+  if (!files) return Found::not_now;
+  const auto later = std::ranges::count_if(*files, [&](const auto& file) { return file.changed > changed; });
+  const auto same = std::ranges::count_if(*files, [&](const auto& file) { return file.changed == changed; });
+  return later > 0 || same > 1 ? open_rest() : Found::nothing;
+}
+
+// True: it has gone over to a file that has lines, or was compressed and may have some.
+bool FollowedLog::next_behind_rest() {
+  if (!rest_->trouble().empty()) trouble_ = rest_->trouble();
+  const auto files = files_behind(rest_->file(), path_);
+  if (!files) return false;
+  for (const RotatedFile& file : *files) {
+    const Found found = file.compressed ? begin_compressed(file) : begin(file);
+    if (found != Found::nothing) return found == Found::lines;
+  }
+  return false;
 }
 
 // The first one behind the open file that has lines; `changed`: when that was written last. By the time that a file has
@@ -267,6 +331,9 @@ bool FollowedLog::next_of(std::int64_t changed) {
   const auto files = rotated_files(path_);
   if (!files) return false;
   const auto here = std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_open(file); });
+  if (here == files->end()) {
+    if (const Found found = rest_before_others(changed); found != Found::nothing) return found == Found::lines;
+  }
   for (auto file = here == files->end() ? files->begin() : here + 1; file != files->end(); ++file) {
     if (file->path != path_ && file->changed < changed) continue;
     Ahead ahead = look_into(*file);
@@ -283,6 +350,7 @@ bool FollowedLog::next_of(std::int64_t changed) {
 
 // True: there may be something to read at once, here or in another file.
 bool FollowedLog::next_file() {
+  if (rest_ != nullptr) return next_behind_rest();
   struct stat s{};
   if (file_ == nullptr || ::fstat(file_->get(), &s) != 0) {
     file_ = nullptr;
@@ -294,14 +362,14 @@ bool FollowedLog::next_file() {
   if (!live || is_open(*live)) return false;
   lines_ = lines_here();
   if (!lines_.empty()) return true;
-  return next_of(s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec);
+  return next_of(change_of(s));
 }
 
 // Between a rotation and the next line nobody may have created the log yet.
 std::string FollowedLog::trouble() const {
   if (!trouble_.empty()) return trouble_;
   const int error = try_to_open(path_);
-  const bool is_to_come = error == ENOENT && file_ != nullptr && look_at_folder(path_);
+  const bool is_to_come = error == ENOENT && (file_ != nullptr || rest_ != nullptr) && look_at_folder(path_);
   return error == 0 || is_to_come ? "" : why_not_open(path_, error);
 }
 

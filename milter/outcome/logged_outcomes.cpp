@@ -31,7 +31,7 @@ LoggedOutcomes::States::value_type& LoggedOutcomes::state_of(const LoggedMail& m
 void LoggedOutcomes::attempt(Instant now, const LoggedMail& mail, const LogEvent& event, std::string_view recipient) {
   States::value_type& one = state_of(mail, event, recipient);
   State& state = one.second;
-  const auto attempt = attempt_of(book_, event, recipient, state.kind);
+  const auto attempt = attempt_of(book_, event, recipient, {state.kind, state.reason});
   if (!attempt) return;
   state.kind = attempt->kind;
   state.reason = attempt->reason;

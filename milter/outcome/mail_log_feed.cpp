@@ -25,7 +25,7 @@ class FileFeed final : public MailLogFeed {
   }
 
   bool goes_on() const override { return log_.goes_on(); }
-  bool is_lost() const override { return log_.is_lost(); }
+  std::string loss() const override { return log_.is_lost() ? log_.loss() : ""; }
   std::string position() const override { return log_.position() ? log_.position()->text() : ""; }
 
   std::string trouble() const override { return log_.trouble(); }
@@ -51,7 +51,11 @@ class JournalFeed final : public MailLogFeed {
   }
 
   bool goes_on() const override { return log_->goes_on(); }
-  bool is_lost() const override { return !position_.empty() && !log_->goes_on(); }
+  std::string loss() const override {
+    const bool lost = !position_.empty() && !log_->goes_on();
+    return lost ? "what was read last is no longer there; entries may be missing, and reading goes on at the oldest"
+                : "";
+  }
   std::string position() const override {
     const std::string cursor = log_->cursor();
     return cursor.empty() ? position_ : cursor;

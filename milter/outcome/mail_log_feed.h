@@ -27,8 +27,9 @@ class MailLogFeed {
   virtual bool read(Instant now, const Take& take) = 0;
   // It has found the position that it was to go on at.
   virtual bool goes_on() const = 0;
-  // It is no longer there; false as long as the log cannot be looked at.
-  virtual bool is_lost() const = 0;
+  // The position is no longer there: which lines may be missing. "" where it is, or as long as the log cannot be looked
+  // at.
+  virtual std::string loss() const = 0;
   // Behind what was handed on; "" before the log was seen.
   virtual std::string position() const = 0;
   // What is wrong with the log now, or was at the last reading; "" where all is well.

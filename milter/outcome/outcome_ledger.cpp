@@ -11,6 +11,14 @@ namespace {
 constexpr std::size_t kLongestMessageId = 500;
 constexpr Duration kClocksDiffer = std::chrono::seconds(5);  // and a log may tell whole seconds
 
+void explain_expiry(Explained& explained, Reason reason) {
+  explained.reason = reason;
+  explained.confidence = Confidence::code;
+  explained.severity = Severity::permanent;
+  explained.fault = info_of(reason).fault;
+  explained.advice = {info_of(reason).advice};
+}
+
 }  // namespace
 
 void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
@@ -18,7 +26,7 @@ void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
   note_ids(event);
   note_name(event);
   trail_.take(time, event);
-  if (event.kind == LogEventKind::expired) give_up(time, event.id);
+  if (gives_up(event)) give_up(time, event.id);
   if (event.kind == LogEventKind::removed && message_of(event.id, time) != 0) file_.forget_id(event.id);
 }
 
@@ -86,7 +94,7 @@ OutcomeFile::State OutcomeLedger::state_of(std::int64_t number, const std::strin
 void OutcomeLedger::note_attempt(Instant now, std::int64_t number, const LogEvent& event, std::string_view recipient) {
   const std::string address = recorded_form(recipient);
   OutcomeFile::State state = state_of(number, address, event);
-  auto attempt = attempt_of(book_, event, recipient, state.kind);
+  auto attempt = attempt_of(book_, event, recipient, {state.kind, state.reason});
   if (!attempt) return;
   state.kind = attempt->kind;
   state.reason = attempt->reason;
@@ -96,6 +104,7 @@ void OutcomeLedger::note_attempt(Instant now, std::int64_t number, const LogEven
   MailOutcome& outcome = tell(now, *sending, address, state);
   outcome.status = std::move(attempt->status);
   outcome.explained = book_.explain(outcome.status);
+  if (attempt->reason != outcome.explained.reason) explain_expiry(outcome.explained, attempt->reason);
 }
 
 // Days after it came, when the trail may know it no more.
@@ -111,11 +120,7 @@ void OutcomeLedger::give_up(Instant now, std::string_view id) {
     outcome.status.recipient = left.address;
     outcome.status.told = Severity::permanent;
     outcome.status.id = id;
-    outcome.explained.reason = outcome.kind == OutcomeKind::blocked ? last : Reason::expired;
-    outcome.explained.confidence = Confidence::code;
-    outcome.explained.severity = Severity::permanent;
-    outcome.explained.fault = info_of(outcome.explained.reason).fault;
-    outcome.explained.advice = {info_of(outcome.explained.reason).advice};
+    explain_expiry(outcome.explained, reason_of_expiry(last));
   }
 }
 

@@ -248,8 +248,8 @@ bool OutcomeReader::begin(Instant now) {
     rest_until_ = now + kAfterTrouble;
     return false;
   }
-  if ((*feed)->is_lost()) {
-    say(fmt::format("outcomes: {}: what was read last is no longer there; lines may be missing", settings_.log));
+  if (const std::string loss = (*feed)->loss(); !loss.empty()) {
+    say(fmt::format("outcomes: {}: {}", settings_.log, loss));
   }
   feed_ = *std::move(feed);
   ledger_ = std::make_unique<OutcomeLedger>(*file_, *book_);

@@ -30,41 +30,47 @@ void PastLog::Close::operator()(archive* a) const { archive_read_free(a); }
 
 tl::expected<std::unique_ptr<PastLog>, std::string> PastLog::open(const std::string& path) {
   const bool pipe = path == "-";
-  const int file = pipe ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  auto file = std::make_unique<Descriptor>(pipe ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file->get() < 0) return tl::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
+  return open(std::move(file), path);
+}
+
+tl::expected<std::unique_ptr<PastLog>, std::string> PastLog::open(std::unique_ptr<Descriptor> file,
+                                                                  const std::string& path) {
   struct stat s{};
-  if (file < 0 || ::fstat(file, &s) != 0) {
-    const std::string why = std::generic_category().message(errno);
-    if (file >= 0) ::close(file);
-    return tl::unexpected(fmt::format("{}: {}", path, why));
+  if (::fstat(file->get(), &s) != 0) {
+    return tl::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
   }
   if (S_ISDIR(s.st_mode)) {
-    ::close(file);
     return tl::unexpected(fmt::format("{}: it is a folder; name the files of the log", path));
   }
   std::unique_ptr<PastLog> log(new PastLog);
   log->path_ = path;
-  log->file_ = std::make_unique<Descriptor>(file);
+  log->file_ = std::move(file);
   log->size_ = S_ISREG(s.st_mode) ? s.st_size : 0;
   log->written_ = S_ISREG(s.st_mode) ? Instant(std::chrono::seconds(s.st_mtim.tv_sec))
                                      : std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-  log->archive_.reset(archive_read_new());
-  support_formats(log->archive_.get());
-  archive_entry* entry = nullptr;
-  const bool opened = archive_read_open_fd(log->archive_.get(), file, kLogBlock) == ARCHIVE_OK;
-  const int header = opened ? archive_read_next_header(log->archive_.get(), &entry) : ARCHIVE_FATAL;
-  log->over_ = header == ARCHIVE_EOF;
-  if (header != ARCHIVE_OK && header != ARCHIVE_EOF) {
-    const char* why = archive_error_string(log->archive_.get());
-    const std::string text = fmt::format("{}: {}", path, why == nullptr ? "it cannot be read" : why);
-    return tl::unexpected(text);
-  }
-  log->block_.resize(kLogBlock);
+  if (const std::string why = log->begin(); !why.empty()) return tl::unexpected(fmt::format("{}: {}", path, why));
   return log;
+}
+
+// Why it cannot be read; "" where it can.
+std::string PastLog::begin() {
+  archive_.reset(archive_read_new());
+  support_formats(archive_.get());
+  archive_entry* entry = nullptr;
+  const bool opened = archive_read_open_fd(archive_.get(), file_->get(), kLogBlock) == ARCHIVE_OK;
+  const int header = opened ? archive_read_next_header(archive_.get(), &entry) : ARCHIVE_FATAL;
+  over_ = header == ARCHIVE_EOF;
+  block_.resize(kLogBlock);
+  if (header == ARCHIVE_OK || header == ARCHIVE_EOF) return "";
+  const char* why = archive_error_string(archive_.get());
+  return why == nullptr ? "it cannot be read" : why;
 }
 
 std::int64_t PastLog::consumed() const { return archive_filter_bytes(archive_.get(), -1); }
 
-std::string_view PastLog::next_block() {
+std::string_view PastLog::octets() {
   if (over_) return {};
   const la_ssize_t read = archive_read_data(archive_.get(), block_.data(), block_.size());
   if (read > 0) return std::string_view(block_).substr(0, static_cast<std::size_t>(read));

@@ -19,18 +19,24 @@ class PastLog {
  public:
   // "-" is standard input. On failure the reason, for people.
   static tl::expected<std::unique_ptr<PastLog>, std::string> open(const std::string& path);
+  // `path`: what it is called.
+  static tl::expected<std::unique_ptr<PastLog>, std::string> open(std::unique_ptr<Descriptor> file,
+                                                                  const std::string& path);
 
   // Hands some lines on, each to `take(line)`. False: there are no more, or what follows cannot be read.
   template <typename Take>
   bool read(Take&& take) {
-    const std::string_view octets = next_block();
-    if (octets.empty()) {
+    const std::string_view some = octets();
+    if (some.empty()) {
       lines_.finish(take);
       return false;
     }
-    lines_.cut(octets, take);
+    lines_.cut(some, take);
     return true;
   }
+
+  // Or some octets, as they come; "" where read() says false. They live until the next call.
+  std::string_view octets();
 
   const std::string& trouble() const { return trouble_; }  // why it ended early; "" where it did not
   std::int64_t consumed() const;                           // octets of the file
@@ -42,7 +48,7 @@ class PastLog {
     void operator()(archive* a) const;
   };
   PastLog() = default;
-  std::string_view next_block();
+  std::string begin();
 
   std::string path_;
   std::unique_ptr<Descriptor> file_;  // the archive does not close it

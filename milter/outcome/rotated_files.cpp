@@ -1,13 +1,14 @@
 #include "milter/outcome/rotated_files.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
+#include <iterator>
 #include <set>
 #include <span>
 #include <string_view>
@@ -89,29 +90,38 @@ std::optional<LogFolder> look_at_folder(const std::string& log) {
   return LogFolder{s.st_dev, s.st_ino, !absent};
 }
 
+std::int64_t change_of(const struct stat& s) { return s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec; }
+
 std::optional<RotatedFile> rotated_file(const std::string& path) {
   struct stat s{};
   if (::stat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return std::nullopt;
   return RotatedFile{path,
                      s.st_dev,
                      s.st_ino,
-                     s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec,
+                     change_of(s),
                      s.st_ctim.tv_sec * 1000000000 + s.st_ctim.tv_nsec,
                      static_cast<std::uint64_t>(s.st_size),
-                     {}};
+                     {},
+                     false};
 }
 
 namespace {
 
-std::vector<RotatedFile> look_at_rotations(const std::string& log) {
+enum class Which : std::uint8_t { plain, all };
+
+std::vector<RotatedFile> look_at_rotations(const std::string& log, Which which) {
   const std::string lead = fs::path(log).filename().string();
   std::vector<RotatedFile> found;
   std::error_code error;
   fs::directory_iterator entry(folder_of(log), error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    if (!is_rotation_of(lead, name) || is_compressed_log(name)) continue;
-    if (auto file = rotated_file(entry->path().string())) found.push_back(*std::move(file));
+    const bool compressed = is_compressed_log(name);
+    if (!is_rotation_of(lead, name) || (compressed && which == Which::plain)) continue;
+    auto file = rotated_file(entry->path().string());
+    if (!file) continue;
+    file->compressed = compressed;
+    found.push_back(*std::move(file));
   }
   auto live = rotated_file(log);
   drop_second_names(found, live);
@@ -133,16 +143,87 @@ bool are_same_rotations(const std::vector<RotatedFile>& one, const std::vector<R
   });
 }
 
+namespace {
+
 // A file that gets another name during the look may be seen under neither.
-std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log) {
+std::optional<std::vector<RotatedFile>> look_until_they_stay(const std::string& log, Which which) {
   constexpr int kLooks = 5;
-  auto files = look_at_rotations(log);
+  auto files = look_at_rotations(log, which);
   for (int i = 0; i < kLooks; ++i) {
-    auto again = look_at_rotations(log);
+    auto again = look_at_rotations(log, which);
     if (are_same_rotations(files, again, log)) return again;
     files = std::move(again);
   }
   return std::nullopt;
+}
+
+// What tells a rotated file from others: "2" of "mail.log.2.gz", "20261129" of "mail.log-20261129".
+std::string_view label_of(const RotatedFile& file, const std::string& log) {
+  std::string_view label = std::string_view(file.path).substr(file.path.rfind('/') + 1);
+  label.remove_prefix(fs::path(log).filename().string().size() + 1);
+  return file.compressed ? label.substr(0, label.rfind('.')) : label;
+}
+
+bool is_number(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
+
+// A greater number is an older file, a greater date a newer one. The times of a compressed file may be those of its
+// compression, so they count only where names are of neither kind, or of both.
+void order_by_names(std::vector<RotatedFile>& files, const std::string& log) {
+  constexpr std::size_t kLongestNumber = 4;
+  const auto label = [&](const RotatedFile& file) { return label_of(file, log); };
+  const auto numbered = [&](const RotatedFile& f) { return is_number(label(f)) && label(f).size() <= kLongestNumber; };
+  const auto dated = [&](const RotatedFile& f) { return label(f).size() > kLongestNumber; };
+  if (std::ranges::all_of(files, numbered)) {
+    const auto age = [&](const RotatedFile& file) { return std::pair(label(file).size(), label(file)); };
+    std::ranges::stable_sort(files, std::ranges::greater(), age);
+  } else if (std::ranges::all_of(files, dated)) {
+    std::ranges::stable_sort(files, {}, label);
+  }
+}
+
+void drop_half_compressed(std::vector<RotatedFile>& files) {
+  std::set<std::string> plain;
+  for (const RotatedFile& file : files) {
+    if (!file.compressed) plain.insert(file.path);
+  }
+  std::erase_if(files, [&](const RotatedFile& file) {
+    return file.compressed && plain.contains(file.path.substr(0, file.path.rfind('.')));
+  });
+}
+
+}  // namespace
+
+std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log) {
+  return look_until_they_stay(log, Which::plain);
+}
+
+std::optional<std::vector<RotatedFile>> compressed_files(const std::string& log) {
+  auto files = look_until_they_stay(log, Which::all);
+  if (!files) return std::nullopt;
+  drop_half_compressed(*files);
+  std::erase_if(*files, [](const RotatedFile& file) { return !file.compressed; });
+  return files;
+}
+
+std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& compressed, const std::string& log) {
+  auto files = look_until_they_stay(log, Which::all);
+  if (!files) return std::nullopt;
+  drop_half_compressed(*files);
+  std::vector<RotatedFile> live;
+  if (!files->empty() && files->back().path == log) {
+    live.push_back(std::move(files->back()));
+    files->pop_back();
+  }
+  order_by_names(*files, log);
+  const auto here =
+      std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_same_file(file, compressed); });
+  if (here != files->end()) {
+    files->erase(files->begin(), here + 1);
+  } else {
+    std::erase_if(*files, [&](const RotatedFile& file) { return file.changed <= compressed.changed; });
+  }
+  std::ranges::move(live, std::back_inserter(*files));
+  return files;
 }
 
 }  // namespace replygate

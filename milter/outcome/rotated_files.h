@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +22,7 @@ struct RotatedFile {
   std::int64_t moved = 0;    // likewise: its name, its rights, or itself
   std::uint64_t size = 0;
   std::string begins;  // the first octets, where times do not tell files apart
+  bool compressed = false;
 };
 
 // A log's folder, by which one is known that was mounted in the meantime.
@@ -41,12 +44,23 @@ std::unique_ptr<Descriptor> open_regular(const std::string& path);
 // Nothing: there is none.
 std::optional<LogFolder> look_at_folder(const std::string& log);
 
+// When it was written last, in nanoseconds.
+std::int64_t change_of(const struct stat& s);
+
 // Nothing: there is none, or no regular one.
 std::optional<RotatedFile> rotated_file(const std::string& path);
 
 // The files of a log that are not compressed, the oldest first, the log itself last; each once, however many names it
 // has. Nothing: they are being rotated, and one of them may have been missed.
 std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log);
+
+// All of them that were written behind one that is compressed, by their names as far as those tell, or else by their
+// times; the oldest first, the log itself last. What is just being compressed comes as the plain file that it still is.
+// Nothing: as above.
+std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& compressed, const std::string& log);
+
+// The compressed ones, the oldest first. Nothing: as above.
+std::optional<std::vector<RotatedFile>> compressed_files(const std::string& log);
 
 // Nothing was rotated between the two looks, nor written but to the log itself.
 bool are_same_rotations(const std::vector<RotatedFile>& one, const std::vector<RotatedFile>& other,

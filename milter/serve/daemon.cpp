@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,6 +19,7 @@
 #include "milter/net/listening.h"
 #include "milter/net/socket_name.h"
 #include "milter/outcome/gather_report.h"
+#include "milter/outcome/outcome_place.h"
 #include "milter/serve/control_server.h"
 #include "milter/serve/http_server.h"
 #include "milter/serve/outcome_trouble.h"
@@ -126,10 +128,14 @@ tl::expected<void, std::string> Daemon::open_records() {
 tl::expected<void, std::string> Daemon::open_outcomes() {
   const OutcomeSettings& settings = settings_.outcomes;
   if (settings.log.empty()) return {};
-  const std::string path = settings.path.empty() ? keeper_.folder() + "/outcomes.db" : settings.path;
+  const std::string& folder = keeper_.folder();
+  const std::string path = settings.path.empty() ? folder + "/outcomes.db" : settings.path;
   auto outcomes = OutcomeReader::open(settings, path,
                                       {clock_, recorder_, troubles_, *store_, health_, keeper_.current(), references_});
-  if (!outcomes) return tl::unexpected("outcomes: " + outcomes.error());
+  if (!outcomes) {
+    const bool unnamed = settings.path.empty() && ::access(folder.c_str(), W_OK) != 0;
+    return tl::unexpected(fmt::format("outcomes: {}{}", outcomes.error(), unnamed ? "; " + help_for_outcomes() : ""));
+  }
   outcomes_ = *std::move(outcomes);
   recorder_.add(*outcomes_);
   outcomes_->add(outcome_statistics_);

@@ -139,7 +139,8 @@ constexpr std::array kTable = {
     RgInfo{Rg::store, "store settings that do not fit together",
            "A key of [store] that the chosen backend does not have, or a value that it cannot use."},
     RgInfo{Rg::service, "service settings that cannot work",
-           "A key of [control], [metrics], [history] or [notify] has a value that the daemon cannot use."},
+           "A key of [control], [metrics], [history], [outcomes] or [notify] has a value that the daemon cannot use, or "
+           "[outcomes] has no folder for its file on this host."},
 };
 // clang-format on
 

@@ -6,11 +6,23 @@
 namespace replygate {
 namespace {
 
-bool in_range(Context& context, const Node& node, std::string_view key, std::int64_t value, const Range& range) {
-  if (value >= range.least && value <= range.most) return true;
+bool has(const Range& range, std::int64_t value) { return value >= range.least && value <= range.most; }
+
+void say_range(Context& context, const Node& node, std::string_view key, const Range& range) {
   context.error(Rg::out_of_range, node.region, fmt::format("{} is out of range", key),
                 fmt::format("write something from {} to {}", range.least_text, range.most_text));
-  return false;
+}
+
+bool in_range(Context& context, const Node& node, std::string_view key, std::int64_t value, const Range& range) {
+  if (!has(range, value)) say_range(context, node, key, range);
+  return has(range, value);
+}
+
+// "0s", "-5m", "-1 MB", "99999d": what no range has.
+bool is_beyond_ranges(std::string_view text) {
+  if (text.starts_with('-')) return parse_duration(text.substr(1)) || parse_size(text.substr(1));
+  const std::size_t unit = text.find_first_not_of("0123456789");
+  return unit > 0 && unit != std::string_view::npos && parse_duration(fmt::format("1{}", text.substr(unit)));
 }
 
 std::string help_for(const std::string& meant, const Range& range) {
@@ -43,7 +55,9 @@ void read_size(Context& context, const Node& table, std::string_view key, const 
   const Node* node = text_of(context, table, key, "size", range.most_text);
   if (node == nullptr) return;
   const auto octets = parse_size(node->string);
-  if (!octets) {
+  if (!octets && is_beyond_ranges(node->string)) {
+    say_range(context, *node, key, range);
+  } else if (!octets) {
     context.error(Rg::quantity, node->region, fmt::format("\"{}\" is not a size", node->string),
                   help_for(meant_size(node->string), range));
   } else if (in_range(context, *node, key, *octets, range)) {
@@ -53,11 +67,15 @@ void read_size(Context& context, const Node& table, std::string_view key, const 
 
 void read_duration(Context& context, const Node& table, std::string_view key, const Range& range, Duration& value) {
   const Entry* e = table.find(key);
-  const std::string example = e == nullptr ? "" : fmt::format("\"{}s\"", e->value.integer);
+  const std::int64_t seconds = e == nullptr ? 0 : e->value.integer;
+  const bool fits = seconds >= 0 && seconds <= range.most / 1000 && has(range, seconds * 1000);
+  const std::string example = fits ? fmt::format("\"{}s\"", seconds) : std::string(range.least_text);
   const Node* node = text_of(context, table, key, "duration", example);
   if (node == nullptr) return;
   const auto time = parse_duration(node->string);
-  if (!time) {
+  if (!time && is_beyond_ranges(node->string)) {
+    say_range(context, *node, key, range);
+  } else if (!time) {
     context.error(Rg::quantity, node->region, fmt::format("\"{}\" is not a duration", node->string),
                   help_for(meant_duration(node->string), range));
   } else if (in_range(context, *node, key, *time / std::chrono::milliseconds(1), range)) {

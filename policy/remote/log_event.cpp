@@ -4,6 +4,12 @@
 
 namespace replygate {
 
+// postsuper removes what somebody has deleted by hand; qmgr, what has come to its end.
+bool gives_up(const LogEvent& event) {
+  const bool deleted = event.mta == LogMta::exim || postfix_daemon(event.program) == "postsuper";
+  return event.kind == LogEventKind::expired || (event.kind == LogEventKind::removed && deleted);
+}
+
 LogEvent read_log_event(const LogPrefix& prefix) {
   LogEvent event;
   event.program = prefix.program;

@@ -36,7 +36,7 @@ struct LogEvent {
   std::string_view program;
   std::string_view pid;
   std::string_view id;           // of the message; "NOQUEUE" where a refusal has none
-  std::string_view next;         // the id under which it, or word of it, goes on
+  std::string_view next;         // the id under which it, or word of it to the sender, goes on
   std::string_view client_name;  // "unknown" without a verified one
   std::string_view client_ip;
   std::string_view user;
@@ -52,8 +52,13 @@ struct LogEvent {
   std::int64_t size = 0;
   std::int64_t recipients = 0;
   bool local = false;      // of the sendmail command
+  bool unasked = false;    // our server has decided by itself: neither another one nor a local delivery was asked
   bool by_filter = false;  // a milter has refused it, or a proxy
 };
+
+// Whoever has no final outcome of the message by now will not get it. What Exim has completed may have been cancelled,
+// of which it says nothing for each recipient.
+bool gives_up(const LogEvent& event);
 
 // Lines of Postfix, Sendmail and Exim, with or without syslog's prefix.
 LogEvent read_log_event(std::string_view line);

@@ -71,6 +71,12 @@ std::string_view status_of_sign(std::string_view sign) {
   return "";
 }
 
+// No transport was called: routers alone have decided.
+bool is_unasked(std::string_view after) {
+  const std::string_view fields = after.substr(0, after.find(": "));
+  return fields.find(" T=") == std::string_view::npos && fields.find(" H=") == std::string_view::npos;
+}
+
 // "** a@b <c@d> R=… T=… H=host [ip]: text"
 void read_delivery(std::string_view rest, LogEvent& event) {
   event.kind = LogEventKind::attempt;
@@ -89,6 +95,7 @@ void read_delivery(std::string_view rest, LogEvent& event) {
   if (const std::size_t host = after.find(" H="); host != std::string_view::npos) {
     event.relay = after.substr(host + 3, after.find_first_of(" [:", host + 3) - host - 3);
   }
+  event.unasked = is_unasked(after);
   const std::size_t text = event.status == "sent" ? after.find(" C=\"") : after.find(": ");
   const std::size_t lead = event.status == "sent" ? 3 : 2;
   event.text = text != std::string_view::npos ? after.substr(text + lead) : event.status == "sent" ? "" : after;

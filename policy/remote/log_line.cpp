@@ -72,6 +72,7 @@ void take_exim(const LogEvent& event, RemoteStatus& status) {
 RemoteStatus status_of(const LogEvent& event) {
   RemoteStatus status;
   status.id = event.id;
+  status.unasked = event.unasked;
   if (event.kind == LogEventKind::refusal) {
     take_refusal(event, status);
   } else if (event.mta == LogMta::postfix) {

@@ -61,18 +61,19 @@ bool read_attempt(LogFields& fields, LogEvent& event) {
   if (!to) return false;
   event.recipient = *to;
   event.original = fields.address("orig_to").value_or("");
-  bool asked = false;
+  bool named = false;
   while (!fields.rest().starts_with("status=")) {
     const auto field = fields.next();
     if (!field) return false;
     if (field->key == "relay") {
       event.relay = field->value;
-      asked = true;
+      event.unasked = event.relay == "none";
+      named = true;
     } else if (field->key == "dsn") {
       event.dsn = field->value;
     }
   }
-  if (!asked || event.dsn.empty()) return false;
+  if (!named || event.dsn.empty()) return false;
   event.status = *fields.last_word("status");
   event.text = in_parentheses(fields.rest());
   event.kind = LogEventKind::attempt;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "policy/mail/text.h"
 #include "policy/remote/log_fields.h"
@@ -44,11 +45,19 @@ std::optional<std::string_view> take_recipients(LogFields& fields) {
   return all.substr(0, end);
 }
 
+// An address stands behind the name of a host that was spoken to. Local mailers have no host, or one of their own.
+bool is_unasked(std::string_view mailer, std::string_view relay) {
+  const bool speaks_smtp = mailer.find("smtp") != std::string_view::npos || mailer == "relay";
+  return mailer == "error" || relay == "[none]" ||
+         (speaks_smtp && !relay.empty() && relay.find(" [") == std::string_view::npos);
+}
+
 // "to=<a>, [ctladdr=…,] delay=…, xdelay=…, mailer=…, pri=…, relay=…, dsn=…, [reply=…,] stat=…"
 bool read_to(LogFields& fields, LogEvent& event) {
   const auto to = take_recipients(fields);
   if (!to) return false;
   event.recipient = *to;
+  std::string_view mailer;
   while (!fields.rest().starts_with("stat=")) {
     if (const auto reply = fields.value_before("reply", ", stat=")) {
       event.reply = *reply;
@@ -56,9 +65,11 @@ bool read_to(LogFields& fields, LogEvent& event) {
     }
     const auto field = fields.next();
     if (!field) return false;
+    if (field->key == "mailer") mailer = field->value;
     if (field->key == "relay") event.relay = field->value;
     if (field->key == "dsn") event.dsn = field->value;
   }
+  event.unasked = is_unasked(mailer, event.relay);
   fields.take("stat=");
   event.text = fields.rest();
   event.status = event.text.substr(0, event.text.find_first_of(" :("));
@@ -119,20 +130,25 @@ bool read_ruleset(LogFields& fields, LogEvent& event) {
   return true;
 }
 
+// "DSN: User unknown", "DSN: Cannot send message for 5 days"; the last is all that is said of mail that is too old. It
+// is a "sender notify" where the sender was warned before, and a "postmaster notify" where there is no sender.
+bool read_notice(LogFields& fields, LogEvent& event) {
+  constexpr std::array<std::string_view, 4> kLeads = {
+      "DSN: ", "sender notify: ", "return to sender: ", "postmaster notify: "};
+  if (std::ranges::none_of(kLeads, [&](std::string_view lead) { return fields.take(lead); })) return false;
+  const bool too_old = fields.rest().starts_with("Cannot send message ");
+  event.kind = too_old ? LogEventKind::expired : LogEventKind::notice;
+  return true;
+}
+
 // "ID: ID2: DSN: User unknown", "ID: clone: owner=…" behind the first id
 bool read_new_id(LogFields& fields, LogEvent& event) {
   const auto next = fields.id();
   if (!next) return false;
   event.next = *next;
-  const std::string_view rest = fields.rest();
-  if (rest.starts_with("clone")) {
-    event.kind = LogEventKind::copy;
-  } else if (rest.starts_with("DSN: ") || rest.starts_with("sender notify: ") ||
-             rest.starts_with("return to sender: ") || rest.starts_with("postmaster notify: ")) {
-    event.kind = LogEventKind::notice;
-  } else {
-    return false;
-  }
+  if (read_notice(fields, event)) return true;
+  if (!fields.rest().starts_with("clone")) return false;
+  event.kind = LogEventKind::copy;
   return true;
 }
 

@@ -202,6 +202,19 @@ void MailTrail::take_attempt(const LogEvent& event) {
   each_recipient(event.recipient, [&](std::string_view one) { take_attempt(message, event, one); });
 }
 
+void MailTrail::take_notice(const LogEvent& event) {
+  Known word = find(event.next);
+  if (!word) word = begin(event.next, event);
+  word->notice = !word->handed_in;
+}
+
+void MailTrail::take_end(const LogEvent& event) {
+  const Known message = find(event.id);
+  if (!message) return;
+  const Known& root = message->origin ? message->origin : message;
+  listener_.expired(now_, root->handed_in ? &root->mail : nullptr);
+}
+
 void MailTrail::take(Instant time, const LogEvent& event) {
   using Kind = LogEventKind;
   now_ = std::max(now_, time);
@@ -210,12 +223,7 @@ void MailTrail::take(Instant time, const LogEvent& event) {
     case Kind::client: take_client(event); break;
     case Kind::sender: take_sender(event); break;
     case Kind::attempt: take_attempt(event); break;
-    case Kind::notice: {
-      Known word = find(event.next);
-      if (!word) word = begin(event.next, event);
-      word->notice = !word->handed_in;
-      break;
-    }
+    case Kind::notice: take_notice(event); break;
     case Kind::copy:
       if (const Known from = find(event.id)) link(from, find(event.next) ? find(event.next) : begin(event.next, event));
       break;
@@ -228,13 +236,11 @@ void MailTrail::take(Instant time, const LogEvent& event) {
       break;
     case Kind::refusal: listener_.refusal(now_, event); break;
     case Kind::expired:
-      if (const Known message = find(event.id)) {
-        const Known& root = message->origin ? message->origin : message;
-        listener_.expired(now_, root->handed_in ? &root->mail : nullptr);
-      }
+      if (!event.next.empty()) take_notice(event);
       break;
     default: break;
   }
+  if (gives_up(event)) take_end(event);
   tell_ready();
   forget_old();
 }

@@ -51,7 +51,7 @@ class MailTrail {
     virtual void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                          bool handed_on) = 0;
     virtual void refusal(Instant now, const LogEvent& event) = 0;
-    // It was too old: whoever it was not delivered to will not get it. Null as above.
+    // It was too old, or is cancelled: whoever it was not delivered to will not get it. Null as above.
     virtual void expired(Instant now, const LoggedMail* mail) = 0;
     // Nothing more will be told of it: it and all its copies are gone from the queues, or were forgotten.
     virtual void over(const LoggedMail&) {}
@@ -88,6 +88,8 @@ class MailTrail {
   void take_sender(const LogEvent& event);
   void take_login(const LogEvent& event);
   void note_recipient(Message& message, const LogEvent& event, std::string_view recipient) const;
+  void take_notice(const LogEvent& event);
+  void take_end(const LogEvent& event);
   void take_attempt(const LogEvent& event);
   void take_attempt(const Known& message, const LogEvent& event, std::string_view recipient);
   bool take_next(const Known& message, const LogEvent& event);

@@ -45,13 +45,14 @@ std::optional<OutcomeKind> outcome_of(const RemoteStatus& status, const Explaine
   const Severity severity = explained.severity.value_or(info_of(explained.reason).usual);
   if (severity == Severity::success) return OutcomeKind::delivered;
   if (severity == Severity::transient) return OutcomeKind::deferred;
+  if (status.unasked) return OutcomeKind::failed;
   if (refuses_us(explained.reason, explained.fault)) return OutcomeKind::blocked;
   return is_dead_for_sure(status, explained) ? OutcomeKind::hard_bounce : OutcomeKind::failed;
 }
 
 std::optional<DeliveryAttempt> attempt_of(StatusBook& book, const LogEvent& event, std::string_view recipient,
-                                          std::optional<OutcomeKind> before) {
-  if (before && is_final(*before)) return std::nullopt;
+                                          const LastAttempt& before) {
+  if (before.kind && is_final(*before.kind)) return std::nullopt;
   DeliveryAttempt attempt{.status = status_of(event)};
   attempt.status.recipient = recipient;
   const Explained explained = book.explain(attempt.status);
@@ -59,12 +60,22 @@ std::optional<DeliveryAttempt> attempt_of(StatusBook& book, const LogEvent& even
   if (!kind) return std::nullopt;
   attempt.kind = *kind;
   attempt.reason = explained.reason;
-  attempt.news = !before || is_final(*kind);
+  attempt.news = !before.kind || is_final(*kind);
+  // Exim says it of each recipient.
+  const bool given_up = attempt.reason == Reason::expired && is_final(*kind) && !attempt.status.code;
+  if (given_up && before.kind) {
+    attempt.kind = outcome_of_expiry(before.reason);
+    attempt.reason = reason_of_expiry(before.reason);
+  }
   return attempt;
 }
 
 OutcomeKind outcome_of_expiry(Reason last) {
   return refuses_us(last, info_of(last).fault) ? OutcomeKind::blocked : OutcomeKind::failed;
+}
+
+Reason reason_of_expiry(Reason last) {
+  return outcome_of_expiry(last) == OutcomeKind::blocked ? last : Reason::expired;
 }
 
 }  // namespace replygate

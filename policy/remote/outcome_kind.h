@@ -28,8 +28,8 @@ std::optional<OutcomeKind> outcome_kind_from(std::string_view name);
 constexpr bool is_final(OutcomeKind kind) { return kind != OutcomeKind::deferred && kind != OutcomeKind::complaint; }
 
 // What a status, explained, makes of the attempt; nothing where it is no attempt to deliver, as a refusal of our own.
-// That a domain does not exist makes an address dead only where a mail server has answered so: a resolver of ours that
-// is out of order says it of every domain.
+// What our server has given up without asking anybody has failed. That a domain does not exist makes an address dead
+// only where a mail server has answered so: a resolver of ours that is out of order says it of every domain.
 std::optional<OutcomeKind> outcome_of(const RemoteStatus& status, const Explained& explained);
 
 // What an attempt to deliver has made of a recipient.
@@ -40,11 +40,18 @@ struct DeliveryAttempt {
   bool news = false;  // the first deferral, or the end
 };
 
-// Nothing where it was no attempt, or the recipient's mail had come to its end `before`.
-std::optional<DeliveryAttempt> attempt_of(StatusBook& book, const LogEvent& event, std::string_view recipient,
-                                          std::optional<OutcomeKind> before);
+// What the attempt before has made of him.
+struct LastAttempt {
+  std::optional<OutcomeKind> kind;  // nothing: there was none
+  Reason reason = Reason::unspecified;
+};
 
-// What a message that was given up after deferrals has failed for.
+// Nothing where it was no attempt, or the recipient's mail had come to its end before.
+std::optional<DeliveryAttempt> attempt_of(StatusBook& book, const LogEvent& event, std::string_view recipient,
+                                          const LastAttempt& before);
+
+// What a message that was given up after deferrals has failed for, by what the last one said.
 OutcomeKind outcome_of_expiry(Reason last);
+Reason reason_of_expiry(Reason last);
 
 }  // namespace replygate

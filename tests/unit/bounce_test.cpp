@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "milter/bounce/input.h"
@@ -298,6 +299,51 @@ TEST(ReportIds, AreFoundInFieldsThatGoOnInTheNextLine) {
       "Message-ID:\r\n <a-long-one@here.example>\nSubject: x\nX-Postfix-Queue-ID: AAAA11111\n");
   EXPECT_EQ(ids.message_ids, std::vector<std::string>{"a-long-one@here.example"});
   EXPECT_EQ(ids.queue_ids, (std::vector<std::string>{"4jZK7S3Hpsz1fxXq", "AAAA11111"}));
+}
+
+// Base64 of "Message-ID: <one@here.example>\n" and "Original-Envelope-Id: AAAA11111\n".
+constexpr const char* kMessageId = "TWVzc2FnZS1JRDogPG9uZUBoZXJlLmV4YW1wbGU+Cg==";
+constexpr const char* kEnvelopeId = "T3JpZ2luYWwtRW52ZWxvcGUtSWQ6IEFBQUExMTExMQo=";
+
+std::string report_with(std::string_view type, std::string_view encoding, std::string_view content) {
+  return fmt::format(
+      "From: MAILER-DAEMON@mx.example\nTo: a@here.example\nSubject: x\nMIME-Version: 1.0\n"
+      "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: "
+      "text/plain\n\nNo.\n"
+      "--b\nContent-Type: {}\nContent-Transfer-Encoding: {}\n\n{}\n--b--\n",
+      type, encoding, content);
+}
+
+TEST(ReportIds, AreFoundInWhatIsEncoded) {
+  for (const char* type : {"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"}) {
+    EXPECT_EQ(ids_in_report(report_with(type, "base64", kMessageId)).message_ids,
+              std::vector<std::string>{"one@here.example"})
+        << type;
+    EXPECT_EQ(ids_in_report(report_with(type, "quoted-printable", "Message-=\nID: <one=40here.example>\n")).message_ids,
+              std::vector<std::string>{"one@here.example"})
+        << type;
+  }
+  for (const char* type : {"message/delivery-status", "message/feedback-report"}) {
+    EXPECT_EQ(ids_in_report(report_with(type, "base64", kEnvelopeId)).queue_ids, std::vector<std::string>{"AAAA11111"})
+        << type;
+  }
+  EXPECT_TRUE(ids_in_report(report_with("text/plain", "base64", kMessageId)).message_ids.empty());
+}
+
+// It is what came back, or a report that somebody hands on.
+TEST(Bounce, AMessageMayBeEncoded) {
+  const std::string inner = report(
+      "Reporting-MTA: dns; a\n\nFinal-Recipient: rfc822; bob@there.example\nAction: failed\nStatus: 5.1.1\n"
+      "Diagnostic-Code: smtp; 550 5.1.1 nobody\n");
+  std::string quoted;
+  for (const char c : inner) quoted += c == '=' ? "=3D" : std::string(1, c);
+  const auto status = only(
+      "From: user@here.example\nTo: helpdesk@here.example\nSubject: Fwd: what is this?\nMIME-Version: 1.0\n"
+      "Content-Type: multipart/mixed; boundary=fwd\n\n--fwd\nContent-Type: text/plain\n\nPlease help.\n"
+      "--fwd\nContent-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n" +
+      quoted + "\n--fwd--\n");
+  EXPECT_EQ(status.recipient, "bob@there.example");
+  EXPECT_EQ(status.code, 550);
 }
 
 }  // namespace

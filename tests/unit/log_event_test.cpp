@@ -137,6 +137,48 @@ TEST(LogEvents, Sendmail) {
 }
 
 // A greeting may be an address in brackets, or fields.
+// As Sendmail 8.17 writes it: nothing is said of each recipient.
+TEST(LogEvents, SendmailTellsThatMailIsTooOld) {
+  for (const char* how : {"DSN", "sender notify", "postmaster notify", "return to sender"}) {
+    const auto event = read_log_event(fmt::format(
+        "Nov 30 13:09:05 mx sm-mta[48]: 6AUD8xns000034: 6AUD95DE000048: {}: Cannot send message for 5 days", how));
+    EXPECT_EQ(event.kind, Kind::expired) << how;
+    EXPECT_EQ(event.id, "6AUD8xns000034");
+    EXPECT_EQ(event.next, "6AUD95DE000048");
+  }
+  for (const char* what : {"DSN: User unknown", "sender notify: Warning: could not send message for past 4 hours",
+                           "DSN: <a@b.example>... Cannot send message for 5 days"}) {
+    const auto event =
+        read_log_event(fmt::format("Nov 30 13:09:05 mx sm-mta[48]: 6AUD8xns000034: 6AUD95DE000048: {}", what));
+    EXPECT_EQ(event.kind, Kind::notice) << what;
+  }
+}
+
+TEST(LogEvents, TellWhereNobodyWasAsked) {
+  const auto unasked = [](const std::string& line) {
+    const auto event = read_log_event(line);
+    EXPECT_EQ(event.kind, Kind::attempt) << line;
+    return event.unasked;
+  };
+  const std::string postfix = "Nov 30 13:09:05 mx postfix/error[4]: 4jZK7S3Hpsz1fxXq: to=<a@b.example>, relay=";
+  EXPECT_TRUE(unasked(postfix + "none, delay=1, delays=0/0/0/0, dsn=5.1.3, status=bounced (bad address syntax)"));
+  EXPECT_FALSE(unasked(postfix + "local, delay=1, delays=0/0/0/0, dsn=5.1.1, status=bounced (unknown user: \"a\")"));
+  const std::string sendmail =
+      "Nov 30 13:09:05 mx sm-mta[48]: 6AUD8xns000034: to=<a@b.example>, delay=00:00:01, mailer=";
+  EXPECT_TRUE(unasked(sendmail + "esmtp, pri=1, relay=b.example., dsn=5.1.2, stat=Host unknown"));
+  EXPECT_TRUE(unasked(sendmail + "error, pri=1, dsn=5.1.1, stat=User unknown"));
+  EXPECT_TRUE(unasked(sendmail + "relay, pri=1, relay=[none], dsn=5.1.1, stat=User unknown"));
+  EXPECT_FALSE(unasked(sendmail + "esmtp, pri=1, relay=[192.0.2.9] [192.0.2.9], dsn=5.1.1, stat=User unknown"));
+  EXPECT_FALSE(unasked(sendmail + "local, pri=1, dsn=5.1.1, stat=User unknown"));
+  EXPECT_FALSE(unasked(sendmail + "cyrusv2, pri=1, relay=localhost, dsn=5.1.1, stat=User unknown"));
+  const std::string exim = "2026-11-30 13:10:07 1abcDE-000001-AB ** a@b.example";
+  EXPECT_TRUE(unasked(exim + ": Unrouteable address"));
+  EXPECT_TRUE(unasked(exim + " R=fail: no such user T=here"));
+  EXPECT_FALSE(unasked(exim + " R=dns T=smtp H=mx.b.example [192.0.2.9]: SMTP error from remote mail server after RCPT "
+                              "TO:<a@b.example>: 550 5.1.1 nobody"));
+  EXPECT_FALSE(unasked(exim + " R=local T=local_delivery: no such mailbox"));
+}
+
 TEST(LogEvents, AGreetingToEximIsNoAddressAndNoLogin) {
   const auto arrival = [](std::string_view host) {
     static std::string line;

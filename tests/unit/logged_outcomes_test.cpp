@@ -90,6 +90,20 @@ TEST_F(OutcomesOfLogs, WhoIsGivenUpHasFailed) {
                            "AAAA11111 a@far.example failed"}));
 }
 
+TEST_F(OutcomesOfLogs, WhatIsDeletedByHandHasFailed) {
+  for (const char* id : {"AAAA11111", "BBBB22222"}) {
+    mail(id, 2);
+    attempt(id, "a@far.example", kFull);
+    attempt(id, "b@far.example", kSent);
+  }
+  line("postsuper", "AAAA11111: removed");
+  line("qmgr", "BBBB22222: removed");
+  read();
+  EXPECT_EQ(told(), (Texts{"AAAA11111 a@far.example deferred", "AAAA11111 b@far.example delivered",
+                           "BBBB22222 a@far.example deferred", "BBBB22222 b@far.example delivered",
+                           "AAAA11111 a@far.example failed"}));
+}
+
 TEST_F(OutcomesOfLogs, FollowAliasesAndFilters) {
   mail("AAAA11111", 1);
   line("smtpd", "BBBB22222: client=localhost[127.0.0.1]");
@@ -132,6 +146,58 @@ TEST_F(OutcomesOfLogs, EximTellsThemToo) {
   exim("Completed");
   read();
   EXPECT_EQ(told(), (Texts{"1abcDE-000001-AB a@far.example delivered", "1abcDE-000001-AB b@far.example hard_bounce"}));
+}
+
+TEST_F(OutcomesOfLogs, SendmailGivesUpToo) {
+  const auto sendmail = [&](const std::string& rest) {
+    log_ += "2026-11-30T14:00:01Z mx sm-mta[71]: 6APCiRGH021530: " + rest + "\n";
+  };
+  const auto deferred = [&](const std::string& to, const std::string& said) {
+    sendmail(
+        fmt::format("to=<{}>, delay=00:00:02, mailer=esmtp, relay=mx.far.example. [192.0.2.9], dsn=4.0.0, reply={}, "
+                    "stat=Deferred: {}",
+                    to, said, said));
+  };
+  sendmail("from=<carol@here.example>, size=34, class=0, nrcpts=3, proto=ESMTP, daemon=MTA, relay=pc [192.0.2.7]");
+  deferred("a@far.example", "452 4.2.2 mailbox full");
+  deferred("b@far.example", "450 4.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org");
+  sendmail("6AUD95DB000047: sender notify: Warning: could not send message for past 4 hours");
+  sendmail("to=<c@far.example>, mailer=esmtp, relay=mx.far.example. [192.0.2.9], dsn=2.0.0, stat=Sent (ok)");
+  sendmail("6AUD95DB000048: sender notify: Cannot send message for 5 days");
+  read();
+  EXPECT_EQ(told(), (Texts{"6APCiRGH021530 a@far.example deferred", "6APCiRGH021530 b@far.example deferred",
+                           "6APCiRGH021530 c@far.example delivered", "6APCiRGH021530 a@far.example failed",
+                           "6APCiRGH021530 b@far.example blocked"}));
+}
+
+// Of what is cancelled Exim says nothing for each recipient.
+TEST_F(OutcomesOfLogs, EximGivesUpToo) {
+  const auto exim = [&](const char* id, const std::string& rest) {
+    log_ += fmt::format("2026-11-30 14:00:01 1abcDE-00000{}-AB {}\n", id, rest);
+  };
+  const auto deferred = [&](const char* id, const std::string& to, const std::string& said) {
+    exim(id,
+         fmt::format("== {} R=dns T=smtp defer (-44) H=mx.far.example [192.0.2.9]: SMTP error from remote mail server "
+                     "after RCPT TO:<{}>: {}",
+                     to, to, said));
+  };
+  const std::string blocked = "450 4.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org";
+  for (const char* id : {"1", "2"}) {
+    exim(id, "<= carol@here.example H=pc [192.0.2.7]:41 P=esmtpsa A=plain:carol S=1234");
+    deferred(id, "a@far.example", "452 4.2.2 mailbox full");
+    deferred(id, "b@far.example", blocked);
+  }
+  exim("1", "** b@far.example: retry timeout exceeded");
+  exim("1", "** a@far.example: retry timeout exceeded");
+  exim("1", "Completed");
+  exim("2", "=> b@far.example R=dns T=smtp H=mx.far.example [192.0.2.9] C=\"250 ok\"");
+  exim("2", "cancelled by timeout_frozen_after");
+  exim("2", "Completed");
+  read();
+  EXPECT_EQ(told(), (Texts{"1abcDE-000001-AB a@far.example deferred", "1abcDE-000001-AB b@far.example deferred",
+                           "1abcDE-000002-AB a@far.example deferred", "1abcDE-000002-AB b@far.example deferred",
+                           "1abcDE-000001-AB b@far.example blocked", "1abcDE-000001-AB a@far.example failed",
+                           "1abcDE-000002-AB b@far.example delivered", "1abcDE-000002-AB a@far.example failed"}));
 }
 
 TEST_F(OutcomesOfLogs, NobodyIsToldOfWhatNobodyWants) {

@@ -1,5 +1,3 @@
-#include <archive.h>
-#include <archive_entry.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -17,6 +15,7 @@
 #include "milter/outcome/mail_logs.h"
 #include "milter/outcome/past_log.h"
 #include "policy/scenario/scenario.h"
+#include "tests/support/compress.h"
 #include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 
@@ -24,20 +23,6 @@ namespace replygate {
 namespace {
 
 namespace fs = std::filesystem;
-
-void compress(const std::string& path, std::string_view text, int (*filter)(archive*)) {
-  archive* a = archive_write_new();
-  filter(a);
-  archive_write_set_format_raw(a);
-  archive_write_open_filename(a, path.c_str());
-  archive_entry* entry = archive_entry_new();
-  archive_entry_set_filetype(entry, AE_IFREG);
-  archive_write_header(a, entry);
-  archive_write_data(a, text.data(), text.size());
-  archive_entry_free(entry);
-  archive_write_close(a);
-  archive_write_free(a);
-}
 
 std::vector<std::string> lines_of_log(const std::string& path) {
   std::vector<std::string> lines;
@@ -59,9 +44,9 @@ TEST(PastLogs, AreReadAsTheyAreKept) {
   }
   text.pop_back();  // the last one has no end
   folder.write("plain", text);
-  compress(folder.file("gz"), text, archive_write_add_filter_gzip);
-  compress(folder.file("xz"), text, archive_write_add_filter_xz);
-  compress(folder.file("zst"), text, archive_write_add_filter_zstd);
+  test::compress(folder.file("gz"), text, archive_write_add_filter_gzip);
+  test::compress(folder.file("xz"), text, archive_write_add_filter_xz);
+  test::compress(folder.file("zst"), text, archive_write_add_filter_zstd);
   for (const char* name : {"plain", "gz", "xz", "zst"}) EXPECT_EQ(lines_of_log(folder.file(name)), expected) << name;
 }
 
@@ -75,7 +60,7 @@ TEST(PastLogs, SayWhatIsWrong) {
   std::string text;
   std::mt19937 random(1);
   for (int i = 0; i < 200000; ++i) text += fmt::format("{}\n", random());
-  compress(folder.file("whole.gz"), text, archive_write_add_filter_gzip);
+  test::compress(folder.file("whole.gz"), text, archive_write_add_filter_gzip);
   fs::resize_file(folder.file("whole.gz"), fs::file_size(folder.file("whole.gz")) / 2);
   const auto lines = lines_of_log(folder.file("whole.gz"));
   EXPECT_GT(lines.size(), 50000U);
@@ -141,7 +126,8 @@ TEST(MailLogs, RotatedOnesAreReadInTheirOrder) {
   const test::Folder folder;
   folder.write("mail.log", mail_at("2026-11-03T00:00:00Z", "A3A3A3A3A3"));
   folder.write("mail.log.1", mail_at("2026-11-02T00:00:00Z", "A2A2A2A2A2"));
-  compress(folder.file("mail.log.2.gz"), mail_at("2026-11-01T00:00:00Z", "A1A1A1A1A1"), archive_write_add_filter_gzip);
+  test::compress(folder.file("mail.log.2.gz"), mail_at("2026-11-01T00:00:00Z", "A1A1A1A1A1"),
+                 archive_write_add_filter_gzip);
   Counted counted;
   LogProgress last;
   const auto figures =
@@ -155,9 +141,10 @@ TEST(MailLogs, RotatedOnesAreReadInTheirOrder) {
 }
 
 TEST(LogPositions, AreKeptAsText) {
-  const LogPosition position{1, 2, 3, 18446744073709551615ULL};
+  const LogPosition position{1, 2, 3, 18446744073709551615ULL, 5};
   EXPECT_EQ(LogPosition::parse(position.text()), position);
-  for (const char* text : {"", "1 2 3", "1 2 3 x", "1 2 3 4 5"}) EXPECT_FALSE(LogPosition::parse(text)) << text;
+  EXPECT_EQ(LogPosition::parse("1 2 3 4"), (LogPosition{1, 2, 3, 4, 0}));  // from before they had a time
+  for (const char* text : {"", "1 2 3", "1 2 3 x", "1 2 3 4 5 6"}) EXPECT_FALSE(LogPosition::parse(text)) << text;
 }
 
 // A log that is written, rotated in both ways and read by a reader that is killed again and again.

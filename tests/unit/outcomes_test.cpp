@@ -190,6 +190,28 @@ TEST_F(Outcomes, ExpireWithTheMessage) {
           "AAAA11111 a@there.test failed expired"});
 }
 
+TEST_F(Outcomes, ExpireWithTheMessageOfSendmailAndExim) {
+  start();
+  const auto line = [this](const std::string& text) {
+    std::ofstream(folder_.file("mail.log"), std::ios::app) << text << "\n";
+  };
+  const std::string time = detail::format_time(clock_.now());
+  accept("6APCiRGH021530", {"a@there.test"});
+  accept("1abcDE-000001-AB", {"b@there.test"});
+  line(time +
+       " mx sm-mta[7]: 6APCiRGH021530: to=<a@there.test>, delay=00:00:02, mailer=esmtp, relay=mx.there.test. "
+       "[192.0.2.9], dsn=4.2.2, stat=Deferred: 452 4.2.2 mailbox full");
+  line(time + " mx sm-mta[7]: 6APCiRGH021530: 6APCiRGH021599: DSN: Cannot send message for 5 days");
+  const std::string exim = "2025-11-30 00:00:01 1abcDE-000001-AB ";
+  line(exim +
+       "== b@there.test R=dns T=smtp defer (-44) H=mx.there.test [192.0.2.9]: SMTP error from remote mail server "
+       "after RCPT TO:<b@there.test>: 450 4.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org");
+  line(exim + "** b@there.test: retry timeout exceeded");
+  line(exim + "Completed");
+  expect({"6APCiRGH021530 a@there.test deferred mailbox_full", "6APCiRGH021530 a@there.test failed expired",
+          "1abcDE-000001-AB b@there.test deferred ip_blocked", "1abcDE-000001-AB b@there.test blocked ip_blocked"});
+}
+
 TEST_F(Outcomes, WhatAnAliasDeliveredDoesNotExpire) {
   start();
   accept("AAAA11111", {"team@example.org", "slow@there.test"});
@@ -295,9 +317,12 @@ TEST_F(Outcomes, SayWhereLinesMayBeMissing) {
   start();
   expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown"});
   stop();
-  EXPECT_EQ(testing::internal::GetCapturedStderr(),
-            "replygate: outcomes: " + folder_.file("mail.log") +
-                ": what was read last is no longer there; lines may be missing\n");
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(
+      said.starts_with("replygate: outcomes: " + folder_.file("mail.log") +
+                       ": what was read last is no longer there; lines may be missing that were written after "))
+      << said;
+  EXPECT_TRUE(said.ends_with("Z, and reading goes on at the begin of " + folder_.file("mail.log") + "\n")) << said;
 }
 
 TEST_F(Outcomes, AreBounded) {
@@ -506,6 +531,26 @@ TEST_F(Outcomes, WhatOurOwnResolverDoesNotFindIsNotDead) {
   EXPECT_TRUE(is_dead("b@there.test"));
 }
 
+// What a transport map or a typing error does is nobody's answer.
+TEST_F(Outcomes, WhatNobodyWasAskedIsNotDead) {
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test", "c@there.test", "d@example.org"});
+  const auto given_up = [this](const std::string& to, std::string_view relay, std::string_view dsn,
+                               std::string_view text) {
+    log("error", fmt::format("AAAA11111: to=<{}>, relay={}, delay=1, delays=0/0/1/0, dsn={}, status=bounced ({})", to,
+                             relay, dsn, text));
+  };
+  given_up("a@there.test", "none", "5.1.1", "User unknown in virtual alias table");
+  given_up("b@there.test", "none", "5.1.3", "bad address syntax");
+  given_up("c@there.test", "none", "5.7.1", "550 5.7.1 this host is blocked by zen.spamhaus.org");
+  given_up("d@example.org", "local", "5.1.1", "unknown user: \"d\"");
+  expect({"AAAA11111 a@there.test failed user_unknown", "AAAA11111 b@there.test failed user_unknown",
+          "AAAA11111 c@there.test failed ip_blocked", "AAAA11111 d@example.org hard_bounce user_unknown"});
+  expect_used({1, 0, 0});
+  EXPECT_FALSE(is_dead("a@there.test"));
+  EXPECT_FALSE(is_dead("b@there.test"));
+}
+
 TEST(OutcomeKinds, TellAServersAnswerFromOurResolvers) {
   const auto book = open_status_book("");
   ASSERT_TRUE(book) << book.error();
@@ -539,6 +584,15 @@ TEST(OutcomeKinds, TellAServersAnswerFromOurResolvers) {
   EXPECT_EQ(kind("2026-11-30 07:00:00 1abcDE-000001-AB ** x@d.example R=dnslookup: all relevant MX records point to "
                  "non-existent hosts"),
             "failed");
+  EXPECT_EQ(kind("2026-11-30 07:00:00 1abcDE-000001-AB ** x@d.example: Unrouteable address"), "failed");
+  EXPECT_EQ(kind("2026-11-30 07:00:00 1abcDE-000001-AB ** x@d.example R=old: no such user any more"), "failed");
+  EXPECT_EQ(
+      kind("Nov 30 07:00:00 mx sendmail[1]: 5AU70000001: to=<x@d.example>, delay=00:00:00, mailer=error, pri=30000, "
+           "dsn=5.1.1, stat=User unknown"),
+      "failed");
+  EXPECT_EQ(kind("Nov 30 07:00:00 mx sendmail[1]: 5AU70000001: to=<x@here.example>, delay=00:00:00, mailer=local, "
+                 "pri=30000, dsn=5.1.1, stat=User unknown"),
+            "hard_bounce");
   EXPECT_EQ(kind("550 5.1.2 no such domain"), "hard_bounce");
   EXPECT_EQ(
       kind("556 5.1.10 <x@d.example>: Recipient address rejected: Domain d.example does not accept mail (nullMX)"),
