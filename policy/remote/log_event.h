@@ -54,6 +54,7 @@ struct LogEvent {
   bool local = false;      // of the sendmail command
   bool unasked = false;    // our server has decided by itself: neither another one nor a local delivery was asked
   bool by_filter = false;  // a milter has refused it, or a proxy
+  bool whole = false;      // Sendmail has refused a message that it had begun to log, for all recipients
 };
 
 // Whoever has no final outcome of the message by now will not get it. What Exim has completed may have been cancelled,

@@ -73,8 +73,12 @@ bool read_to(LogFields& fields, LogEvent& event) {
   fields.take("stat=");
   event.text = fields.rest();
   event.status = event.text.substr(0, event.text.find_first_of(" :("));
-  event.kind =
-      event.text.starts_with("queued") ? LogEventKind::other : LogEventKind::attempt;  // taken, and not tried yet
+  // No mailer has it: it was refused at its end, and the client was told so.
+  event.whole = mailer.empty() && event.dsn.empty();
+  event.by_filter = event.whole;
+  event.kind = event.text.starts_with("queued") ? LogEventKind::other  // taken, and not tried yet
+               : event.whole                    ? LogEventKind::refusal
+                                                : LogEventKind::attempt;
   return true;
 }
 
@@ -112,6 +116,20 @@ bool read_auth(std::string_view rest, LogEvent& event) {
   event.user = rest.substr(user + 9, mechanism - user - 9);
   event.mechanism = rest.substr(mechanism + 7, rest.find(", ", mechanism + 7) - mechanism - 7);
   event.kind = LogEventKind::login;
+  return true;
+}
+
+// "Milter: data, reject=550 5.7.1 …", also of "header", "body" and others
+bool read_whole_refusal(LogFields fields, LogEvent& event) {
+  if (!fields.take("Milter: ")) return false;
+  const std::size_t said = fields.rest().find(", reject=");
+  if (said == std::string_view::npos || fields.rest().substr(0, said).find_first_of("=<") != std::string_view::npos) {
+    return false;
+  }
+  event.text = fields.rest().substr(said + 9);
+  event.whole = true;
+  event.by_filter = true;
+  event.kind = LogEventKind::refusal;
   return true;
 }
 
@@ -161,7 +179,7 @@ bool read_sendmail(std::string_view rest, LogEvent& event) {
   if (!id) return false;
   event.id = *id;
   if (read_auth(fields.rest(), event) || read_to(fields, event) || read_from(fields, event) ||
-      read_ruleset(fields, event) || read_new_id(fields, event)) {
+      read_whole_refusal(fields, event) || read_ruleset(fields, event) || read_new_id(fields, event)) {
     return true;
   }
   event.id = "";

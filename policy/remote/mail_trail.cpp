@@ -59,8 +59,9 @@ struct MailTrail::Message {
   bool enveloped = false;  // its sender is known
   bool told = false;
   bool removed = false;
-  Instant ready{};  // since when nothing more is to come; 0: not yet
-  Instant gone{};   // of its queue file
+  bool refused = false;  // at its end: nobody has it
+  Instant ready{};       // since when nothing more is to come; 0: not yet
+  Instant gone{};        // of its queue file
   std::int64_t attempts = 0;
   std::int64_t open = 1;                          // it and its copies, until they are retired
   std::int64_t seen_recipients = 0;               // after expansion
@@ -77,7 +78,7 @@ struct MailTrail::Message {
 
   // Whether it is the first time.
   bool note(std::string_view address, std::uint64_t kind) {
-    return seen.insert(std::hash<std::string_view>{}(address) * 2 + kind).second;
+    return seen.insert(std::hash<std::string_view>{}(address)*2 + kind).second;
   }
 };
 
@@ -163,11 +164,15 @@ bool MailTrail::link(const Known& from, const Known& to) {
 // the message went.
 bool MailTrail::take_next(const Known& message, const LogEvent& event) {
   const std::string_view id = next_id_of(event);
-  const Known next = id.empty() ? nullptr : find(id);
-  if (!next || next->mail.time < message->mail.time) return false;
+  if (id.empty()) return false;
+  Known next = find(id);
+  const bool is_older = next && next->mail.time < message->mail.time;
   if (event.program.ends_with("/local")) {
-    return event.text.starts_with("forwarded as ") && !next->handed_in && link(message, next);
+    if (!event.text.starts_with("forwarded as ")) return false;
+    if (!next || is_older) next = begin(id, event);  // the queue will name it in a moment
+    return !next->handed_in && link(message, next);
   }
+  if (!next || is_older) return false;
   const std::string_view relay = address_of_relay(event.relay);
   const bool from_there = !relay.empty() && next->handed_in && relay == next->mail.client_ip;
   const bool here = is_this_host(relay) && is_this_host(next->mail.client_ip);
@@ -215,6 +220,24 @@ void MailTrail::take_end(const LogEvent& event) {
   listener_.expired(now_, root->handed_in ? &root->mail : nullptr);
 }
 
+void MailTrail::take_removal(std::string_view id) {
+  const Known message = find(id);
+  if (!message) return;
+  message->removed = true;
+  message->gone = now_;
+  if (message->ready == Instant()) message->ready = now_;
+}
+
+void MailTrail::take_refusal(const LogEvent& event) {
+  const Known message = event.whole ? find(event.id) : nullptr;
+  if (message) {
+    message->refused = true;
+    take_removal(event.id);
+  }
+  // It is said once more for each recipient.
+  if (!event.whole || event.recipient.empty()) listener_.refusal(now_, event);
+}
+
 void MailTrail::take(Instant time, const LogEvent& event) {
   using Kind = LogEventKind;
   now_ = std::max(now_, time);
@@ -227,14 +250,8 @@ void MailTrail::take(Instant time, const LogEvent& event) {
     case Kind::copy:
       if (const Known from = find(event.id)) link(from, find(event.next) ? find(event.next) : begin(event.next, event));
       break;
-    case Kind::removed:
-      if (const Known message = find(event.id)) {
-        message->removed = true;
-        message->gone = now_;
-        if (message->ready == Instant()) message->ready = now_;
-      }
-      break;
-    case Kind::refusal: listener_.refusal(now_, event); break;
+    case Kind::removed: take_removal(event.id); break;
+    case Kind::refusal: take_refusal(event); break;
     case Kind::expired:
       if (!event.next.empty()) take_notice(event);
       break;
@@ -250,7 +267,7 @@ bool MailTrail::tell_first() {
   waiting_.pop_front();
   Message& message = *first;
   // One whose client went away before its end has no sender; a copy is its origin's.
-  const bool tells = message.enveloped && !message.origin;
+  const bool tells = message.enveloped && !message.origin && !message.refused;
   message.told = true;
   if (tells) {
     ++figures_.mails;

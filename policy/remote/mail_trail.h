@@ -90,6 +90,8 @@ class MailTrail {
   void note_recipient(Message& message, const LogEvent& event, std::string_view recipient) const;
   void take_notice(const LogEvent& event);
   void take_end(const LogEvent& event);
+  void take_removal(std::string_view id);
+  void take_refusal(const LogEvent& event);
   void take_attempt(const LogEvent& event);
   void take_attempt(const Known& message, const LogEvent& event, std::string_view recipient);
   bool take_next(const Known& message, const LogEvent& event);

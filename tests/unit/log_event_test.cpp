@@ -80,6 +80,19 @@ TEST(LogEvents, PostfixTellsOfAMessage) {
   EXPECT_EQ(notice.next, "AF1C2A3B4D");
 }
 
+TEST(LogEvents, SendmailRefusesAWholeMessage) {
+  const std::string lead = "Nov 30 13:55:58 mx sm-mta[81]: 6AUDtwqh008107: ";
+  for (const char* stage : {"header", "data", "body", "eom"}) {
+    const std::string line = lead + "Milter: " + stage + ", reject=451 4.7.1 try again, to=<x>, reject=550";
+    const LogEvent event = read_log_event(line);
+    EXPECT_EQ(event.kind, Kind::refusal);
+    EXPECT_TRUE(event.whole);
+    EXPECT_EQ(event.text, "451 4.7.1 try again, to=<x>, reject=550");
+  }
+  const std::string one = lead + "Milter: to=<x@here.example>, reject=451 4.7.1 try again";
+  EXPECT_FALSE(read_log_event(one).whole);
+}
+
 TEST(LogEvents, AnIdMayHaveNoDigit) {
   for (const char* id : {"ACDEBCCA", "zZyYxXwWvVbB"}) {
     EXPECT_EQ(read_log_event(fmt::format("Nov 29 10:00:01 mail postfix/qmgr[71]: {}: removed", id)).kind,
@@ -487,6 +500,39 @@ TEST(MailTrails, WhatIsPutBackBeforeTheQueueHasSeenItIsNotLost) {
   EXPECT_EQ(told.mails[0].size, 10);
   EXPECT_EQ(told.mails[0].recipients, std::vector<std::string>{"x@there.example"});
   EXPECT_EQ(told.attempts, std::vector<std::string>{"alice x@there.example sent"});
+}
+
+TEST(MailTrails, LocalMaySayThatItForwardsBeforeTheQueueDoes) {
+  Told told;
+  follow(
+      told,
+      {{0,
+        "postfix/qmgr[1]: B1C2A3B4D0: from=<old@here.example>, size=10, nrcpt=1 (queue active)"},  // had the id before
+       {5, "postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+       {5, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+       {6,
+        "postfix/local[4]: A1C2A3B4D0: to=<f@here.example>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, "
+        "status=sent (forwarded as B1C2A3B4D0)"},
+       {6, "postfix/qmgr[1]: B1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+       {7, std::string("postfix/smtp[3]: B1C2A3B4D0: to=<x@there.example>") + kSent}});
+  EXPECT_EQ(told.mails.size(), 1U);
+  EXPECT_EQ(told.attempts, (std::vector<std::string>{"alice f@here.example sent on", "alice x@there.example sent"}));
+}
+
+TEST(MailTrails, WhatSendmailRefusesAtItsEndIsNoMail) {
+  Told told;
+  const auto figures = follow(
+      told,
+      {{0,
+        "sm-mta[7]: 6AUDtwqh008107: from=<a@b.example>, size=32, class=0, nrcpts=2, msgid=<x>, proto=ESMTP, "
+        "daemon=MTA, relay=c [192.0.2.1]"},
+       {0, "sm-mta[7]: 6AUDtwqh008107: milter=spam, reject=550 5.7.1 Blocked, user unknown"},
+       {0, "sm-mta[7]: 6AUDtwqh008107: Milter: data, reject=550 5.7.1 Blocked, user unknown"},
+       {0, "sm-mta[7]: 6AUDtwqh008107: to=<x@here.example>, delay=00:00:00, pri=35075, stat=Blocked, user unknown"},
+       {0, "sm-mta[7]: 6AUDtwqh008107: to=<y@here.example>, delay=00:00:00, pri=35075, stat=Blocked, user unknown"}});
+  EXPECT_TRUE(told.mails.empty());
+  EXPECT_TRUE(told.attempts.empty());
+  EXPECT_EQ(figures.attempts, 0);
 }
 
 TEST(MailTrails, WordToASenderThatIsPutBackIsNoOrphan) {

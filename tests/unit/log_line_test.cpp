@@ -38,6 +38,14 @@ TEST(LogLine, SendmailsDeferredIsTransient) {
   EXPECT_FALSE(line.status.code);
 }
 
+TEST(LogLine, ASoftBounceIsTransient) {
+  const auto status = attempt(
+      "Nov 29 10:00:00 mx postfix/smtp[1]: 12F3CA01: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, "
+      "delays=0/0/0/1, dsn=4.1.1, status=SOFTBOUNCE (host mx.b.example[192.0.2.1] said: 550 5.1.1 user unknown)");
+  EXPECT_EQ(status.told, Severity::transient);
+  EXPECT_EQ(status.code, 550);
+}
+
 TEST(LogLine, PostfixWithoutReply) {
   const auto status = attempt(
       "2026-11-29T10:00:01.123456+01:00 mail postfix/smtp[71]: 4abcd1234Zz: to=<ann@there.example>, relay=none, "

@@ -599,6 +599,20 @@ TEST(OutcomeKinds, TellAServersAnswerFromOurResolvers) {
       "hard_bounce");
 }
 
+// soft_bounce of Postfix keeps what a server has refused for good; what Exim gives up may have had a soft reply.
+TEST(OutcomeKinds, AreWhatTheMtaMadeOfAReply) {
+  const auto book = open_status_book("");
+  ASSERT_TRUE(book) << book.error();
+  const auto kind = [&](int code, EnhancedCode enhanced, Severity told) {
+    const RemoteStatus status{.code = code, .enhanced = enhanced, .text = "user unknown", .told = told};
+    return outcome_of(status, (*book)->explain(status));
+  };
+  EXPECT_EQ(kind(550, {5, 1, 1}, Severity::permanent), OutcomeKind::hard_bounce);
+  EXPECT_EQ(kind(550, {5, 1, 1}, Severity::transient), OutcomeKind::deferred);
+  EXPECT_EQ(kind(450, {4, 2, 0}, Severity::permanent), OutcomeKind::failed);
+  EXPECT_EQ(kind(450, {4, 2, 0}, Severity::transient), OutcomeKind::deferred);
+}
+
 TEST(OutcomeKinds, AreWhatExplainSays) {
   const auto kind = [](Reason reason, Severity severity, std::optional<bool> dead = std::nullopt) {
     Explained e;
