@@ -85,6 +85,7 @@ class Outcomes : public ::testing::Test {
   void accept(const std::string& id, const Texts& recipients, const std::string& sender = "s@example.org") {
     Record record{.policy = policy_, .time = clock_.now(), .begun = clock_.now(), .door = "milter"};
     record.ref = "R" + id;
+    record.connection.ip = IpAddress::parse("198.51.100.1");
     record.ending = Ending::accepted;
     record.transaction.queue_id = id;
     record.transaction.sender = mailbox_of(sender);
@@ -98,7 +99,7 @@ class Outcomes : public ::testing::Test {
   }
   void log(std::string_view daemon, const std::string& text) {
     std::ofstream(folder_.file("mail.log"), std::ios::app)
-        << detail::format_time(clock_.now()) << " mx postfix/" << daemon << "[7]: " << text << "\n";
+        << detail::format_time(clock_.now()) << ' ' << host_ << " postfix/" << daemon << "[7]: " << text << "\n";
   }
   void attempt(const std::string& id, const std::string& to, std::string_view dsn, std::string_view status,
                std::string_view text, const std::string& original = "") {
@@ -138,6 +139,7 @@ class Outcomes : public ::testing::Test {
   }
   bool is_dead(const std::string& address) const { return reader_->dead_addresses().is_dead(mailbox_of(address)); }
 
+  std::string host_ = "mx";  // that writes the log
   test::Folder folder_;
   test::HandClock clock_;
   Troubles troubles_;
@@ -163,6 +165,26 @@ TEST_F(Outcomes, AreThoseOfOurMail) {
   expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown",
           "AAAA11111 c@there.test blocked ip_blocked"});
   EXPECT_EQ(reader_->figures().unknown, 1);
+}
+
+TEST_F(Outcomes, OfAnotherHostAreNotOurs) {
+  start();
+  log("smtpd", "AAAA11111: client=c.test[198.51.100.1]");
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  sent("AAAA11111", "a@there.test");
+  host_ = "other";
+  sent("AAAA11111", "b@there.test");
+  log("qmgr", "AAAA11111: removed");
+  host_ = "mx";
+  bounced("AAAA11111", "b@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown"});
+  EXPECT_EQ(reader_->figures().unknown, 1);
+  host_ = "mx.renamed.test";
+  log("smtpd", "CCCC33333: client=c.test[198.51.100.1]");
+  accept("CCCC33333", {"c@there.test"});
+  sent("CCCC33333", "c@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown",
+          "CCCC33333 c@there.test delivered delivered"});
 }
 
 TEST_F(Outcomes, HaveOneEnd) {
