@@ -470,6 +470,7 @@ TEST_F(Outcomes, ABounceFromBehindAnAliasCounts) {
   start();
   accept("AAAA11111", {"a@there.test"});
   accept("BBBB22222", {"a@there.test", "b@there.test"});
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().messages == 2; }));
   const auto bounce = [&](const std::string& id) {
     OutcomeLedger::Report told{.queue_ids = {id}};
     told.statuses.push_back(
