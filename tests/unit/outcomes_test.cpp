@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <sstream>
 
 #include "milter/bounce/input.h"
 #include "milter/bounce/status_files.h"
@@ -12,6 +13,7 @@
 #include "milter/outcome/outcome_reader.h"
 #include "policy/decide/inquiry.h"
 #include "policy/decide/record_fields.h"
+#include "tests/support/compress.h"
 #include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/hand_clock.h"
@@ -289,6 +291,31 @@ TEST_F(Outcomes, GoOnOverRestartsAndRotations) {
   expect(expected);
 }
 
+TEST_F(Outcomes, GoOnWhereTheLogWasCompressedMeanwhile) {
+  const std::string path = folder_.file("mail.log");
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test", "c@there.test", "d@there.test"});
+  bounced("AAAA11111", "a@there.test");
+  expect({"AAAA11111 a@there.test hard_bounce user_unknown"});
+  stop();
+  bounced("AAAA11111", "b@there.test");
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  std::filesystem::remove(path);
+  bounced("AAAA11111", "c@there.test");
+  std::filesystem::rename(path, path + ".1");
+  test::compress(path + ".2.gz", text.str(), archive_write_add_filter_gzip);
+  bounced("AAAA11111", "d@there.test");
+  for (int starts = 0; starts < 2; ++starts) {
+    start();
+    expect({"AAAA11111 a@there.test hard_bounce user_unknown", "AAAA11111 b@there.test hard_bounce user_unknown",
+            "AAAA11111 c@there.test hard_bounce user_unknown", "AAAA11111 d@there.test hard_bounce user_unknown"});
+    expect_used({4, 0, 0});
+    stop();
+  }
+  EXPECT_EQ(telling_.texts().size(), 4U);
+}
+
 TEST_F(Outcomes, GoOnWithALogThatComesLater) {
   std::filesystem::remove(folder_.file("mail.log"));
   start();
@@ -465,6 +492,7 @@ TEST_F(Outcomes, ABounceFromBehindAnAliasCounts) {
   start();
   accept("AAAA11111", {"a@there.test"});
   accept("BBBB22222", {"a@there.test", "b@there.test"});
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().messages == 2; }));
   const auto bounce = [&](const std::string& id) {
     OutcomeLedger::Report told{.queue_ids = {id}};
     told.statuses.push_back(
