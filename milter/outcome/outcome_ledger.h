@@ -74,7 +74,7 @@ class OutcomeLedger final : private MailTrail::Listener {
   StatusBook& book_;
   MailTrail trail_;
   bool again_ = false;
-  std::string host_;  // whose mail is ours; "" until a line shows it
+  std::string host_;                                           // whose mail is ours; "" until a line shows it
   boost::unordered_flat_map<std::string, std::string> names_;  // Message-IDs of what comes just now, by id
   std::deque<MailOutcome> outcomes_;
   Figures figures_;

@@ -79,7 +79,7 @@ struct MailTrail::Message {
 
   // Whether it is the first time.
   bool note(std::string_view address, std::uint64_t kind) {
-    return seen.insert(std::hash<std::string_view>{}(address)*2 + kind).second;
+    return seen.insert(std::hash<std::string_view>{}(address) * 2 + kind).second;
   }
 };
 
