@@ -80,6 +80,15 @@ TEST(LogEvents, PostfixTellsOfAMessage) {
   EXPECT_EQ(notice.next, "AF1C2A3B4D");
 }
 
+TEST(LogEvents, ARefusalMayHaveNoEnvelope) {
+  const std::string lead = "Nov 30 13:55:58 mx postfix/smtpd[81]: NOQUEUE: reject: VRFY from c[192.0.2.1]: 502 5.5.1 ";
+  for (const char* end : {"; proto=SMTP", "; proto=ESMTP helo=<c.example>"}) {
+    EXPECT_EQ(read_log_event(lead + "VRFY command is disabled" + end).text, "502 5.5.1 VRFY command is disabled");
+  }
+  const std::string hostile = "no; proto=SMTP for you";
+  EXPECT_EQ(read_log_event(lead + hostile).text, "502 5.5.1 " + hostile);
+}
+
 TEST(LogEvents, SendmailRefusesAWholeMessage) {
   const std::string lead = "Nov 30 13:55:58 mx sm-mta[81]: 6AUDtwqh008107: ";
   for (const char* stage : {"header", "data", "body", "eom"}) {
