@@ -23,11 +23,25 @@ void explain_expiry(Explained& explained, Reason reason) {
 
 void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
   again_ = again;
-  note_ids(event);
-  note_name(event);
+  const bool ours = host_.empty() || event.host == host_;
+  if (ours) {
+    note_ids(event);
+    note_name(event);
+  }
   trail_.take(time, event);
+  if (!ours) return;
   if (gives_up(event)) give_up(time, event.id);
   if (event.kind == LogEventKind::removed && message_of(event.id, time) != 0) file_.forget_id(event.id);
+}
+
+// A log may have lines of several hosts, which use the same ids. Ours is the one that had a message from the client
+// from whom we let it through; it may change its name. Until that is known each line is taken for ours.
+bool OutcomeLedger::is_ours(const LogEvent& event, const LoggedMail* mail, std::int64_t number) {
+  if (event.host == host_) return true;
+  const auto sending = mail == nullptr ? std::nullopt : file_.sending(number);
+  if (!sending || mail->client_ip.empty() || mail->client_ip != sending->client_ip) return host_.empty();
+  host_ = event.host;
+  return true;
 }
 
 // A line that is read again, from before a message, is of another one, which had the id before.
@@ -68,7 +82,7 @@ void OutcomeLedger::attempt(Instant now, const LoggedMail* mail, const LogEvent&
   ++figures_.attempts;
   std::int64_t number = message_of(event.id, now);
   if (number == 0 && mail != nullptr) number = message_of(mail->id, now);
-  if (number == 0) {
+  if (number == 0 || !is_ours(event, mail, number)) {
     ++figures_.unknown;
     return;
   }

@@ -12,6 +12,7 @@ bool gives_up(const LogEvent& event) {
 
 LogEvent read_log_event(const LogPrefix& prefix) {
   LogEvent event;
+  event.host = prefix.host;
   event.program = prefix.program;
   event.pid = prefix.pid;
   if (!prefix.program.empty()) event.kind = LogEventKind::other;

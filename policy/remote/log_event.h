@@ -33,6 +33,7 @@ enum class LogEventKind : std::uint8_t {
 struct LogEvent {
   LogEventKind kind = LogEventKind::none;
   LogMta mta = LogMta::none;
+  std::string_view host;  // that wrote the line
   std::string_view program;
   std::string_view pid;
   std::string_view id;           // of the message; "NOQUEUE" where a refusal has none

@@ -182,6 +182,16 @@ void take_envelope(LogEvent& event) {
   }
 }
 
+// "; proto=ESMTP helo=<c>" where no envelope is told.
+void cut_protocol(LogEvent& event) {
+  constexpr std::string_view kLead = "; proto=";
+  const std::size_t place = event.text.rfind(kLead);
+  if (place == std::string_view::npos) return;
+  std::string_view rest = event.text.substr(place + kLead.size());
+  rest.remove_prefix(alnum_word(rest).size());
+  if (rest.empty() || (rest.starts_with(" helo=<") && rest.ends_with('>'))) event.text = event.text.substr(0, place);
+}
+
 // "reject: RCPT from host[ip]: 550 5.1.1 …; from=<a> to=<b> proto=ESMTP helo=<c>"
 bool read_refusal(LogFields& fields, LogEvent& event) {
   event.by_filter = fields.take("milter-reject: ") || fields.take("proxy-reject: ");
@@ -195,6 +205,7 @@ bool read_refusal(LogFields& fields, LogEvent& event) {
   take_client(said.substr(from + 6, end - from - 6), event);
   event.text = said.substr(end + 2);
   take_envelope(event);
+  cut_protocol(event);
   return true;
 }
 

@@ -27,12 +27,21 @@ bool begins_with_time(std::string_view line) {
   return names_program && log_time(line);
 }
 
+// The word before the program, which begins behind `blank`; a part of the time is none.
+std::string_view host_before(std::string_view line, std::size_t blank) {
+  if (blank == std::string_view::npos || blank == 0) return "";
+  const std::size_t before = line.rfind(' ', blank - 1);
+  if (before == std::string_view::npos) return "";
+  const std::string_view word = line.substr(before + 1, blank - before - 1);
+  return word.find(':') == std::string_view::npos ? word : "";
+}
+
 LogPrefix without_pid(std::string_view line) {
   const std::size_t end = line.substr(0, kLongestPrefix).find(": ");
   if (end == std::string_view::npos || !begins_with_time(line)) return {"", "", line};
   const std::size_t blank = line.rfind(' ', end);
   if (blank == std::string_view::npos || blank < 15) return {"", "", line};
-  return {line.substr(blank + 1, end - blank - 1), "", line.substr(end + 2)};
+  return {line.substr(blank + 1, end - blank - 1), "", line.substr(end + 2), host_before(line, blank)};
 }
 
 // Nothing where a digit is missing; a blank in the first place counts as 0.
@@ -189,7 +198,7 @@ LogPrefix log_prefix(std::string_view line) {
   }
   const std::size_t blank = line.rfind(' ', open);
   const std::size_t begin = blank == std::string_view::npos ? 0 : blank + 1;
-  return {line.substr(begin, open - begin), pid, line.substr(end + 3)};
+  return {line.substr(begin, open - begin), pid, line.substr(end + 3), host_before(line, blank)};
 }
 
 }  // namespace replygate

@@ -26,9 +26,10 @@ std::optional<LogTime> log_time(std::string_view line);
 
 // "Nov 25 12:41:56 mx postfix/smtp[9905]: ". Borrows the line.
 struct LogPrefix {
-  std::string_view program;  // "" where there is no prefix
-  std::string_view pid;      // "" without
-  std::string_view rest;     // what the program wrote
+  std::string_view program;    // "" where there is no prefix
+  std::string_view pid;        // "" without
+  std::string_view rest;       // what the program wrote
+  std::string_view host = {};  // that wrote it; "" where the line has none
 };
 LogPrefix log_prefix(std::string_view line);
 

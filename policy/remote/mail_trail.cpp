@@ -52,6 +52,7 @@ std::string_view next_id_of(const LogEvent& event) { return event.next.empty() ?
 
 struct MailTrail::Message {
   LoggedMail mail;
+  std::string key;
   Known origin;            // whose copy it is
   bool handed_in = false;  // by a client or a user
   bool requeued = false;   // the same message under another id
@@ -78,12 +79,12 @@ struct MailTrail::Message {
 
   // Whether it is the first time.
   bool note(std::string_view address, std::uint64_t kind) {
-    return seen.insert(std::hash<std::string_view>{}(address)*2 + kind).second;
+    return seen.insert(std::hash<std::string_view>{}(address) * 2 + kind).second;
   }
 };
 
 MailTrail::Known MailTrail::find(std::string_view id) const {
-  const auto found = messages_.find(std::string(id));
+  const auto found = messages_.find(key_of(id));
   return found == messages_.end() ? nullptr : found->second;
 }
 
@@ -99,7 +100,8 @@ MailTrail::Known MailTrail::begin(std::string_view id, const LogEvent& event) {
   message->mail.time = now_;
   message->mail.mta = event.mta;
   message->mail.id = id;
-  Known& place = messages_[message->mail.id];
+  message->key = key_of(id);
+  Known& place = messages_[message->key];
   if (place) place->removed = true;  // the id is used again
   place = message;
   begun_.push_back(message);
@@ -124,8 +126,7 @@ void MailTrail::take_client(const LogEvent& event) {
 
 void MailTrail::take_login(const LogEvent& event) {
   if (logins_.size() >= kMostLogins) logins_.clear();
-  logins_[std::string(event.pid)] = {std::string(event.client_ip), std::string(event.user),
-                                     std::string(event.mechanism)};
+  logins_[key_of(event.pid)] = {std::string(event.client_ip), std::string(event.user), std::string(event.mechanism)};
 }
 
 void MailTrail::take_sender(const LogEvent& event) {
@@ -137,7 +138,7 @@ void MailTrail::take_sender(const LogEvent& event) {
   if (message->requeued) message->origin->take_envelope(event);
   if (!message->take_envelope(event)) return;  // a later run of the queue
   LoggedMail& mail = message->mail;
-  const auto login = names_client && mail.user.empty() ? logins_.find(std::string(event.pid)) : logins_.end();
+  const auto login = names_client && mail.user.empty() ? logins_.find(key_of(event.pid)) : logins_.end();
   if (login == logins_.end()) return;
   if (login->second.client_ip == mail.client_ip) {
     mail.user = login->second.user;
@@ -253,9 +254,18 @@ void MailTrail::take_refusal(const LogEvent& event) {
   if (!event.whole || event.recipient.empty()) listener_.refusal(now_, event);
 }
 
+void MailTrail::note_host(std::string_view host) {
+  constexpr std::size_t kMostHosts = 255;  // all others share the last letter
+  const auto known = hosts_.find(std::string(host));
+  const auto next = static_cast<char>(std::min(hosts_.size(), kMostHosts));
+  host_ = known == hosts_.end() ? next : known->second;
+  if (known == hosts_.end() && hosts_.size() < kMostHosts) hosts_.emplace(host, next);
+}
+
 void MailTrail::take(Instant time, const LogEvent& event) {
   using Kind = LogEventKind;
   now_ = std::max(now_, time);
+  note_host(event.host);
   switch (event.kind) {
     case Kind::login: take_login(event); break;
     case Kind::client: take_client(event); break;
@@ -309,7 +319,7 @@ void MailTrail::retire(const Known& message) {
   } else if (!root->handed_in) {
     figures_.orphans += message->attempts;
   }
-  const auto found = messages_.find(message->mail.id);
+  const auto found = messages_.find(message->key);
   if (found != messages_.end() && found->second == message) messages_.erase(found);
   close(*message);
 }

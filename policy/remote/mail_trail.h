@@ -34,8 +34,8 @@ struct LoggedMail {
 std::string_view next_id_of(const LogEvent& event);
 
 // Puts the lines of a log together: which attempt belongs to which message, also through a content filter, an alias or
-// a second queue. An id means a message until it is removed. Memory is bounded: of more than 100,000 messages under way
-// the oldest are forgotten. One thread.
+// a second queue. An id means a message of the host that wrote the line, until it is removed. Memory is bounded: of
+// more than 100,000 messages under way the oldest are forgotten. One thread.
 class MailTrail {
  public:
   class Listener {
@@ -84,6 +84,7 @@ class MailTrail {
     std::string mechanism;
   };
 
+  std::string key_of(std::string_view id) const { return host_ + std::string(id); }
   Known find(std::string_view id) const;
   Known begin(std::string_view id, const LogEvent& event);
   Known begun_just_now(std::string_view id) const;
@@ -92,6 +93,7 @@ class MailTrail {
   void take_login(const LogEvent& event);
   void note_recipient(Message& message, const LogEvent& event, std::string_view recipient) const;
   void take_notice(const LogEvent& event);
+  void note_host(std::string_view host);
   void take_end(const LogEvent& event);
   void take_removal(std::string_view id);
   void take_refusal(const LogEvent& event);
@@ -108,10 +110,12 @@ class MailTrail {
 
   Listener& listener_;
   Instant now_{};
-  boost::unordered_flat_map<std::string, Known> messages_;  // by id
+  std::string host_;                                        // that wrote the line, as a letter of `hosts_`
+  boost::unordered_flat_map<std::string, char> hosts_;      // by name
+  boost::unordered_flat_map<std::string, Known> messages_;  // by host and id
   std::deque<Known> begun_;                                 // all of them, in the order of their begin
   std::deque<Known> waiting_;                               // to be told
-  boost::unordered_flat_map<std::string, Login> logins_;    // by process
+  boost::unordered_flat_map<std::string, Login> logins_;    // by host and process
   Figures figures_;
 };
 

@@ -114,6 +114,15 @@ TEST(LogEvents, PostfixTellsOfAMessage) {
   EXPECT_EQ(notice.next, "AF1C2A3B4D");
 }
 
+TEST(LogEvents, ARefusalMayHaveNoEnvelope) {
+  const std::string lead = "Nov 30 13:55:58 mx postfix/smtpd[81]: NOQUEUE: reject: VRFY from c[192.0.2.1]: 502 5.5.1 ";
+  for (const char* end : {"; proto=SMTP", "; proto=ESMTP helo=<c.example>"}) {
+    EXPECT_EQ(read_log_event(lead + "VRFY command is disabled" + end).text, "502 5.5.1 VRFY command is disabled");
+  }
+  const std::string hostile = "no; proto=SMTP for you";
+  EXPECT_EQ(read_log_event(lead + hostile).text, "502 5.5.1 " + hostile);
+}
+
 TEST(LogEvents, SendmailRefusesAWholeMessage) {
   const std::string lead = "Nov 30 13:55:58 mx sm-mta[81]: 6AUDtwqh008107: ";
   for (const char* stage : {"header", "data", "body", "eom"}) {
@@ -568,6 +577,39 @@ TEST(MailTrails, WhatSendmailRefusesAtItsEndIsNoMail) {
   EXPECT_TRUE(told.mails.empty());
   EXPECT_TRUE(told.attempts.empty());
   EXPECT_EQ(figures.attempts, 0);
+}
+
+TEST(MailTrails, HostsUseTheSameIds) {
+  Told told;
+  MailTrail trail(told);
+  const auto line = [&](const char* host, const std::string& text) {
+    const std::string whole = fmt::format("2026-11-29T10:00:01+01:00 {} {}", host, text);
+    trail.take(Instant(std::chrono::seconds(1000000)), read_log_event(whole));
+  };
+  for (const char* host : {"mx1", "mx2", "mx3"}) {
+    line(host,
+         fmt::format("postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1], sasl_method=PLAIN, sasl_username={}", host));
+    line(host,
+         fmt::format("postfix/qmgr[1]: A1C2A3B4D0: from=<{}@here.example>, size=10, nrcpt=1 (queue active)", host));
+  }
+  line("mx2", "postfix/qmgr[1]: A1C2A3B4D0: removed");
+  for (const char* host : {"mx3", "mx1"}) {
+    line(host, std::string("postfix/smtp[3]: A1C2A3B4D0: to=<x@there.example>") + kSent);
+  }
+  trail.finish();
+  EXPECT_EQ(told.mails.size(), 3U);
+  EXPECT_EQ(told.attempts, (std::vector<std::string>{"mx3 x@there.example sent", "mx1 x@there.example sent"}));
+}
+
+TEST(LogEvents, NameTheirHost) {
+  const auto host = [](std::string_view line) { return std::string(read_log_event(line).host); };
+  const std::string rest = "postfix/qmgr[1]: A1C2A3B4D0: removed";
+  EXPECT_EQ(host("Nov 29 10:00:01 mx1 " + rest), "mx1");
+  EXPECT_EQ(host("2026-11-29T10:00:01.123456+01:00 mx1.here.example " + rest), "mx1.here.example");
+  EXPECT_EQ(host("Nov 29 10:00:01 mx1 postfix/qmgr: A1C2A3B4D0: removed"), "mx1");
+  EXPECT_EQ(host("Nov 29 10:00:01 " + rest), "");
+  EXPECT_EQ(host("2026-11-29T10:00:01+01:00 " + rest), "");
+  EXPECT_EQ(host(rest), "");
 }
 
 TEST(MailTrails, WordToASenderThatIsPutBackIsNoOrphan) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <sstream>
 
 #include "milter/bounce/input.h"
 #include "milter/bounce/status_files.h"
@@ -12,6 +13,7 @@
 #include "milter/outcome/outcome_reader.h"
 #include "policy/decide/inquiry.h"
 #include "policy/decide/record_fields.h"
+#include "tests/support/compress.h"
 #include "tests/support/eventually.h"
 #include "tests/support/folder.h"
 #include "tests/support/hand_clock.h"
@@ -85,6 +87,7 @@ class Outcomes : public ::testing::Test {
   void accept(const std::string& id, const Texts& recipients, const std::string& sender = "s@example.org") {
     Record record{.policy = policy_, .time = clock_.now(), .begun = clock_.now(), .door = "milter"};
     record.ref = "R" + id;
+    record.connection.ip = IpAddress::parse("198.51.100.1");
     record.ending = Ending::accepted;
     record.transaction.queue_id = id;
     record.transaction.sender = mailbox_of(sender);
@@ -98,7 +101,7 @@ class Outcomes : public ::testing::Test {
   }
   void log(std::string_view daemon, const std::string& text) {
     std::ofstream(folder_.file("mail.log"), std::ios::app)
-        << detail::format_time(clock_.now()) << " mx postfix/" << daemon << "[7]: " << text << "\n";
+        << detail::format_time(clock_.now()) << ' ' << host_ << " postfix/" << daemon << "[7]: " << text << "\n";
   }
   void attempt(const std::string& id, const std::string& to, std::string_view dsn, std::string_view status,
                std::string_view text, const std::string& original = "") {
@@ -138,6 +141,7 @@ class Outcomes : public ::testing::Test {
   }
   bool is_dead(const std::string& address) const { return reader_->dead_addresses().is_dead(mailbox_of(address)); }
 
+  std::string host_ = "mx";  // that writes the log
   test::Folder folder_;
   test::HandClock clock_;
   Troubles troubles_;
@@ -163,6 +167,26 @@ TEST_F(Outcomes, AreThoseOfOurMail) {
   expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown",
           "AAAA11111 c@there.test blocked ip_blocked"});
   EXPECT_EQ(reader_->figures().unknown, 1);
+}
+
+TEST_F(Outcomes, OfAnotherHostAreNotOurs) {
+  start();
+  log("smtpd", "AAAA11111: client=c.test[198.51.100.1]");
+  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  sent("AAAA11111", "a@there.test");
+  host_ = "other";
+  sent("AAAA11111", "b@there.test");
+  log("qmgr", "AAAA11111: removed");
+  host_ = "mx";
+  bounced("AAAA11111", "b@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown"});
+  EXPECT_EQ(reader_->figures().unknown, 1);
+  host_ = "mx.renamed.test";
+  log("smtpd", "CCCC33333: client=c.test[198.51.100.1]");
+  accept("CCCC33333", {"c@there.test"});
+  sent("CCCC33333", "c@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown",
+          "CCCC33333 c@there.test delivered delivered"});
 }
 
 TEST_F(Outcomes, HaveOneEnd) {
@@ -265,6 +289,31 @@ TEST_F(Outcomes, GoOnOverRestartsAndRotations) {
   }
   start();
   expect(expected);
+}
+
+TEST_F(Outcomes, GoOnWhereTheLogWasCompressedMeanwhile) {
+  const std::string path = folder_.file("mail.log");
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test", "c@there.test", "d@there.test"});
+  bounced("AAAA11111", "a@there.test");
+  expect({"AAAA11111 a@there.test hard_bounce user_unknown"});
+  stop();
+  bounced("AAAA11111", "b@there.test");
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  std::filesystem::remove(path);
+  bounced("AAAA11111", "c@there.test");
+  std::filesystem::rename(path, path + ".1");
+  test::compress(path + ".2.gz", text.str(), archive_write_add_filter_gzip);
+  bounced("AAAA11111", "d@there.test");
+  for (int starts = 0; starts < 2; ++starts) {
+    start();
+    expect({"AAAA11111 a@there.test hard_bounce user_unknown", "AAAA11111 b@there.test hard_bounce user_unknown",
+            "AAAA11111 c@there.test hard_bounce user_unknown", "AAAA11111 d@there.test hard_bounce user_unknown"});
+    expect_used({4, 0, 0});
+    stop();
+  }
+  EXPECT_EQ(telling_.texts().size(), 4U);
 }
 
 TEST_F(Outcomes, GoOnWithALogThatComesLater) {
@@ -443,6 +492,7 @@ TEST_F(Outcomes, ABounceFromBehindAnAliasCounts) {
   start();
   accept("AAAA11111", {"a@there.test"});
   accept("BBBB22222", {"a@there.test", "b@there.test"});
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().messages == 2; }));
   const auto bounce = [&](const std::string& id) {
     OutcomeLedger::Report told{.queue_ids = {id}};
     told.statuses.push_back(
