@@ -87,7 +87,7 @@ class Outcomes : public ::testing::Test {
   void accept(const std::string& id, const Texts& recipients, const std::string& sender = "s@example.org") {
     Record record{.policy = policy_, .time = clock_.now(), .begun = clock_.now(), .door = "milter"};
     record.ref = "R" + id;
-    record.connection.ip = IpAddress::parse("198.51.100.1");
+    record.connection.ip_text = "198.51.100.1";
     record.ending = Ending::accepted;
     record.transaction.queue_id = id;
     record.transaction.sender = mailbox_of(sender);
