@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kLongestPrefix = 200;  // time, host, program
 
-constexpr std::size_t kSeconds = 19;          // where they end: "2026-11-25 12:41:56"
+constexpr std::size_t kSeconds = 19;  // where they end: "2026-11-25 12:41:56"
 
 // "<22>": syslog's facility and severity, as some receivers keep them.
 std::string_view without_priority(std::string_view line) {
@@ -94,8 +94,7 @@ void take_rest_of_clock(std::string_view text, LogTime& time) {
   if (!text.starts_with('+') && !text.starts_with('-')) return;
   const auto hours = number_at(text, 1, 2);
   const bool whole = text.size() == 3 || text.substr(3).starts_with(' ');  // "+03", a zone without a name
-  const auto minutes =
-      whole ? std::optional(0U) : number_at(text, text.size() > 3 && text[3] == ':' ? 4 : 3, 2);
+  const auto minutes = whole ? std::optional(0U) : number_at(text, text.size() > 3 && text[3] == ':' ? 4 : 3, 2);
   if (!hours || !minutes) return;
   const int offset = static_cast<int>(*hours * 60 + *minutes);
   time.offset = text.front() == '-' ? -offset : offset;
