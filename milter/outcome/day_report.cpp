@@ -20,7 +20,7 @@ namespace json = boost::json;
 constexpr std::size_t kMostKinds = 2000;
 constexpr std::size_t kMostLimits = 20000;
 constexpr std::size_t kMostDeferred = 100000;
-constexpr std::size_t kMostTold = 2000000;
+constexpr std::size_t kMostEnds = 2000000;
 constexpr double kNearlyFull = 0.8;
 // The daemon and a later reader date a line alike, but for what it came late. An id may be used again afterwards.
 constexpr Duration kSameEnd = std::chrono::hours(1);
@@ -233,7 +233,7 @@ void DayReport::outcome(const json::object& outcome, const json::object& record,
   const std::string id = text_at(record, "queue_id");
   const std::string became = text_at(outcome, "became");
   const std::string tried = recorded_form(became.empty() ? recipient : became);
-  if (log_follows && *kind != OutcomeKind::deferred && told_.size() < kMostTold) {
+  if (log_follows && *kind != OutcomeKind::deferred && told_.size() < kMostEnds) {
     told_[hash_of_end(id, tried)] = {time, corrects};
   }
   take_end(*kind, std::move(failure), id, tried, time);
