@@ -176,6 +176,8 @@ class Past(unittest.TestCase):
         mail = run(*options, "--mail", "postmaster@b.example").stdout
         self.assertTrue(mail.startswith("To: postmaster@b.example\nSubject: replygate on "))
         self.assertTrue(mail.endswith("\n\n" + text))
+        with open(log, "a") as more:
+            more.write("2026-11-30T10:00:00Z mx postfix/smtpd[1]: connect from c[192.0.2.1]\n")
         quiet = run("report", "--since", "2026-11-30T00:00:00Z", "--postfix", log).stdout
         self.assertEqual(len(quiet.splitlines()), 1)
         self.assertIn("no history in it", run("report", "--history", self.path, status=66).stderr)
@@ -188,7 +190,7 @@ class Past(unittest.TestCase):
         self.assertIn("is no time", run("replay", file, "--since", "lately", status=64).stderr)
         run("replay", self.path / "none.toml", status=66)
         (self.path / "empty").write_text("")
-        self.assertIn("no mail in it", run("suggest", "--postfix", self.path / "empty", status=1).stderr)
+        self.assertIn("no mail in it", run("suggest", "--postfix", self.path / "empty", status=66).stderr)
         for options in (("suggest", "--head-room", "nan"), ("suggest", "--head-room", "0.5"), ("report", "--since", ""),
                         ("replay", file, "--since", ""), ("report", "--history", ""), ("suggest", "--postfix", ""),
                         ("replay", file, "--history", self.path, "--postfix", self.fourth),
@@ -196,6 +198,67 @@ class Past(unittest.TestCase):
                         ("report", "--mail", "a@b.example", "--json"), ("report", "--since", "4000d"),
                         ("suggest", "--exim", self.fourth, "--history", self.path)):
             self.assertTrue(run(*options, status=64).stderr, options)
+
+    def test_what_is_no_log_is_no_good_news(self):
+        file = self.policy('version = 1\n[site]\nrelay = "mta"\n')
+        whole = self.fourth.read_text()
+        noise = self.path / "noise"
+        for name, octets in (("garbage", random.Random(1).randbytes(20000)), ("program", pathlib.Path(BINARY).read_bytes()[:200000]),
+                             ("UTF-16", whole[:20000].encode("utf-16")), ("nothing", b""),
+                             ("no mail", b"2026-11-29T10:00:00Z mx kernel: up\n"),
+                             ("monotonic", b"[    1.000000] mx postfix/smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1]\n")):
+            noise.write_bytes(octets)
+            for command in (["report"], ["suggest"], ["replay", file], ["replay", file, "--max-new-refusals", "5"]):
+                result = run(*command, "--postfix", noise, status=66)
+                self.assertEqual((result.stdout, bool(result.stderr)), ("", True), (name, command))
+                if name in ("garbage", "program", "UTF-16", "monotonic"):
+                    self.assertIn("no line of it begins with a time that can be read", result.stderr)
+
+    def test_nothing_that_was_compared_is_no_success(self):
+        file = self.policy('version = 1\n[site]\nrelay = "mta"\n')
+        late = ("--postfix", self.fourth, "--since", "2027-01-01T00:00:00Z")
+        self.assertIn("the log ends at 2026-11-", run("report", *late, status=66).stderr)
+        self.assertIn("no mail in it", run("suggest", *late, status=66).stderr)
+        for options in ([], ["--max-new-refusals", "5"]):
+            self.assertIn("nothing was compared", run("replay", file, *late, *options, status=66).stderr)
+
+    def test_rules_that_are_not_judged_refuse_nobody(self):
+        file = self.policy('version = 1\n[site]\nrelay = "mta"\n[[rule]]\nname = "visits"\nper = "client_ip"\n'
+                           'limit = "1 connections / 1h"\nreply = "quota-exceeded"\n')
+        text = run("replay", file, "--postfix", self.fourth, "--max-new-refusals", "0").stdout
+        self.assertIn("not judged from here\n  visits ", text)
+        self.assertNotIn("newly refused", text)
+
+    def test_logs_of_two_hosts(self):
+        hosts = [self.path / "mx1.log", self.path / "mx2.log"]
+        texts = ["", ""]
+        for hour in range(24):
+            lead, queue_id = f"2026-11-29T{hour:02}:00:00Z mx postfix/", f"A{hour:03}F0"
+            texts[hour % 2] += (f"{lead}smtpd[1]: {queue_id}: client=pc[192.0.2.1], sasl_method=PLAIN, sasl_username=bob\n"
+                                f"{lead}qmgr[1]: {queue_id}: from=<bob@office.example>, size=9, nrcpt=1 (queue active)\n"
+                                f"{lead}smtp[1]: {queue_id}: to=<r{hour}@far.example>, relay=none, delay=1, delays=0/0/1/0, "
+                                f"dsn=2.0.0, status=sent (250 ok)\n")
+        for host, text in zip(hosts, texts):
+            host.write_text(text)
+        file = self.policy('version = 1\n[site]\nrelay = "mta"\n[[rule]]\nname = "q"\nper = "user"\n'
+                           'limit = "3 recipients / 2h"\nreply = "quota-exceeded"\n')
+        for order in (hosts, hosts[::-1]):
+            played = json.loads(run("replay", file, "--postfix", *order, "--json").stdout)
+            self.assertEqual((played["messages"], played["newly_refused"]["recipients"]), (24, 0))
+        with open(hosts[0]) as piped:
+            result = subprocess.run([BINARY, "replay", file, "--postfix", hosts[1], "-", "--json"], stdin=piped,
+                                    capture_output=True, text=True)
+        self.assertEqual(json.loads(result.stdout)["newly_refused"]["recipients"], 0)
+
+    def test_one_file_that_ends_early(self):
+        file = self.policy('version = 1\n[site]\nrelay = "mta"\n')
+        cut = self.path / "cut.gz"
+        cut.write_bytes(gzip.compress(self.fourth.read_bytes()[:3000])[:200])
+        for command in (["report", "--since", "2026-11-23T00:00:00Z"], ["suggest"], ["replay", file]):
+            result = run(*command, "--postfix", cut, self.fourth)
+            self.assertIn("cut.gz: it ends early; what stands behind is left out", result.stderr)
+            self.assertTrue(result.stdout)
+            self.assertIn("cut.gz: it ends early", run(*command, "--postfix", cut, status=66).stderr)
 
     def test_a_log_that_is_named_twice_is_read_once(self):
         file = self.policy('version = 1\n[site]\nrelay = "mta"\n')
@@ -220,7 +283,7 @@ class Past(unittest.TestCase):
 
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w") as full:
-            for command in (["codes"], ["report", "--postfix", str(self.fourth)]):
+            for command in (["codes"], ["report", "--since", "2026-11-23T00:00:00Z", "--postfix", str(self.fourth)]):
                 result = subprocess.run([BINARY, *command], stdout=full, stderr=subprocess.PIPE, text=True)
                 self.assertIn("No space left on device", result.stderr)
                 self.assertNotEqual(result.returncode, 0)

@@ -174,6 +174,14 @@ std::vector<std::string> names_of(const std::vector<Unjudged>& unjudged) {
 }
 
 int status_of_replay(const ReplayReport& report, const ReplayOptions& o) {
+  const bool too_old = report.recipients == 0 && report.warming > 0;
+  if (too_old || (o.max_new_refusals && report.recipients == report.left)) {
+    fmt::print(stderr, "replygate replay: nothing was compared{}\n",
+               too_old           ? ": all mail in it is older than --since"
+               : report.left > 0 ? ": what answered cannot be judged from here"
+                                 : "");
+    return kNoInput;
+  }
   if (!o.max_new_refusals) return kFine;
   if (report.refused.recipients <= *o.max_new_refusals) return kFine;
   fmt::print(stderr, "replygate replay: {} recipients would newly be refused, more than {}\n",
@@ -201,7 +209,7 @@ int replay_command(const ReplayOptions& options) {
   const Ignorance ignorance = ignorance_of(source, *tells);
   const auto unjudged = unjudged_rules(*loaded.policy, ignorance.beyond, ignorance.units, ignorance.source);
   ReplayReport report(*since);
-  Replayer replayer(loaded.policy, ignorance.beyond, names_of(unjudged), report);
+  Replayer replayer(without(*loaded.policy, unjudged), ignorance.beyond, names_of(unjudged), report);
   Progress progress(options.files.empty() ? "records" : "lines");
   PastTaker taker{.transaction = [&](PastTransaction past) { replayer.play(std::move(past)); }};
   if (asks && *tells) taker.outcome = [&](PastOutcome outcome) { replayer.play(std::move(outcome)); };

@@ -40,14 +40,16 @@ int report_command(const ReportOptions& options) {
   }
   DayReport report(*since, **book);
   Progress progress("lines");
-  const auto gathered =
-      gather_report(sources_of(options), report, [&](const LogProgress& so_far) { progress.tell(so_far); });
+  const ReportSources sources = sources_of(options);
+  const auto gathered = gather_report(sources, report, [&](const LogProgress& so_far) { progress.tell(so_far); });
   progress.clear();
   if (!gathered) {
     fmt::print(stderr, "replygate report: {}\n", gathered.error());
     return kNoInput;
   }
-  for (const std::string& trouble : *gathered) fmt::print(stderr, "replygate report: {}\n", trouble);
+  for (const std::string& trouble : gathered->troubles) fmt::print(stderr, "replygate report: {}\n", trouble);
+  if (!gathered->no_log.empty()) fmt::print(stderr, "replygate report: {}\n", gathered->no_log);
+  if (!gathered->no_log.empty() && sources.history.empty()) return kNoInput;
   report.finish();
   const std::string head =
       options.since.empty() ? "all of it" : fmt::format("since {:%Y-%m-%d %H:%M}", local_parts(*since));

@@ -200,7 +200,7 @@ int suggest_command(const SuggestOptions& options) {
   print_troubles(*figures);
   if (census.recipients() == 0) {
     fmt::print(stderr, "replygate suggest: there is no mail in it that a client has handed in\n");
-    return kFound;
+    return kNoInput;
   }
   const auto all = suggestions_of(census, options.head_room);
   if (options.json) {

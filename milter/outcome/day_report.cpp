@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "milter/json_members.h"
+#include "milter/outcome/recorded_form.h"
 #include "milter/outcome/report_json.h"
 #include "milter/outcome/who_answered.h"
 #include "policy/mail/text.h"
@@ -19,7 +20,10 @@ namespace json = boost::json;
 constexpr std::size_t kMostKinds = 2000;
 constexpr std::size_t kMostLimits = 20000;
 constexpr std::size_t kMostDeferred = 100000;
+constexpr std::size_t kMostTold = 2000000;
 constexpr double kNearlyFull = 0.8;
+// The daemon and a later reader date a line alike, but for what it came late. An id may be used again afterwards.
+constexpr Duration kSameEnd = std::chrono::hours(1);
 
 std::string code_and_text(const RemoteStatus& status) {
   return fmt::format("{}{}", status.code ? fmt::format("{} ", *status.code) : "", without_controls(status.text));
@@ -39,6 +43,10 @@ std::string kind_of_reply(std::string_view text) {
     }
   }
   return without_controls(kind.substr(0, kind.find("; from=")));
+}
+
+std::uint64_t hash_of_end(std::string_view id, std::string_view recipient) {
+  return std::hash<std::string>{}(fmt::format("{}\n{}", id, recipient));
 }
 
 }  // namespace
@@ -111,13 +119,11 @@ void DayReport::would_have(const json::object& judged, const json::object& recor
   }
 }
 
-void DayReport::record(const json::object& record, Instant time, bool outcomes) {
+void DayReport::record(const json::object& record, Instant time, bool log_follows) {
   if (text_at(record, "event") == "outcome") {
     if (time < since_) return;
     for (const json::value& value : array_at(record, "recipients")) {
-      if (!value.is_object()) continue;
-      const bool by_report = text_at(value.get_object(), "told_by") == "report";
-      if (outcomes || by_report) outcome(value.get_object(), record, time);
+      if (value.is_object()) outcome(value.get_object(), record, time, log_follows);
     }
     return;
   }
@@ -172,20 +178,37 @@ DayReport::Failure DayReport::failure_in(const json::object& outcome, OutcomeKin
           .dead = kind == OutcomeKind::hard_bounce};
 }
 
-void DayReport::take_end(OutcomeKind kind, Failure failure, const std::string& id, Instant time) {
+bool DayReport::is_owned(const std::string& id, std::string_view recipient) const {
+  const auto mail = deferred_.find(id);
+  if (mail == deferred_.end()) return false;
+  const auto found = mail->second.find(recipient);
+  return found != mail->second.end() && !found->second.first.unowned;
+}
+
+// What was deferred before its end was told with it.
+bool DayReport::is_told(OutcomeKind kind, std::string_view id, std::string_view recipient, Instant time) const {
+  const auto found = told_.empty() ? told_.end() : told_.find(hash_of_end(id, recipient));
+  if (found == told_.end() || time > found->second.time + kSameEnd) return false;
+  return kind == OutcomeKind::deferred || found->second.corrects || time + kSameEnd >= found->second.time;
+}
+
+void DayReport::take_end(OutcomeKind kind, Failure failure, const std::string& id, std::string_view recipient,
+                         Instant time) {
+  // A record knows the sender of what was deferred before the log begins.
+  if (failure.unowned && is_owned(id, recipient)) failure.unowned = false;
   if (kind == OutcomeKind::deferred) {
     if (kept_ >= kMostDeferred) return;
-    const std::string recipient = failure.recipient;
-    if (deferred_[id].insert_or_assign(recipient, std::pair(std::move(failure), time)).second) ++kept_;
+    if (deferred_[id].insert_or_assign(std::string(recipient), std::pair(std::move(failure), time)).second) ++kept_;
     return;
   }
   if (const auto found = deferred_.find(id); found != deferred_.end()) {
-    const auto last = found->second.extract(failure.recipient);
+    const auto last = found->second.extract(std::string(recipient));
     if (found->second.empty()) deferred_.erase(found);
     if (last) --kept_;
     // What it has failed for is what kept it waiting.
     if (last && failure.reason == Reason::expired) failure = last.mapped().first;
   }
+  if (failure.unowned) ++unknown;
   if (kind == OutcomeKind::delivered) {
     ++delivered;
   } else {
@@ -194,7 +217,7 @@ void DayReport::take_end(OutcomeKind kind, Failure failure, const std::string& i
   }
 }
 
-void DayReport::outcome(const json::object& outcome, const json::object& record, Instant time) {
+void DayReport::outcome(const json::object& outcome, const json::object& record, Instant time, bool log_follows) {
   const auto kind = outcome_kind_from(text_at(outcome, "outcome"));
   if (!kind) return;
   const std::string recipient = text_at(outcome, "recipient");
@@ -203,31 +226,56 @@ void DayReport::outcome(const json::object& outcome, const json::object& record,
     note(complaints, {who}, text_at(record, "queue_id"), recipient, time);
     return;
   }
-  if (flag_at(outcome, "corrects") && delivered > 0) --delivered;
+  const bool corrects = flag_at(outcome, "corrects");
+  if (corrects && delivered > 0) --delivered;
   Failure failure{.recipient = recipient};
   if (*kind != OutcomeKind::delivered) failure = failure_in(outcome, *kind);
-  take_end(*kind, std::move(failure), text_at(record, "queue_id"), time);
+  const std::string id = text_at(record, "queue_id");
+  const std::string became = text_at(outcome, "became");
+  const std::string tried = recorded_form(became.empty() ? recipient : became);
+  if (log_follows && *kind != OutcomeKind::deferred && told_.size() < kMostTold) {
+    told_[hash_of_end(id, tried)] = {time, corrects};
+  }
+  take_end(*kind, std::move(failure), id, tried, time);
 }
 
-void DayReport::attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
-                        bool handed_on) {
-  if (now < since_ || handed_on || mail == nullptr) return;
+void DayReport::take_attempt(Instant now, const std::string& id, const LogEvent& event, std::string_view recipient,
+                             bool unowned) {
   RemoteStatus status = status_of(event);
   status.recipient = recipient;
   const OutcomeKind kind = status.told == Severity::transient ? OutcomeKind::deferred
                            : status.told == Severity::success ? OutcomeKind::delivered
                                                               : OutcomeKind::failed;
+  const std::string tried = recorded_form(recipient);
+  if (is_told(kind, id, tried, now)) return;
   Failure failure{.recipient = status.recipient};
   if (kind != OutcomeKind::delivered) failure = failure_of(status);
-  take_end(kind, std::move(failure), mail->id, now);
+  failure.unowned = unowned;
+  take_end(kind, std::move(failure), id, tried, now);
+}
+
+void DayReport::attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
+                        bool handed_on) {
+  if (now < since_ || handed_on || mail == nullptr) return;
+  take_attempt(now, mail->id, event, recipient, false);
+}
+
+void DayReport::unowned(Instant now, const LogEvent& event, std::string_view recipient, bool handed_on) {
+  if (event.kind != LogEventKind::attempt) return expire(now, std::string(event.id));
+  if (now >= since_ && !handed_on) take_attempt(now, std::string(event.id), event, recipient, true);
 }
 
 void DayReport::expired(Instant now, const LoggedMail* mail) {
-  const auto found = mail == nullptr ? deferred_.end() : deferred_.find(mail->id);
+  if (mail != nullptr) expire(now, mail->id);
+}
+
+void DayReport::expire(Instant now, const std::string& id) {
+  const auto found = deferred_.find(id);
   if (found == deferred_.end()) return;
   for (const auto& [recipient, last] : found->second) {
     ++bounced;
-    ended(last.first, mail->id, failed, now);
+    if (last.first.unowned) ++unknown;
+    ended(last.first, id, failed, now);
   }
   kept_ -= found->second.size();
   deferred_.erase(found);
@@ -246,7 +294,10 @@ void DayReport::refusal(Instant now, const LogEvent& event) {
 void DayReport::finish() {
   waiting = static_cast<std::int64_t>(kept_);
   for (const auto& [id, recipients] : deferred_) {
-    for (const auto& [recipient, last] : recipients) ended(last.first, id, deferred, last.second);
+    for (const auto& [recipient, last] : recipients) {
+      if (last.first.unowned) ++unknown;
+      ended(last.first, id, deferred, last.second);
+    }
   }
 }
 

@@ -23,13 +23,13 @@ namespace {
 namespace json = boost::json;
 namespace fs = std::filesystem;
 
-void take_record(std::string_view line, DayReport& report, bool outcomes) {
+void take_record(std::string_view line, DayReport& report, bool log_follows) {
   boost::system::error_code error;
   const json::value value = json::parse(line, error);
   if (error || !value.is_object()) return;
   const json::value* time = value.get_object().if_contains("time");
   const auto when = time != nullptr && time->is_string() ? parse_time(time->get_string()) : std::nullopt;
-  if (when) report.record(value.get_object(), *when, outcomes);
+  if (when) report.record(value.get_object(), *when, log_follows);
 }
 
 Instant written(const fs::directory_entry& file) {
@@ -38,14 +38,21 @@ Instant written(const fs::directory_entry& file) {
   return std::chrono::time_point_cast<Duration>(time);
 }
 
+// Silence of a log that was not written is no good news.
+std::string why_no_log(const LogFigures& read, Instant since) {
+  if (read.told == 0) return "the log tells of no mail";
+  if (read.last >= since) return "";
+  return fmt::format("the log ends at {:%Y-%m-%d %H:%M}, before the time of the report", local_parts(read.last));
+}
+
 }  // namespace
 
-tl::expected<std::vector<std::string>, std::string> gather_report(const ReportSources& sources, DayReport& report,
-                                                                  const TellProgress& progress) {
+tl::expected<Gathered, std::string> gather_report(const ReportSources& sources, DayReport& report,
+                                                  const TellProgress& progress) {
   if (!sources.history.empty()) {
     std::int64_t records = 0;
     const auto take = [&](std::string_view line) {
-      take_record(line, report, sources.files.empty());
+      take_record(line, report, !sources.files.empty());
       if (++records % 1000 == 0) progress({records, 0, 0});
     };
     const auto scanned = scan_history(sources.history, take, {});
@@ -54,7 +61,7 @@ tl::expected<std::vector<std::string>, std::string> gather_report(const ReportSo
   if (sources.files.empty()) return {};
   auto read = read_mail_logs(sources.files, report, progress);
   if (!read) return tl::unexpected(read.error());
-  return std::move(read->troubles);
+  return Gathered{std::move(read->troubles), why_no_log(*read, report.since())};
 }
 
 tl::expected<std::string, std::string> write_report(const ReportSources& sources, const std::string& statuses,
@@ -68,9 +75,10 @@ tl::expected<std::string, std::string> write_report(const ReportSources& sources
   report.finish();
   std::string text = report_text(report, fmt::format("{} since {:%Y-%m-%d %H:%M}", host, local_parts(since)));
   constexpr std::size_t kMostTroubles = 5;
-  for (std::size_t i = 0; i < gathered->size() && i < kMostTroubles; ++i) {
-    text += fmt::format("read in part: {}\n", without_controls((*gathered)[i]));
+  for (std::size_t i = 0; i < gathered->troubles.size() && i < kMostTroubles; ++i) {
+    text += fmt::format("read in part: {}\n", without_controls(gathered->troubles[i]));
   }
+  if (!gathered->no_log.empty()) text += gathered->no_log + "\n";
   return text;
 }
 

@@ -16,10 +16,16 @@ struct ReportSources {
   std::vector<std::string> files;  // logs of the MTA, or "journal"
 };
 
-// Reads all of the sources into `report`, which is not finished by it. Returns what could be read in part only, for
-// people; on failure the reason. What `progress` throws ends the reading.
-tl::expected<std::vector<std::string>, std::string> gather_report(const ReportSources& sources, DayReport& report,
-                                                                  const TellProgress& progress);
+// What is to be said of the sources, for people.
+struct Gathered {
+  std::vector<std::string> troubles;  // what could be read in part only
+  std::string no_log;                 // why the logs tell nothing of the time of the report; "" where they do
+};
+
+// Reads all of the sources into `report`, which is not finished by it. On failure the reason, for people. What
+// `progress` throws ends the reading.
+tl::expected<Gathered, std::string> gather_report(const ReportSources& sources, DayReport& report,
+                                                  const TellProgress& progress);
 
 // The report of what happened since then, for people, with what could not be read at its end. `statuses`: the folder of
 // an administrator's own knowledge of replies.

@@ -17,10 +17,10 @@ class FileFeed final : public MailLogFeed {
   FileFeed(const std::string& path, const std::string& position) : log_(path, LogPosition::parse(position)) {}
 
   bool read(Instant now, const Take& take) override {
-    LogClock clock(now);
+    clock_.written(now);
     return log_.read([&](std::string_view line) {
       const LogEvent event = read_log_event(line);
-      take(clock.read(line), event);
+      take(clock_.read(line), event);
     });
   }
 
@@ -32,6 +32,7 @@ class FileFeed final : public MailLogFeed {
 
  private:
   FollowedLog log_;
+  LogClock clock_{Instant()};
 };
 
 class JournalFeed final : public MailLogFeed {

@@ -1,64 +1,46 @@
 #include "milter/outcome/mail_logs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <system_error>
+#include <utility>
 
-#include "milter/outcome/journal_log.h"
-#include "milter/outcome/log_clock.h"
-#include "milter/outcome/past_log.h"
+#include "milter/outcome/past_lines.h"
 
 namespace replygate {
 namespace {
 
 constexpr std::int64_t kLinesBetween = 20000;  // words of progress
+// A rotated log may go on that much longer than the next one has begun.
+constexpr Duration kOverlap = std::chrono::seconds(2);
 
 struct LogToRead {
   std::string path;
-  Instant begin;
-};
-
-// When the first line was written that has a time.
-Instant begin_of(PastLog& log) {
-  LogClock clock(log.written());
   Instant begin{};
-  bool found = false;
-  const auto look = [&](std::string_view line) {
-    if (found) return;
-    begin = clock.read(line);
-    found = begin != Instant();
-  };
-  while (!found && log.read(look)) {
-  }
-  return begin;
-}
+  std::unique_ptr<PastLines> lines = nullptr;  // while it is read
+  std::int64_t octets = 0;                     // that were told
+};
 
 // Feeds a trail, and counts.
 class LogReader {
  public:
   LogReader(MailTrail::Listener& listener, const TellProgress& progress) : trail_(listener), progress_(progress) {}
 
-  void line(Instant time, const LogEvent& event) {
-    ++figures_.lines;
-    if (event.kind != LogEventKind::none && event.kind != LogEventKind::other) {
-      ++figures_.told;
-      trail_.take(time, event);
+  // Takes lines of a log that were written until then. False: it is over.
+  bool read(LogToRead& log, Instant until) {
+    PastLines& lines = *log.lines;
+    auto time = lines.time();
+    for (; time && *time <= until; time = lines.time()) {
+      line(*time, lines);
+      lines.pop();
     }
-    if (figures_.lines % kLinesBetween == 0) say();
-  }
-
-  void file(PastLog& log) {
-    LogClock clock(log.written());
-    const std::int64_t before = so_far_.octets;
-    const auto take = [&](std::string_view line) { this->line(clock.read(line), read_log_event(line)); };
-    while (log.read(take)) so_far_.octets = before + log.consumed();
-    so_far_.octets = before + log.size();
-    if (!log.trouble().empty()) figures_.troubles.push_back(log.trouble());
-  }
-
-  void journal(JournalLog& log) {
-    while (const auto entry = log.next()) line(entry->time, read_log_event(entry->line));
+    note_octets(log, time ? lines.octets() : std::max(lines.size(), lines.octets()));
+    if (!time) end(lines);
+    return time.has_value();
   }
 
   void expect(std::int64_t octets) { so_far_.of_octets += octets; }
@@ -67,10 +49,35 @@ class LogReader {
     trail_.finish();
     say();
     figures_.trail = trail_.figures();
+    if (figures_.undated > 0) {
+      figures_.troubles.push_back(
+          fmt::format("{} lines tell of mail, but their times cannot be read: they are left out", figures_.undated));
+    }
     return std::move(figures_);
   }
 
  private:
+  void line(Instant time, const PastLines& lines) {
+    ++figures_.lines;
+    const auto own = lines.own_time();
+    const LogEvent event = lines.event();
+    if (own) figures_.last = std::max(figures_.last, time);
+    if (event.kind != LogEventKind::none && event.kind != LogEventKind::other) {
+      ++(own ? figures_.told : figures_.undated);
+      if (own) trail_.take(time, event);
+    }
+    if (figures_.lines % kLinesBetween == 0) say();
+  }
+
+  void note_octets(LogToRead& log, std::int64_t octets) {
+    so_far_.octets += octets - log.octets;
+    log.octets = octets;
+  }
+
+  void end(const PastLines& lines) {
+    for (std::string& trouble : lines.troubles()) figures_.troubles.push_back(std::move(trouble));
+  }
+
   void say() {
     so_far_.lines = figures_.lines;
     if (progress_) progress_(so_far_);
@@ -97,35 +104,77 @@ bool is_named(const std::vector<LogToRead>& logs, const std::string& path) {
   });
 }
 
+using Logs = std::vector<LogToRead>;
+
+// In the order of their begins. What can be read again is closed until its time comes.
+tl::expected<Logs, std::string> logs_to_read(const std::vector<std::string>& files, LogReader& reader) {
+  Logs logs;
+  for (const std::string& path : files) {
+    if (is_named(logs, path)) continue;
+    auto lines = open_past_lines(path);
+    if (!lines) return tl::unexpected(lines.error());
+    reader.expect((*lines)->size());
+    LogToRead& log = logs.emplace_back(LogToRead{path, (*lines)->time().value_or(Instant::min())});
+    if (path == "-" || path == "journal" || is_pipe(path)) log.lines = *std::move(lines);
+  }
+  std::ranges::stable_sort(logs, {}, &LogToRead::begin);
+  return logs;
+}
+
+// Of logs that are being read, the place of the one whose next line is the oldest, and until when it is.
+struct Turn {
+  std::size_t log = 0;
+  Instant until = Instant::max();
+};
+Turn oldest_of(const std::vector<LogToRead*>& open) {
+  Turn turn;
+  Instant oldest = Instant::max();
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    const Instant time = open[i]->lines->time().value_or(Instant::min());  // at its end
+    if (time < oldest) {
+      turn = {i, oldest};
+      oldest = time;
+    } else {
+      turn.until = std::min(turn.until, time);
+    }
+  }
+  return turn;
+}
+
+// Side by side, each from its begin on.
+tl::expected<void, std::string> read_in_order(std::span<LogToRead> logs, LogReader& reader) {
+  std::vector<LogToRead*> open;
+  while (!open.empty() || !logs.empty()) {
+    Turn turn = oldest_of(open);
+    const Instant next = logs.empty() ? Instant::max() : std::max(logs.front().begin, Instant()) + kOverlap;
+    const bool begins = !logs.empty() && (open.empty() || open[turn.log]->lines->time().value_or(next) > next);
+    if (begins) {
+      LogToRead& log = logs.front();
+      if (log.lines == nullptr) {
+        auto lines = open_past_lines(log.path);
+        if (!lines) return tl::unexpected(lines.error());
+        log.lines = *std::move(lines);
+      }
+      open.push_back(&log);
+      logs = logs.subspan(1);
+      continue;
+    }
+    LogToRead& log = *open[turn.log];
+    if (reader.read(log, std::min(turn.until, next))) continue;
+    log.lines.reset();
+    open.erase(open.begin() + static_cast<std::ptrdiff_t>(turn.log));
+  }
+  return {};
+}
+
 }  // namespace
 
 tl::expected<LogFigures, std::string> read_mail_logs(const std::vector<std::string>& files,
                                                      MailTrail::Listener& listener, const TellProgress& progress) {
   LogReader reader(listener, progress);
-  std::vector<LogToRead> logs;
-  for (const std::string& path : files) {
-    if (is_named(logs, path)) continue;
-    if (path == "journal" || path == "-" || is_pipe(path)) {
-      logs.push_back({path, Instant::max()});  // goes on where files end
-      continue;
-    }
-    auto log = PastLog::open(path);
-    if (!log) return tl::unexpected(log.error());
-    reader.expect((*log)->size());
-    logs.push_back({path, begin_of(**log)});
-  }
-  std::ranges::stable_sort(logs, {}, &LogToRead::begin);
-  for (const LogToRead& each : logs) {
-    if (each.path == "journal") {
-      auto journal = JournalLog::open("");
-      if (!journal) return tl::unexpected(journal.error());
-      reader.journal(**journal);
-      continue;
-    }
-    auto log = PastLog::open(each.path);
-    if (!log) return tl::unexpected(log.error());
-    reader.file(**log);
-  }
+  auto logs = logs_to_read(files, reader);
+  if (!logs) return tl::unexpected(logs.error());
+  if (const auto read = read_in_order(*logs, reader); !read) return tl::unexpected(read.error());
   return reader.finish();
 }
 

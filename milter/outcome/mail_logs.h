@@ -20,13 +20,16 @@ using TellProgress = std::function<void(const LogProgress&)>;
 
 struct LogFigures {
   std::int64_t lines = 0;
-  std::int64_t told = 0;  // lines that told of mail
+  std::int64_t told = 0;     // lines that told of mail
+  std::int64_t undated = 0;  // likewise, but without a time that could be read: left out
+  Instant last{};            // that a line was written
   MailTrail::Figures trail;
-  std::vector<std::string> troubles;  // files that ended early
+  std::vector<std::string> troubles;  // of files that could be read in part only, for people
 };
 
-// Reads logs of mail servers, rotated ones in any order, as files or "-", with "journal" for systemd's journal, and
-// tells `listener` of the mail in them. On failure the reason, for people.
+// Reads logs of mail servers, as files, "-" or pipes, with "journal" for systemd's journal, and tells `listener` of the
+// mail in them. Rotated ones follow each other; those of the same time, as of several hosts, are read side by side, in
+// the order of their lines' times. They are named in any order. On failure the reason, for people.
 tl::expected<LogFigures, std::string> read_mail_logs(const std::vector<std::string>& files,
                                                      MailTrail::Listener& listener, const TellProgress& progress);
 

@@ -24,6 +24,14 @@ void support_formats(archive* a) {
   archive_read_support_format_empty(a);
 }
 
+// What libarchive says of a file that is cut off differs from filter to filter.
+std::string why_it_ended(archive* a) {
+  const char* why = archive_error_string(a);
+  const std::string_view text = why == nullptr ? "it is damaged" : why;
+  const bool cut = text.find("runcated") != text.npos || text.find("No progress is possible") != text.npos;
+  return fmt::format("{}; what stands behind is left out", cut ? "it ends early" : text);
+}
+
 }  // namespace
 
 void PastLog::Close::operator()(archive* a) const { archive_read_free(a); }
@@ -50,22 +58,19 @@ tl::expected<std::unique_ptr<PastLog>, std::string> PastLog::open(std::unique_pt
   log->size_ = S_ISREG(s.st_mode) ? s.st_size : 0;
   log->written_ = S_ISREG(s.st_mode) ? Instant(std::chrono::seconds(s.st_mtim.tv_sec))
                                      : std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-  if (const std::string why = log->begin(); !why.empty()) return tl::unexpected(fmt::format("{}: {}", path, why));
+  log->begin();
   return log;
 }
 
-// Why it cannot be read; "" where it can.
-std::string PastLog::begin() {
+void PastLog::begin() {
   archive_.reset(archive_read_new());
   support_formats(archive_.get());
   archive_entry* entry = nullptr;
   const bool opened = archive_read_open_fd(archive_.get(), file_->get(), kLogBlock) == ARCHIVE_OK;
   const int header = opened ? archive_read_next_header(archive_.get(), &entry) : ARCHIVE_FATAL;
-  over_ = header == ARCHIVE_EOF;
+  over_ = header != ARCHIVE_OK;
   block_.resize(kLogBlock);
-  if (header == ARCHIVE_OK || header == ARCHIVE_EOF) return "";
-  const char* why = archive_error_string(archive_.get());
-  return why == nullptr ? "it cannot be read" : why;
+  if (over_ && header != ARCHIVE_EOF) trouble_ = fmt::format("{}: {}", path_, why_it_ended(archive_.get()));
 }
 
 std::int64_t PastLog::consumed() const { return archive_filter_bytes(archive_.get(), -1); }
@@ -75,10 +80,7 @@ std::string_view PastLog::octets() {
   const la_ssize_t read = archive_read_data(archive_.get(), block_.data(), block_.size());
   if (read > 0) return std::string_view(block_).substr(0, static_cast<std::size_t>(read));
   over_ = true;
-  if (read < 0) {
-    const char* why = archive_error_string(archive_.get());
-    trouble_ = fmt::format("{}: {}; what stands behind is left out", path_, why == nullptr ? "it is damaged" : why);
-  }
+  if (read < 0) trouble_ = fmt::format("{}: {}", path_, why_it_ended(archive_.get()));
   return {};
 }
 

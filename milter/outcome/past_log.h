@@ -48,7 +48,7 @@ class PastLog {
     void operator()(archive* a) const;
   };
   PastLog() = default;
-  std::string begin();
+  void begin();
 
   std::string path_;
   std::unique_ptr<Descriptor> file_;  // the archive does not close it

@@ -152,6 +152,10 @@ std::string report_text(const DayReport& report, std::string_view head) {
   ReportPage page;
   page.add(fmt::format("{}: {} recipients let through, {} refused; {} delivered, {} bounced, {} waiting", head,
                        report.passed, report.refused, report.delivered, report.bounced, report.waiting));
+  if (report.unknown > 0) {
+    page.add(
+        fmt::format("        {} of them of mail that came before the log begins, of unknown senders", report.unknown));
+  }
   if (report.is_silent()) return page.text();
   add_remote(page, "they refuse us", report.blocked, 4);
   add_remote(page, "mail that failed", report.failed, 4);
@@ -182,6 +186,7 @@ json::object report_json(const DayReport& report) {
           {"delivered", report.delivered},
           {"bounced", report.bounced},
           {"waiting", report.waiting},
+          {"of_unknown_senders", report.unknown},
           {"they_refuse_us", json_of(report.blocked, {"provider", "reason", "advice"})},
           {"failed", json_of(report.failed, {"provider", "reason", "advice"})},
           {"still_waiting", json_of(report.deferred, {"provider", "reason", "advice"})},

@@ -195,17 +195,31 @@ void MailTrail::note_recipient(Message& message, const LogEvent& event, std::str
   if (complete && message.ready == Instant()) message.ready = now_;
 }
 
+// What has no sender is word to one; what asks whether an address exists is no mail.
+void MailTrail::tell_unowned(const Known& message, const LogEvent& event, std::string_view recipient, bool handed_on) {
+  if (event.status == "deliverable" || event.status == "undeliverable") return;
+  if (!message) {
+    const bool next = is_this_host(address_of_relay(event.relay)) && find(next_id_of(event));
+    return listener_.unowned(now_, event, recipient, next);
+  }
+  const Message& root = message->origin ? *message->origin : *message;
+  const bool word = message->notice || root.notice || (root.enveloped && root.mail.sender.empty());
+  if (!root.handed_in && !word) listener_.unowned(now_, event, recipient, handed_on);
+}
+
 void MailTrail::take_attempt(const Known& message, const LogEvent& event, std::string_view recipient) {
   ++figures_.attempts;
   if (!message) {
     ++figures_.orphans;
-    return listener_.attempt(now_, nullptr, event, recipient, false);
+    listener_.attempt(now_, nullptr, event, recipient, false);
+    return tell_unowned(message, event, recipient, false);
   }
   ++message->attempts;
   note_recipient(message->requeued ? *message->origin : *message, event, recipient);
   const bool handed_on = take_next(message, event);
   const Known& root = message->origin ? message->origin : message;
   listener_.attempt(now_, root->handed_in ? &root->mail : nullptr, event, recipient, handed_on);
+  tell_unowned(message, event, recipient, handed_on);
 }
 
 void MailTrail::take_attempt(const LogEvent& event) {
@@ -222,6 +236,7 @@ void MailTrail::take_notice(const LogEvent& event) {
 
 void MailTrail::take_end(const LogEvent& event) {
   const Known message = find(event.id);
+  tell_unowned(message, event, "", false);
   if (!message || (message->origin && !message->requeued)) return;  // of a copy, others are still under way
   const Known& root = message->origin ? message->origin : message;
   listener_.expired(now_, root->handed_in ? &root->mail : nullptr);

@@ -50,6 +50,9 @@ class MailTrail {
     // `handed_on`: it has gone into another queue of ours, whose attempts are to come.
     virtual void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                          bool handed_on) = 0;
+    // Likewise, told beside it, of a message that the log does not have the begin of: an attempt, or that it was too
+    // old, without a recipient. Never of word to senders.
+    virtual void unowned(Instant, const LogEvent&, std::string_view /*recipient*/, bool /*handed_on*/) {}
     virtual void refusal(Instant now, const LogEvent& event) = 0;
     // It was too old, or is cancelled: whoever it was not delivered to will not get it. Null as above.
     virtual void expired(Instant now, const LoggedMail* mail) = 0;
@@ -99,6 +102,7 @@ class MailTrail {
   void take_attempt(const LogEvent& event);
   void take_attempt(const Known& message, const LogEvent& event, std::string_view recipient);
   bool take_next(const Known& message, const LogEvent& event);
+  void tell_unowned(const Known& message, const LogEvent& event, std::string_view recipient, bool handed_on);
   bool link(const Known& from, const Known& to);
   void tell_ready();
   bool tell_first();

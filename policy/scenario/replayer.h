@@ -39,6 +39,8 @@ struct Unjudged {
 // `beyond`: facts that are not known; `units`: what cannot be counted.
 std::vector<Unjudged> unjudged_rules(const Policy& policy, FactSet beyond, const std::vector<Unit>& units,
                                      std::string_view source);
+// The policy without them, under the same id.
+std::shared_ptr<const Policy> without(const Policy& policy, const std::vector<Unjudged>& unjudged);
 
 // Plays transactions of the past through the path that the daemon takes, with their times and a store that begins
 // empty. Records come in the order in which transactions ended; decisions are made, and outcomes counted, in the order

@@ -41,4 +41,13 @@ std::vector<Unjudged> unjudged_rules(const Policy& policy, FactSet beyond, const
   return found;
 }
 
+std::shared_ptr<const Policy> without(const Policy& policy, const std::vector<Unjudged>& unjudged) {
+  std::vector<Rule> judged = policy.rules();
+  std::erase_if(judged, [&](const Rule& rule) {
+    return std::ranges::any_of(unjudged, [&](const Unjudged& u) { return u.rule->name == rule.name; });
+  });
+  return std::make_shared<const Policy>(policy.site(), policy.settings(), std::move(judged), policy.id(),
+                                        policy.raises());
+}
+
 }  // namespace replygate

@@ -33,6 +33,40 @@ TEST(LogTimes, AreReadInEachForm) {
   }
 }
 
+std::string fields_of(const LogTime& t) {
+  return fmt::format("{}-{:02}-{:02} {:02}:{:02}:{:02}.{:06} {} {}", t.year, t.month, t.day, t.hour, t.minute, t.second,
+                     t.microseconds, t.offset ? fmt::format("{:+}", *t.offset) : "local", t.zone);
+}
+
+TEST(LogTimes, AreReadAsTheJournalPrintsThem) {
+  const std::vector<std::pair<const char*, const char*>> forms = {
+      {"Wed 2026-11-25 12:41:56 CET", "2026-11-25 12:41:56.000000 local CET"},
+      {"Wed 2026-11-25 12:41:56 UTC", "2026-11-25 12:41:56.000000 +0 UTC"},
+      {"Wed 2026-11-25 12:41:56.000123 CEST", "2026-11-25 12:41:56.000123 local CEST"},
+      {"Wed 2026-11-25 12:41:56 +03", "2026-11-25 12:41:56.000000 +180 "},
+      {"1795610516.000123", "2026-11-25 12:41:56.000123 +0 "},
+      {"Nov 25 12:41:56.000123", "0-11-25 12:41:56.000123 local "},
+      {"2026-11-25T12:41:56+0100", "2026-11-25 12:41:56.000000 +60 "}};
+  for (const auto& [form, fields] : forms) {
+    for (const std::string priority : {"", "<22>"}) {
+      const std::string line = priority + form + " mx postfix/smtp[1]: A1C2A3B4D0: removed";
+      const auto time = log_time(line);
+      ASSERT_TRUE(time) << line;
+      EXPECT_EQ(fields_of(*time), fields) << line;
+      EXPECT_EQ(log_prefix(line).program, "postfix/smtp") << line;
+      EXPECT_EQ(log_prefix(priority + form + " mx kernel: x").program, "kernel") << line;
+    }
+  }
+}
+
+TEST(LogTimes, ThereIsNoSuchDay) {
+  EXPECT_TRUE(log_time("Feb 29 12:41:56 mx postfix/smtp[1]: x"));
+  for (const char* line : {"Feb 30 12:41:56 mx x", "2026-02-29T12:41:56Z mx x", "Wed 2026-11-31 12:41:56 CET mx x",
+                           "[ 1234.567890] mx postfix/smtp[1]: x", "1795610516 mx x", "<>Nov 25 12:41:56 mx x"}) {
+    EXPECT_FALSE(log_time(line)) << line;
+  }
+}
+
 TEST(LogEvents, PostfixIsReadByKey) {
   const auto event = read_log_event(
       "Nov 29 10:00:01 mail out/relay/smtp[71]: 4jZK7S3Hpsz1fxXq: to=<ann@there.example>, orig_to=<a@here.example>, "
@@ -161,8 +195,9 @@ TEST(LogEvents, Sendmail) {
 // As Sendmail 8.17 writes it: nothing is said of each recipient.
 TEST(LogEvents, SendmailTellsThatMailIsTooOld) {
   for (const char* how : {"DSN", "sender notify", "postmaster notify", "return to sender"}) {
-    const auto event = read_log_event(fmt::format(
-        "Nov 30 13:09:05 mx sm-mta[48]: 6AUD8xns000034: 6AUD95DE000048: {}: Cannot send message for 5 days", how));
+    const std::string line = fmt::format(
+        "Nov 30 13:09:05 mx sm-mta[48]: 6AUD8xns000034: 6AUD95DE000048: {}: Cannot send message for 5 days", how);
+    const auto event = read_log_event(line);
     EXPECT_EQ(event.kind, Kind::expired) << how;
     EXPECT_EQ(event.id, "6AUD8xns000034");
     EXPECT_EQ(event.next, "6AUD95DE000048");

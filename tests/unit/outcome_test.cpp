@@ -11,10 +11,7 @@
 #include <thread>
 
 #include "milter/outcome/followed_log.h"
-#include "milter/outcome/log_clock.h"
-#include "milter/outcome/mail_logs.h"
 #include "milter/outcome/past_log.h"
-#include "policy/scenario/scenario.h"
 #include "tests/support/compress.h"
 #include "tests/support/eventually.h"
 #include "tests/support/folder.h"
@@ -74,70 +71,6 @@ TEST(PastLogs, ALongLineIsCut) {
   ASSERT_EQ(lines.size(), 3U);
   EXPECT_EQ(lines[1].size(), 65536U);
   EXPECT_EQ(lines[2], "b");
-}
-
-TEST(LogClocks, ANewYearBeginsInTheEast) {
-  ::setenv("TZ", "Asia/Tokyo", 1);
-  ::tzset();
-  LogClock clock(*parse_time("2026-12-31T15:30:00Z"));
-  EXPECT_EQ(clock.read("Jan  1 00:30:00 mx x"), *parse_time("2026-12-31T15:30:00Z"));
-  EXPECT_EQ(clock.read("Dec 31 23:59:00 mx x"), *parse_time("2026-12-31T14:59:00Z"));
-  EXPECT_EQ(clock.read("Jan  1 12:00:00 mx x"), *parse_time("2027-01-01T03:00:00Z"));
-  ::unsetenv("TZ");
-  ::tzset();
-}
-
-TEST(LogClocks, FindTheYear) {
-  ::setenv("TZ", "Europe/Berlin", 1);
-  ::tzset();
-  LogClock clock(*parse_time("2026-02-10T12:00:00Z"));
-  EXPECT_EQ(clock.read("Dec 31 23:30:00 mx x"), *parse_time("2025-12-31T22:30:00Z"));
-  EXPECT_EQ(clock.read("Feb  1 00:00:01 mx x"), *parse_time("2026-01-31T23:00:01Z"));
-  EXPECT_EQ(clock.read("no time"), *parse_time("2026-01-31T23:00:01Z"));
-  EXPECT_EQ(clock.read("2026-01-02T03:04:05.5+02:00 mx x"), *parse_time("2026-01-02T01:04:05.5Z"));
-  EXPECT_EQ(clock.read("2026-07-02 03:04:05 1abcDE-000001-AB x"), *parse_time("2026-07-02T01:04:05Z"));
-  ::unsetenv("TZ");
-  ::tzset();
-}
-
-struct Counted final : MailTrail::Listener {
-  void mail(const LoggedMail& mail) override { ids.push_back(mail.id); }
-  void attempt(Instant, const LoggedMail*, const LogEvent&, std::string_view, bool) override { ++attempts; }
-  void refusal(Instant, const LogEvent&) override {}
-  void expired(Instant, const LoggedMail*) override {}
-  std::vector<std::string> ids;
-  int attempts = 0;
-};
-
-std::string mail_at(std::string_view time, std::string_view id) {
-  std::string text;
-  for (const std::string& rest :
-       {fmt::format("smtpd[1]: {}: client=c.example[192.0.2.1]", id),
-        fmt::format("qmgr[1]: {}: from=<a@b.example>, size=10, nrcpt=1 (queue active)", id),
-        fmt::format("smtp[1]: {}: to=<c@d.example>, relay=none, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (ok)",
-                    id),
-        fmt::format("qmgr[1]: {}: removed", id)}) {
-    text += fmt::format("{} mx postfix/{}\n", time, rest);
-  }
-  return text;
-}
-
-TEST(MailLogs, RotatedOnesAreReadInTheirOrder) {
-  const test::Folder folder;
-  folder.write("mail.log", mail_at("2026-11-03T00:00:00Z", "A3A3A3A3A3"));
-  folder.write("mail.log.1", mail_at("2026-11-02T00:00:00Z", "A2A2A2A2A2"));
-  test::compress(folder.file("mail.log.2.gz"), mail_at("2026-11-01T00:00:00Z", "A1A1A1A1A1"),
-                 archive_write_add_filter_gzip);
-  Counted counted;
-  LogProgress last;
-  const auto figures =
-      read_mail_logs({folder.file("mail.log"), folder.file("mail.log.1"), folder.file("mail.log.2.gz")}, counted,
-                     [&](const LogProgress& progress) { last = progress; });
-  ASSERT_TRUE(figures) << figures.error();
-  EXPECT_EQ(counted.ids, (std::vector<std::string>{"A1A1A1A1A1", "A2A2A2A2A2", "A3A3A3A3A3"}));
-  EXPECT_EQ(figures->trail.orphans, 0);
-  EXPECT_EQ(figures->lines, 12);
-  EXPECT_EQ(last.octets, last.of_octets);
 }
 
 TEST(LogPositions, AreKeptAsText) {

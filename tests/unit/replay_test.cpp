@@ -298,6 +298,32 @@ TEST(Replay, ALogKnowsLess) {
   EXPECT_EQ(names, (std::vector<std::string>{"greeting", "guesses"}));
 }
 
+TEST(Replay, ARuleThatCannotBeJudgedHasNoPartInIt) {
+  const auto policy = test::policy_from(
+      std::string(kTen) +
+      "[[rule]]\nname = \"visits\"\nper = \"client_ip\"\nlimit = \"1 connections / 1h\"\nreply = 450\n"
+      "[[rule]]\nname = \"subject\"\nwhen = { header.Subject = \"x\" }\non_unknown = \"tempfail\"\nreply = 554\n");
+  const Ignorance logs = ignorance_of({"", {"log"}}, true);
+  const auto unjudged = unjudged_rules(*policy, logs.beyond, logs.units, logs.source);
+  ASSERT_EQ(unjudged.size(), 2U);
+  const auto judged = without(*policy, unjudged);
+  EXPECT_EQ(judged->id(), policy->id());
+  ReplayReport report(Instant::min());
+  Replayer replayer(judged, logs.beyond, {"visits", "subject"}, report);
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    LoggedMail mail;
+    mail.time = Instant(std::chrono::hours(490000) + std::chrono::minutes(i));
+    mail.client_ip = "192.0.2.1";
+    mail.user = "alice@here.example";
+    mail.sender = "alice@here.example";
+    mail.recipients = {"a@there.example"};
+    replayer.play(past_of_mail(mail, i));
+  }
+  replayer.finish();
+  EXPECT_EQ(report.same, 4);
+  EXPECT_EQ(report.refused.recipients, 0);
+}
+
 TEST(Replay, MailOfALogIsJudged) {
   const auto policy = test::policy_from(kTen);
   ReplayReport report(Instant::min());

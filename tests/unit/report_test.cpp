@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 
 #include "milter/bounce/status_files.h"
@@ -111,6 +113,77 @@ TEST_F(Reports, MailThatExpiredHasFailed) {
   EXPECT_EQ(r.bounced, 1);
   EXPECT_EQ(r.waiting, 0);
   EXPECT_EQ(r.failed.begin()->first[1], "mailbox_full");
+}
+
+// What a log of one day tells after the records of it.
+struct Told {
+  const char* record;   // outcome and minute, "" for none
+  const char* attempt;  // what the log has, "" for nothing
+  int delivered = 0;
+  int bounced = 0;
+  int waiting = 0;
+};
+
+TEST_F(Reports, RecordsAndALogTellOfEachRecipientOnce) {
+  constexpr const char* kGone = "dsn=5.1.1, status=bounced (550 5.1.1 user unknown)";
+  constexpr const char* kLater = "dsn=4.2.2, status=deferred (452 4.2.2 mailbox full)";
+  for (const Told& t :
+       {Told{"delivered", "", 1, 0, 0}, Told{"", kSent, 1, 0, 0}, Told{"delivered", kSent, 1, 0, 0},
+        Told{"hard_bounce", kGone, 0, 1, 0}, Told{"hard_bounce", "", 0, 1, 0}, Told{"deferred", kSent, 1, 0, 0},
+        Told{"deferred", kLater, 0, 0, 1}, Told{"deferred", "", 0, 0, 1}, Told{"delivered", kLater, 1, 0, 0}}) {
+    DayReport r(Instant(), *book);
+    const Instant time{std::chrono::hours(100)};
+    if (*t.record != '\0') {
+      const boost::json::object told{{"recipient", "a@far.example"}, {"outcome", t.record}, {"told_by", "log"}};
+      r.record({{"event", "outcome"}, {"queue_id", "A1C2A3B4D0"}, {"recipients", boost::json::array{told}}}, time,
+               true);
+    }
+    MailTrail trail(r);
+    std::vector<std::string> lines = {
+        "smtpd[1]: A1C2A3B4D0: client=c[192.0.2.1]",
+        "qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)",
+        fmt::format("smtp[1]: A1C2A3B4D0: to=<A@far.example>, relay=none, delay=1, delays=0/0/1/0, {}", t.attempt)};
+    for (const std::string& text : lines) {
+      const std::string line = "Nov 29 10:00:01 mail postfix/" + text;
+      if (*t.attempt != '\0') trail.take(time, read_log_event(line));
+    }
+    trail.finish();
+    r.finish();
+    EXPECT_EQ((std::array{r.delivered, r.bounced, r.waiting}),
+              (std::array<std::int64_t, 3>{t.delivered, t.bounced, t.waiting}))
+        << t.record << ", " << t.attempt;
+  }
+}
+
+TEST_F(Reports, MailFromBeforeTheLogCountsByRecipient) {
+  DayReport r(Instant(), *book);
+  MailTrail trail(r);
+  const auto take = [&](const std::string& id, const std::string& text) {
+    const std::string line = fmt::format("Nov 29 10:00:01 mail postfix/{}", fmt::format(fmt::runtime(text), id));
+    trail.take(Instant(std::chrono::hours(1)), read_log_event(line));
+  };
+  const std::string queued = "qmgr[1]: {}: from=<b@here.example>, size=10, nrcpt=1 (queue active)";
+  const std::string to =
+      "smtp[1]: {}: to=<q@far.example>, relay=mx.far.example[192.0.2.9]:25, delay=9, delays=0/0/1/0, ";
+  take("B1C2A3B4D0", queued);
+  take("B1C2A3B4D0", to + kUnknown);
+  take("B1C2A3B4D0", "bounce[1]: {}: sender non-delivery notification: B2C2A3B4D0");
+  take("B2C2A3B4D0", "qmgr[1]: {}: from=<>, size=10, nrcpt=1 (queue active)");
+  take("B2C2A3B4D0", to + kSent);
+  take("B3C2A3B4D0", queued);
+  take("B3C2A3B4D0", to + kFull);
+  take("B4C2A3B4D0", to + kSent);
+  take("B5C2A3B4D0", queued);
+  take("B5C2A3B4D0", to + kListed);
+  take("B6C2A3B4D0", queued);
+  take("B6C2A3B4D0", to + kFull);
+  take("B6C2A3B4D0", "qmgr[1]: {}: from=<b@here.example>, status=expired, returned to sender");
+  trail.finish();
+  r.finish();
+  EXPECT_EQ((std::array{r.delivered, r.bounced, r.waiting, r.unknown}), (std::array<std::int64_t, 4>{1, 3, 1, 5}));
+  EXPECT_EQ(r.blocked.size(), 1U);
+  EXPECT_EQ(r.dead.size(), 1U);
+  EXPECT_NE(report_text(r, "today").find("5 of them of mail that came before the log begins"), std::string::npos);
 }
 
 TEST_F(Reports, TheServersOwnRefusalsAreNotTheFilters) {
@@ -227,6 +300,15 @@ TEST(WrittenReports, SayWhatCouldNotBeRead) {
   const auto quiet = write_report({"", {folder.file("log")}}, "", Instant(), "mx", nothing);
   ASSERT_TRUE(quiet);
   EXPECT_TRUE(quiet->starts_with("mx since ")) << *quiet;
+  EXPECT_EQ(std::ranges::count(*quiet, '\n'), 1) << *quiet;
+  const auto late = write_report({"", {folder.file("log")}}, "", *parse_time("2099-01-01T00:00:00Z"), "mx", nothing);
+  ASSERT_TRUE(late);
+  EXPECT_NE(late->find("the log ends at "), std::string::npos) << *late;
+  folder.write("log", "\x7f ELF\n\x01\x02\n");
+  const auto garbage = write_report({"", {folder.file("log")}}, "", Instant(), "mx", nothing);
+  ASSERT_TRUE(garbage);
+  EXPECT_NE(garbage->find("no line of it begins with a time"), std::string::npos) << *garbage;
+  EXPECT_NE(garbage->find("the log tells of no mail"), std::string::npos) << *garbage;
 }
 
 }  // namespace
