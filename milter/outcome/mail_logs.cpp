@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "milter/outcome/past_lines.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
@@ -51,7 +52,7 @@ class LogReader {
     figures_.trail = trail_.figures();
     if (figures_.undated > 0) {
       figures_.troubles.push_back(
-          fmt::format("{} lines tell of mail, but their times cannot be read: they are left out", figures_.undated));
+          fmt::format("{} of mail left out: no time that can be read", counted(figures_.undated, "line")));
     }
     return std::move(figures_);
   }

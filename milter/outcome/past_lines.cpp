@@ -8,12 +8,14 @@
 #include "milter/outcome/journal_log.h"
 #include "milter/outcome/log_clock.h"
 #include "milter/outcome/past_log.h"
+#include "policy/mail/text.h"
 
 namespace replygate {
 namespace {
 
 constexpr std::size_t kLinesAhead = 4096;
 constexpr std::size_t kFirstLines = 100;  // by which the very first one is judged
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 // Lines of one log are not that far out of order.
 constexpr Duration kFarAway = std::chrono::hours(1);
 
@@ -27,14 +29,18 @@ class FileLines final : public PastLines {
 
  protected:
   bool read(std::deque<Line>& into) override {
-    return log_->read(
-        [&](std::string_view line) { into.push_back({.own = clock_.own_time(line), .text = std::string(line)}); });
+    return log_->read([&](std::string_view line) {
+      const bool marked = std::exchange(at_begin_, false) && line.starts_with(kByteOrderMark);
+      if (marked) line.remove_prefix(kByteOrderMark.size());
+      into.push_back({.own = clock_.own_time(line), .text = std::string(line)});
+    });
   }
   std::string trouble() const override { return log_->trouble(); }
 
  private:
   std::unique_ptr<PastLog> log_;
   LogClock clock_;
+  bool at_begin_ = true;
 };
 
 class JournalLines final : public PastLines {
@@ -113,9 +119,8 @@ std::vector<std::string> PastLines::troubles() const {
     found.push_back(fmt::format("{}: no line of it begins with a time that can be read", path_));
   }
   if (astray_ > 0) {
-    found.push_back(fmt::format(
-        "{}: {} lines have times more than an hour away from those of the lines around them, and count at those", path_,
-        astray_));
+    found.push_back(fmt::format("{}: {} with a time more than an hour away from the lines around, and dated by them",
+                                path_, counted(astray_, "line")));
   }
   return found;
 }

@@ -169,7 +169,7 @@ TEST(MailLogs, AClockThatIsAstrayForSomeLinesDatesNothing) {
           }
         }
         ASSERT_EQ(figures->troubles.size(), 1U);
-        EXPECT_NE(figures->troubles[0].find(fmt::format("log: {} lines have times", strays * 4)), std::string::npos)
+        EXPECT_NE(figures->troubles[0].find(fmt::format("log: {} lines with a time", strays * 4)), std::string::npos)
             << figures->troubles[0];
       }
     }
@@ -198,7 +198,17 @@ TEST(MailLogs, WhatHasNoTimeIsNotDated) {
   EXPECT_EQ(figures->undated, 8);
   ASSERT_EQ(figures->troubles.size(), 2U);
   EXPECT_EQ(figures->troubles[0], folder.file("log") + ": no line of it begins with a time that can be read");
-  EXPECT_EQ(figures->troubles[1], "8 lines tell of mail, but their times cannot be read: they are left out");
+  EXPECT_EQ(figures->troubles[1], "8 lines of mail left out: no time that can be read");
+}
+
+TEST(MailLogs, MayBeginWithAByteOrderMark) {
+  const test::Folder folder;
+  folder.write("log", "\xEF\xBB\xBF" + mail_at("2026-11-03T10:00:00Z", "A1A1A1A1A1"));
+  Counted counted;
+  const auto figures = read_mail_logs({folder.file("log")}, counted, {});
+  ASSERT_TRUE(figures) << figures.error();
+  EXPECT_EQ(counted.times, std::vector<Instant>{minute(0)});
+  EXPECT_TRUE(figures->troubles.empty());
 }
 
 TEST(MailLogs, OneThatEndsEarlySpoilsNoOther) {
