@@ -282,8 +282,7 @@ void DayReport::expire(Instant now, const std::string& id) {
 }
 
 void DayReport::refusal(Instant now, const LogEvent& event) {
-  // What a filter refuses is in its own records.
-  if (now < since_ || event.kind != LogEventKind::refusal || event.by_filter) return;
+  if (now < since_ || event.kind != LogEventKind::refusal || (event.by_filter && records_)) return;
   // To the client it is the answer of a remote server.
   RemoteStatus status = status_of(event);
   status.own = false;

@@ -40,6 +40,8 @@ class DayReport final : public MailTrail::Listener {
 
   // `book` outlives it.
   DayReport(Instant since, StatusBook& book) : since_(since), book_(book) {}
+  // There are none: what filters have refused is told by the log alone.
+  void without_records() { records_ = false; }
 
   // A record of a decision or an outcome. `log_follows`: a log is read afterwards, which may tell the outcome again.
   void record(const boost::json::object& record, Instant time, bool log_follows = false);
@@ -111,6 +113,7 @@ class DayReport final : public MailTrail::Listener {
 
   Instant since_;
   StatusBook& book_;
+  bool records_ = true;
   boost::unordered_flat_set<std::string> known_rules_;
   boost::unordered_flat_map<std::string, Limit> limits_;      // by rule, key and window
   boost::unordered_flat_map<std::string, Waiting> deferred_;  // by id

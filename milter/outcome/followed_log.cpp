@@ -310,7 +310,17 @@ FollowedLog::Found FollowedLog::rest_before_others(std::int64_t changed) {
   if (!files) return Found::not_now;
   const auto later = std::ranges::count_if(*files, [&](const auto& file) { return file.changed > changed; });
   const auto same = std::ranges::count_if(*files, [&](const auto& file) { return file.changed == changed; });
-  return later > 0 || same > 1 ? open_rest() : Found::nothing;
+  if (later == 0 && same < 2) return Found::nothing;
+  if (const Found found = open_rest(); found != Found::nothing) return found;
+  // It was read to its end, and is gone altogether.
+  for (const RotatedFile& file : *files) {
+    if (file.changed <= changed) continue;
+    if (const Found found = begin_compressed(file); found != Found::nothing) {
+      file_.reset();
+      return found;
+    }
+  }
+  return Found::nothing;
 }
 
 // True: it has gone over to a file that has lines, or was compressed and may have some.

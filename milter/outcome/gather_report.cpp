@@ -58,6 +58,7 @@ tl::expected<Gathered, std::string> gather_report(const ReportSources& sources, 
     const auto scanned = scan_history(sources.history, take, {});
     if (!scanned) return tl::unexpected(scanned.error());
   }
+  if (sources.history.empty()) report.without_records();
   if (sources.files.empty()) return {};
   auto read = read_mail_logs(sources.files, report, progress);
   if (!read) return tl::unexpected(read.error());

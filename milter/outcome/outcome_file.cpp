@@ -188,15 +188,20 @@ void OutcomeFile::put_recipient(std::int64_t sending, std::string_view address, 
   db_.run(change.number(kind).number(complained).number(reason).number(sending).text(address).get());
 }
 
-// What an alias has made other addresses of has their outcomes.
-std::vector<OutcomeFile::Standing> OutcomeFile::unfinished(std::int64_t sending) {
+void OutcomeFile::note_deferral(std::int64_t sending, std::string_view address, std::string_view id) {
+  BoundStep put(db_, db_.statement("INSERT OR REPLACE INTO deferred VALUES (?, ?, ?)"));
+  db_.run(put.number(sending).text(address).text(id).get());
+}
+
+std::vector<OutcomeFile::Standing> OutcomeFile::deferred_under(std::int64_t sending, std::string_view id) {
   std::vector<Standing> result;
   BoundStep asked(
       db_,
       db_.statement("SELECT address, original, ref, local, keys, kind, complained, reason FROM recipient"
-                    " WHERE sending = ? AND (kind = 1 OR (kind = -1 AND NOT EXISTS (SELECT 1 FROM recipient AS became"
-                    " WHERE became.sending = recipient.sending AND became.original = recipient.address)))"));
-  asked.number(sending);
+                    " NATURAL JOIN deferred WHERE sending = ? AND id = ? AND kind = 1 AND NOT EXISTS (SELECT 1 FROM"
+                    " recipient AS became WHERE became.sending = recipient.sending AND"
+                    " became.original = recipient.address)"));
+  asked.number(sending).text(id);
   while (asked.row()) result.push_back({sqlite::column(asked.get(), 0), state_at(asked.get(), 1)});
   return result;
 }
@@ -223,8 +228,8 @@ bool OutcomeFile::forget_oldest(Instant oldest, std::int64_t recipients, std::in
                            " WHERE became.sending = recipient.sending AND became.original = recipient.address)))"));
     if (asked.number(first).row()) unfinished += sqlite3_column_int64(asked.get(), 0);
   }
-  for (const char* sql :
-       {kRemoveRecipients, "DELETE FROM open_id WHERE sending = ?", "DELETE FROM sending WHERE number = ?"}) {
+  for (const char* sql : {kRemoveRecipients, "DELETE FROM deferred WHERE sending = ?",
+                          "DELETE FROM open_id WHERE sending = ?", "DELETE FROM sending WHERE number = ?"}) {
     BoundStep remove(db_, db_.statement(sql));
     db_.run(remove.number(first).get());
     if (sql == kRemoveRecipients) contents_.recipients -= db_.changed();

@@ -83,8 +83,11 @@ class OutcomeFile {
 
   std::optional<State> recipient(std::int64_t sending, std::string_view address);
   void put_recipient(std::int64_t sending, std::string_view address, const State& state);
-  // Recipients without a final outcome.
-  std::vector<Standing> unfinished(std::int64_t sending);
+  // Under which id a recipient was deferred last.
+  void note_deferral(std::int64_t sending, std::string_view address, std::string_view id);
+  // Recipients that were deferred under an id, and have no final outcome. What an alias has made other addresses of has
+  // theirs.
+  std::vector<Standing> deferred_under(std::int64_t sending, std::string_view id);
 
   // Forgets messages from before `oldest`, and the oldest of those beyond `recipients`; a bounded number at a time. How
   // many recipients without a final outcome were among them.

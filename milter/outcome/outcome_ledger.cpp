@@ -23,7 +23,7 @@ void explain_expiry(Explained& explained, Reason reason) {
 
 void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
   again_ = again;
-  const bool ours = host_.empty() || event.host == host_;
+  const bool ours = may_be_ours(event);
   if (ours) {
     note_ids(event);
     note_name(event);
@@ -34,14 +34,21 @@ void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
   if (event.kind == LogEventKind::removed && message_of(event.id, time) != 0) file_.forget_id(event.id);
 }
 
-// A log may have lines of several hosts, which use the same ids. Ours is the one that had a message from the client
-// from whom we let it through; it may change its name. Until that is known each line is taken for ours.
+// A log may have lines of several hosts, which use the same ids. What is known of a message is of the host that took
+// it; a host is ours where it had a message from the client from whom we let it through.
+bool OutcomeLedger::may_be_ours(const LogEvent& event) const {
+  return hosts_.empty() || hosts_.contains(event.host) || !trail_.is_of_another_host(event.id);
+}
+
 bool OutcomeLedger::is_ours(const LogEvent& event, const LoggedMail* mail, std::int64_t number) {
-  if (event.host == host_) return true;
-  const auto sending = mail == nullptr ? std::nullopt : file_.sending(number);
-  if (!sending || mail->client_ip.empty() || mail->client_ip != sending->client_ip) return host_.empty();
-  host_ = event.host;
-  return true;
+  constexpr std::size_t kMostHosts = 100;
+  if (hosts_.contains(event.host)) return true;
+  if (mail == nullptr) return may_be_ours(event);
+  const auto sending = file_.sending(number);
+  const bool same =
+      sending && (mail->client_ip.empty() ? mail->sender == sending->sender : mail->client_ip == sending->client_ip);
+  if (same && hosts_.size() < kMostHosts) hosts_.emplace(event.host);
+  return same || hosts_.empty();
 }
 
 // A line that is read again, from before a message, is of another one, which had the id before.
@@ -113,6 +120,7 @@ void OutcomeLedger::note_attempt(Instant now, std::int64_t number, const LogEven
   state.kind = attempt->kind;
   state.reason = attempt->reason;
   file_.put_recipient(number, address, state);
+  if (!is_final(attempt->kind)) file_.note_deferral(number, address, event.id);
   const auto sending = attempt->news ? file_.sending(number) : std::nullopt;
   if (!sending) return;
   MailOutcome& outcome = tell(now, *sending, address, state);
@@ -126,7 +134,7 @@ void OutcomeLedger::give_up(Instant now, std::string_view id) {
   const std::int64_t number = message_of(id, now);
   const auto sending = number == 0 ? std::nullopt : file_.sending(number);
   if (!sending) return;
-  for (OutcomeFile::Standing& left : file_.unfinished(number)) {
+  for (OutcomeFile::Standing& left : file_.deferred_under(number, id)) {
     const Reason last = left.state.reason;
     left.state.kind = outcome_of_expiry(last);
     file_.put_recipient(number, left.address, left.state);

@@ -3,6 +3,8 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,6 +60,7 @@ class OutcomeLedger final : private MailTrail::Listener {
                bool handed_on) override;
   void expired(Instant, const LoggedMail*) override {}
 
+  bool may_be_ours(const LogEvent& event) const;
   bool is_ours(const LogEvent& event, const LoggedMail* mail, std::int64_t number);
   std::int64_t message_of(std::string_view id, Instant time);
   void give_up(Instant now, std::string_view id);
@@ -74,7 +77,7 @@ class OutcomeLedger final : private MailTrail::Listener {
   StatusBook& book_;
   MailTrail trail_;
   bool again_ = false;
-  std::string host_;                                           // whose mail is ours; "" until a line shows it
+  std::set<std::string, std::less<>> hosts_;                   // whose mail was seen to be ours
   boost::unordered_flat_map<std::string, std::string> names_;  // Message-IDs of what comes just now, by id
   std::deque<MailOutcome> outcomes_;
   Figures figures_;

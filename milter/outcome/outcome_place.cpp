@@ -46,8 +46,7 @@ std::optional<Diagnostic> outcomes_without_folder(const std::string& file, std::
   return Diagnostic{
       .level = Diagnostic::Level::warning,
       .code = Rg::service,
-      .message = fmt::format(
-          "[outcomes] needs a file of its own, and there is no folder {}: the daemon would not start", folder),
+      .message = fmt::format("[outcomes] needs a file of its own, and there is no folder {} on this host", folder),
       .primary = {region_of_section(file, text), ""},
       .secondary = {},
       .help = help_for_outcomes()};

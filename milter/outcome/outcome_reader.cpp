@@ -57,8 +57,11 @@ tl::expected<void, std::string> OutcomeReader::prepare(const std::string& path) 
   dead_ = std::make_unique<DeadList>(*db_, settings_, services_.clock);
   // What a predecessor may have counted, or not: what is counted already counts no more.
   for (OutcomeOutbox::Entry& entry : outbox_->all()) charger_->add(std::move(entry));
-  // The first time the log's end counts: what is let through from now on is behind it.
-  begin(services_.clock.now() + services_.clock.wall_ahead());
+  // The first time the log's end counts: what is let through from now on is behind it. A position is looked for later,
+  // maybe in files that must be decompressed: no mail waits for that.
+  const OutcomeFile::Progress progress = file_->progress();
+  const bool goes_on = progress.log == settings_.log && !progress.position.empty();
+  if (!goes_on) begin(services_.clock.now() + services_.clock.wall_ahead());
   note_figures();
   return {};
 }

@@ -19,10 +19,11 @@ bool in_range(Context& context, const Node& node, std::string_view key, std::int
 }
 
 // "0s", "-5m", "-1 MB", "99999d": what no range has.
-bool is_beyond_ranges(std::string_view text) {
-  if (text.starts_with('-')) return parse_duration(text.substr(1)) || parse_size(text.substr(1));
+template <typename Parse>
+bool is_beyond_ranges(std::string_view text, Parse parse) {
+  if (text.starts_with('-')) return parse(text.substr(1)).has_value();
   const std::size_t unit = text.find_first_not_of("0123456789");
-  return unit > 0 && unit != std::string_view::npos && parse_duration(fmt::format("1{}", text.substr(unit)));
+  return unit > 0 && unit != std::string_view::npos && parse(fmt::format("1{}", text.substr(unit))).has_value();
 }
 
 std::string help_for(const std::string& meant, const Range& range) {
@@ -55,7 +56,7 @@ void read_size(Context& context, const Node& table, std::string_view key, const 
   const Node* node = text_of(context, table, key, "size", range.most_text);
   if (node == nullptr) return;
   const auto octets = parse_size(node->string);
-  if (!octets && is_beyond_ranges(node->string)) {
+  if (!octets && is_beyond_ranges(node->string, parse_size)) {
     say_range(context, *node, key, range);
   } else if (!octets) {
     context.error(Rg::quantity, node->region, fmt::format("\"{}\" is not a size", node->string),
@@ -73,7 +74,7 @@ void read_duration(Context& context, const Node& table, std::string_view key, co
   const Node* node = text_of(context, table, key, "duration", example);
   if (node == nullptr) return;
   const auto time = parse_duration(node->string);
-  if (!time && is_beyond_ranges(node->string)) {
+  if (!time && is_beyond_ranges(node->string, parse_duration)) {
     say_range(context, *node, key, range);
   } else if (!time) {
     context.error(Rg::quantity, node->region, fmt::format("\"{}\" is not a duration", node->string),

@@ -75,7 +75,6 @@ bool read_to(LogFields& fields, LogEvent& event) {
   event.status = event.text.substr(0, event.text.find_first_of(" :("));
   // No mailer has it: it was refused at its end, and the client was told so.
   event.whole = mailer.empty() && event.dsn.empty();
-  event.by_filter = event.whole;
   event.kind = event.text.starts_with("queued") ? LogEventKind::other  // taken, and not tried yet
                : event.whole                    ? LogEventKind::refusal
                                                 : LogEventKind::attempt;

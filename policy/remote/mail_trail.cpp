@@ -88,6 +88,12 @@ MailTrail::Known MailTrail::find(std::string_view id) const {
   return found == messages_.end() ? nullptr : found->second;
 }
 
+bool MailTrail::is_of_another_host(std::string_view id) const {
+  return !find(id) && std::ranges::any_of(hosts_, [&](const auto& host) {
+    return messages_.contains(std::string(1, host.second) + std::string(id));
+  });
+}
+
 // Lines of two processes may have changed places: what the queue has said of a message before its client was named.
 MailTrail::Known MailTrail::begun_just_now(std::string_view id) const {
   const Known message = find(id);
@@ -231,7 +237,7 @@ void MailTrail::take_notice(const LogEvent& event) {
 void MailTrail::take_end(const LogEvent& event) {
   const Known message = find(event.id);
   tell_unowned(message, event, "", false);
-  if (!message) return;
+  if (!message || (message->origin && !message->requeued)) return;  // of a copy, others are still under way
   const Known& root = message->origin ? message->origin : message;
   listener_.expired(now_, root->handed_in ? &root->mail : nullptr);
 }
@@ -246,12 +252,9 @@ void MailTrail::take_removal(std::string_view id) {
 
 void MailTrail::take_refusal(const LogEvent& event) {
   const Known message = event.whole ? find(event.id) : nullptr;
-  if (message) {
-    message->refused = true;
-    take_removal(event.id);
-  }
-  // It is said once more for each recipient.
-  if (!event.whole || event.recipient.empty()) listener_.refusal(now_, event);
+  if (message && std::exchange(message->refused, true)) return;  // it is said once more for each recipient
+  if (message) take_removal(event.id);
+  listener_.refusal(now_, event);
 }
 
 void MailTrail::note_host(std::string_view host) {

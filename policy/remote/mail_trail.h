@@ -74,6 +74,8 @@ class MailTrail {
   // The log is at its end.
   void finish();
   const Figures& figures() const { return figures_; }
+  // Whether a message with this id is known, and not of the host that has written the last line.
+  bool is_of_another_host(std::string_view id) const;
 
  private:
   struct Message;

@@ -143,8 +143,7 @@ Explained StatusBook::explain(const RemoteStatus& status) {
     if (result.severity) result.advice.push_back(info_of(Reason::unspecified).advice);
   }
   if (!result.severity) return result;
-  const bool soft =
-      *result.severity == Severity::transient || (status.code && severity_of(*status.code) == Severity::transient);
+  const bool soft = *result.severity == Severity::transient || said_severity(status) == Severity::transient;
   if (soft && result.dead == true) result.dead = std::nullopt;  // it may yet be taken
   if (!result.retry) result.retry = *result.severity == Severity::transient;
   if (*result.retry) result.retry_after_s = delay_in(folded);

@@ -64,12 +64,17 @@ std::string_view unit_at(std::string_view text, std::size_t from) {
 
 }  // namespace
 
+std::optional<Severity> said_severity(const RemoteStatus& status) {
+  if (status.code) return severity_of(*status.code);
+  if (status.enhanced) return severity_of(status.enhanced->severity * 100);
+  return std::nullopt;
+}
+
 // What the MTA has made of it comes before what the server said: it may try again after any refusal, or be at its end.
 std::optional<Severity> stated_severity(const RemoteStatus& status) {
   if (status.told && *status.told != Severity::success) return status.told;
-  if (status.code) return severity_of(*status.code);
-  if (status.enhanced) return severity_of(status.enhanced->severity * 100);
-  return status.told;
+  const auto said = said_severity(status);
+  return said ? said : status.told;
 }
 
 std::optional<Severity> worded_severity(std::string_view text) {

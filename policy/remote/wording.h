@@ -11,6 +11,8 @@ namespace replygate {
 
 // The first digit of the code; without one, of the enhanced code; without one, what the MTA's log or report says.
 std::optional<Severity> stated_severity(const RemoteStatus& status);
+// What the codes of the reply say; nothing without them.
+std::optional<Severity> said_severity(const RemoteStatus& status);
 
 // Whether words in lower case say that it is over, or that it goes on. Nothing where they do not tell.
 std::optional<Severity> worded_severity(std::string_view text);

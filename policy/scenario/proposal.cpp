@@ -32,7 +32,7 @@ bool is_brief(const DemandMeter& meter) {
     first = std::min(first, demand.days.front().day);
     last = std::max(last, demand.days.back().day);
   });
-  return last < first + 2;
+  return last <= first || last - first < 2;
 }
 
 // What keys do as a rule: once is no rule where they could have done it again.

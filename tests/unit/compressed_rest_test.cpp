@@ -180,6 +180,21 @@ TEST_F(CompressedRests, ThatAreGoneLeaveWhatWasWrittenLater) {
   }
 }
 
+// The reader stands in a file that is deleted while it is open.
+TEST_F(CompressedRests, AreReadThoughTheFileBeforeThemIsGone) {
+  write("one");
+  EXPECT_EQ(seen(), "one");
+  files_.rotate();
+  write("two");
+  files_.rotate();
+  write("three");
+  fs::last_write_time(files_.path(2), fs::last_write_time(files_.path(1)) - std::chrono::hours(24));
+  files_.compress(1);
+  fs::remove(files_.path(2));
+  EXPECT_EQ(seen(), "twothree");
+  EXPECT_EQ(followed_->trouble(), "");
+}
+
 // What was kept by a version that knew no times.
 TEST_F(CompressedRests, AreFoundByAPositionWithoutTime) {
   for (const bool gone : {false, true}) {

@@ -192,7 +192,6 @@ TEST(LogEvents, Sendmail) {
   EXPECT_EQ(to.status, "Sent");
 }
 
-// A greeting may be an address in brackets, or fields.
 // As Sendmail 8.17 writes it: nothing is said of each recipient.
 TEST(LogEvents, SendmailTellsThatMailIsTooOld) {
   for (const char* how : {"DSN", "sender notify", "postmaster notify", "return to sender"}) {
@@ -236,6 +235,7 @@ TEST(LogEvents, TellWhereNobodyWasAsked) {
   EXPECT_FALSE(unasked(exim + " R=local T=local_delivery: no such mailbox"));
 }
 
+// A greeting may be an address in brackets, or fields.
 TEST(LogEvents, AGreetingToEximIsNoAddressAndNoLogin) {
   const auto arrival = [](std::string_view host) {
     static std::string line;
@@ -577,6 +577,7 @@ TEST(MailTrails, WhatSendmailRefusesAtItsEndIsNoMail) {
   EXPECT_TRUE(told.mails.empty());
   EXPECT_TRUE(told.attempts.empty());
   EXPECT_EQ(figures.attempts, 0);
+  EXPECT_EQ(told.refusals.size(), 1U);
 }
 
 TEST(MailTrails, HostsUseTheSameIds) {

@@ -189,6 +189,54 @@ TEST_F(Outcomes, OfAnotherHostAreNotOurs) {
           "CCCC33333 c@there.test delivered delivered"});
 }
 
+TEST_F(Outcomes, AreOfAllHostsThatAskUs) {
+  start();
+  for (const char* host : {"mx1", "mx2"}) {
+    host_ = host;
+    const std::string id = std::string("AAAA1111") + host[2];
+    log("smtpd", id + ": client=c.test[198.51.100.1]");
+    accept(id, {"a@there.test"});
+    deferred(id, "a@there.test");
+  }
+  Texts expected = {"AAAA11111 a@there.test deferred mailbox_full", "AAAA11112 a@there.test deferred mailbox_full"};
+  expect(expected);
+  log("qmgr", "AAAA11112: from=<s@example.org>, status=expired, returned to sender");
+  host_ = "mx1";
+  log("qmgr", "AAAA11111: from=<s@example.org>, status=expired, returned to sender");
+  expected.insert(expected.end(), {"AAAA11112 a@there.test failed expired", "AAAA11111 a@there.test failed expired"});
+  expect(expected);
+}
+
+TEST_F(Outcomes, ACopyThatIsGivenUpEndsNoOther) {
+  start();
+  accept("AAAA11111", {"f@example.org", "y@there.test"});
+  log("smtpd", "AAAA11111: client=c.test[198.51.100.1]");
+  log("qmgr", "AAAA11111: from=<s@example.org>, size=1, nrcpt=2 (queue active)");
+  log("local",
+      "AAAA11111: to=<f@example.org>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent "
+      "(forwarded as BBBB22222)");
+  deferred("AAAA11111", "y@there.test");
+  deferred("BBBB22222", "g@there.test");
+  log("postsuper", "BBBB22222: removed");
+  sent("AAAA11111", "y@there.test");
+  expect({"AAAA11111 y@there.test deferred mailbox_full", "AAAA11111 g@there.test deferred mailbox_full",
+          "AAAA11111 g@there.test failed expired", "AAAA11111 y@there.test delivered delivered"});
+}
+
+// Exim tries an address once, though it was addressed twice, and a list whose file could not be read again.
+TEST_F(Outcomes, EximsEndFailsOnlyWhatWasDeferred) {
+  start();
+  accept("1abcDE-000001-AB", {"a@here.test", "b@here.test", "list@here.test"});
+  const std::string lead = "2025-11-30 00:00:01 1abcDE-000001-AB ";
+  std::ofstream(folder_.file("mail.log"), std::ios::app)
+      << lead << "=> box <a@here.test> R=user T=local\n"
+      << lead << "== list@here.test R=lists defer (-1): failed to read list\n"
+      << lead << "=> x@there.test <list@here.test> R=dns T=smtp H=mx.there.test [192.0.2.9] C=\"250 Ok\"\n"
+      << lead << "Completed\n";
+  expect({"1abcDE-000001-AB a@here.test delivered delivered", "1abcDE-000001-AB list@here.test deferred unspecified",
+          "1abcDE-000001-AB list@here.test as x@there.test delivered delivered"});
+}
+
 TEST_F(Outcomes, HaveOneEnd) {
   start();
   accept("AAAA11111", {"a@there.test"});
@@ -653,7 +701,7 @@ TEST(OutcomeKinds, TellAServersAnswerFromOurResolvers) {
 TEST(OutcomeKinds, AreWhatTheMtaMadeOfAReply) {
   const auto book = open_status_book("");
   ASSERT_TRUE(book) << book.error();
-  const auto kind = [&](int code, EnhancedCode enhanced, Severity told) {
+  const auto kind = [&](std::optional<int> code, EnhancedCode enhanced, Severity told) {
     const RemoteStatus status{.code = code, .enhanced = enhanced, .text = "user unknown", .told = told};
     return outcome_of(status, (*book)->explain(status));
   };
@@ -661,6 +709,7 @@ TEST(OutcomeKinds, AreWhatTheMtaMadeOfAReply) {
   EXPECT_EQ(kind(550, {5, 1, 1}, Severity::transient), OutcomeKind::deferred);
   EXPECT_EQ(kind(450, {4, 2, 0}, Severity::permanent), OutcomeKind::failed);
   EXPECT_EQ(kind(450, {4, 2, 0}, Severity::transient), OutcomeKind::deferred);
+  EXPECT_EQ(kind(std::nullopt, {4, 1, 1}, Severity::permanent), OutcomeKind::failed);
 }
 
 TEST(OutcomeKinds, AreWhatExplainSays) {

@@ -74,6 +74,20 @@ constexpr const char* kFull =
     "command))";
 constexpr const char* kSent = "dsn=2.0.0, status=sent (250 ok)";
 
+TEST_F(Reports, WhatFiltersRefuseIsToldByTheLogWhereThereAreNoRecords) {
+  for (const bool records : {true, false}) {
+    DayReport told(Instant::min(), *book);
+    if (!records) told.without_records();
+    MailTrail trail(told);
+    trail.take(Instant(std::chrono::hours(1)),
+               read_log_event("Nov 29 10:00:01 mail postfix/cleanup[1]: A1C2A3B4D0: milter-reject: END-OF-MESSAGE from "
+                              "c.example[192.0.2.9]: 5.7.1 Spam; from=<a@c.example> to=<x@y.example> proto=ESMTP "
+                              "helo=<h>"));
+    trail.finish();
+    EXPECT_EQ(told.own.size(), records ? 0U : 1U);
+  }
+}
+
 TEST_F(Reports, EachRecipientHasOneEnd) {
   const DayReport& r = *log({{"a@far.example", kFull},
                              {"a@far.example", kSent},

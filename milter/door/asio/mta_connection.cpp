@@ -34,12 +34,14 @@ void MtaConnection::read() {
     stalled_ = true;
     worker_.wait_for(Waiting::stalled, *this);
   }
+  if (std::exchange(reading_, true)) return;
   socket_.async_wait(StreamSocket::wait_read,
                      [self = shared_from_this()](error_code error) { self->on_readable(error); });
 }
 
 void MtaConnection::on_readable(error_code error) {
-  if (error || !socket_.is_open()) return;  // the end of the last handler is the end of the connection
+  reading_ = false;
+  if (error || keep_ || !socket_.is_open()) return;  // the end of the last handler is the end of the connection
   const std::span<char> room = in_.prepare(worker_.room(), packet_);
   const std::size_t size = socket_.read_some(asio::buffer(room.data(), room.size()), error);
   if (error == asio::error::would_block) return read();

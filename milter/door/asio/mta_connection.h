@@ -49,6 +49,7 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>, 
   std::size_t packet_ = 0;  // size of the packet that has begun to arrive; 0 if not known
   std::string out_;         // to be sent
   bool blocked_ = false;    // the peer must read before more is sent
+  bool reading_ = false;    // will be told when there is something to read
   bool stalled_ = false;    // the time of a packet that has begun is running
 
   bool unheard_ = false;  // the decision has come, and whoever brought it has had seconds to say so
