@@ -230,7 +230,7 @@ TEST_F(Outcomes, EximsEndFailsOnlyWhatWasDeferred) {
   const std::string lead = "2025-11-30 00:00:01 1abcDE-000001-AB ";
   std::ofstream(folder_.file("mail.log"), std::ios::app)
       << lead << "=> box <a@here.test> R=user T=local\n"
-      << lead << "== list@here.test R=lists defer (-1): failed to read list\n"
+      << lead << "== list@here.test R=lists defer (-1): error in redirect data\n"
       << lead << "=> x@there.test <list@here.test> R=dns T=smtp H=mx.there.test [192.0.2.9] C=\"250 Ok\"\n"
       << lead << "Completed\n";
   expect({"1abcDE-000001-AB a@here.test delivered delivered", "1abcDE-000001-AB list@here.test deferred unspecified",
