@@ -233,7 +233,7 @@ TEST_F(Outcomes, EximsEndFailsOnlyWhatWasDeferred) {
       << lead << "== list@here.test R=lists defer (-1): error in redirect data\n"
       << lead << "=> x@there.test <list@here.test> R=dns T=smtp H=mx.there.test [192.0.2.9] C=\"250 Ok\"\n"
       << lead << "Completed\n";
-  expect({"1abcDE-000001-AB a@here.test delivered delivered", "1abcDE-000001-AB list@here.test deferred unspecified",
+  expect({"1abcDE-000001-AB a@here.test delivered delivered", "1abcDE-000001-AB list@here.test deferred system",
           "1abcDE-000001-AB list@here.test as x@there.test delivered delivered"});
 }
 
