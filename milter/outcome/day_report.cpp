@@ -251,6 +251,7 @@ void DayReport::take_attempt(Instant now, const std::string& id, const LogEvent&
   Failure failure{.recipient = status.recipient};
   if (kind != OutcomeKind::delivered) failure = failure_of(status);
   failure.unowned = unowned;
+  if (event.id != id) failure.under = event.id;
   take_end(kind, std::move(failure), id, tried, now);
 }
 
@@ -261,24 +262,26 @@ void DayReport::attempt(Instant now, const LoggedMail* mail, const LogEvent& eve
 }
 
 void DayReport::unowned(Instant now, const LogEvent& event, std::string_view recipient, bool handed_on) {
-  if (event.kind != LogEventKind::attempt) return expire(now, std::string(event.id));
+  if (event.kind != LogEventKind::attempt) return expire(now, std::string(event.id), event.id);
   if (now >= since_ && !handed_on) take_attempt(now, std::string(event.id), event, recipient, true);
 }
 
-void DayReport::expired(Instant now, const LoggedMail* mail) {
-  if (mail != nullptr) expire(now, mail->id);
+void DayReport::expired(Instant now, const LoggedMail* mail, std::string_view id) {
+  if (mail != nullptr) expire(now, mail->id, id);
 }
 
-void DayReport::expire(Instant now, const std::string& id) {
+void DayReport::expire(Instant now, const std::string& id, std::string_view under) {
   const auto found = deferred_.find(id);
   if (found == deferred_.end()) return;
-  for (const auto& [recipient, last] : found->second) {
+  kept_ -= std::erase_if(found->second, [&](const auto& one) {
+    const Failure& last = one.second.first;
+    if ((last.under.empty() ? id : last.under) != under) return false;
     ++bounced;
-    if (last.first.unowned) ++unknown;
-    ended(last.first, id, failed, now);
-  }
-  kept_ -= found->second.size();
-  deferred_.erase(found);
+    if (last.unowned) ++unknown;
+    ended(last, id, failed, now);
+    return true;
+  });
+  if (found->second.empty()) deferred_.erase(found);
 }
 
 void DayReport::refusal(Instant now, const LogEvent& event) {

@@ -50,7 +50,7 @@ class DayReport final : public MailTrail::Listener {
                bool handed_on) override;
   void unowned(Instant now, const LogEvent& event, std::string_view recipient, bool handed_on) override;
   void refusal(Instant now, const LogEvent& event) override;
-  void expired(Instant now, const LoggedMail* mail) override;
+  void expired(Instant now, const LoggedMail* mail, std::string_view id) override;
   void finish();  // what is still deferred
 
   std::vector<Limit> fullest(std::size_t most) const;  // that were nearly full or full
@@ -85,7 +85,8 @@ class DayReport final : public MailTrail::Listener {
     std::string text = {};
     std::string recipient = {};
     bool dead = false;
-    bool unowned = false;  // nobody knows who sent it
+    bool unowned = false;    // nobody knows who sent it
+    std::string under = {};  // the id of the last attempt; "": that of the message
   };
   // That a record has told.
   struct End {
@@ -107,7 +108,7 @@ class DayReport final : public MailTrail::Listener {
   void take_end(OutcomeKind kind, Failure failure, const std::string& id, std::string_view recipient, Instant time);
   void take_attempt(Instant now, const std::string& id, const LogEvent& event, std::string_view recipient,
                     bool unowned);
-  void expire(Instant now, const std::string& id);
+  void expire(Instant now, const std::string& id, std::string_view under);
   bool is_owned(const std::string& id, std::string_view recipient) const;
   bool is_told(OutcomeKind kind, std::string_view id, std::string_view recipient, Instant time) const;
 

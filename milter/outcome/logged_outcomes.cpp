@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t kMostLoggedRecipients = 1'000'000;
 
+std::uint64_t hash_of_id(std::string_view id) { return std::hash<std::string_view>()(id); }
+
 }  // namespace
 
 // What was addressed itself is no alias of another one.
@@ -35,16 +37,17 @@ void LoggedOutcomes::attempt(Instant now, const LoggedMail& mail, const LogEvent
   if (!attempt) return;
   state.kind = attempt->kind;
   state.reason = attempt->reason;
+  state.under = hash_of_id(event.id);
   if (attempt->news) tell(now, mail, one);
   forget_old();
 }
 
-void LoggedOutcomes::expired(Instant now, const LoggedMail& mail) {
+void LoggedOutcomes::expired(Instant now, const LoggedMail& mail, std::string_view id) {
   const auto found = mails_.find(name_of_logged(mail.id, mail.time));
   if (found == mails_.end()) return;
   for (States::value_type& one : found->second.states) {
     State& state = one.second;
-    if (!state.kind || is_final(*state.kind)) continue;
+    if (!state.kind || is_final(*state.kind) || state.under != hash_of_id(id)) continue;
     state.kind = outcome_of_expiry(state.reason);
     tell(now, mail, one);
   }

@@ -23,8 +23,8 @@ class LoggedOutcomes {
   LoggedOutcomes(StatusBook& book, Take take) : book_(book), take_(std::move(take)) {}
 
   void attempt(Instant now, const LoggedMail& mail, const LogEvent& event, std::string_view recipient);
-  // Whoever has no final outcome will not get it.
-  void expired(Instant now, const LoggedMail& mail);
+  // Whoever was deferred under this id will not get it.
+  void expired(Instant now, const LoggedMail& mail, std::string_view id);
   // No more attempts will come.
   void over(const LoggedMail& mail);
   std::size_t recipients() const { return recipients_; }  // that are kept
@@ -35,6 +35,7 @@ class LoggedOutcomes {
     bool made = false;                // by an alias or a forward, of what was addressed
     std::optional<OutcomeKind> kind;  // nothing: no attempt was told yet
     Reason reason = Reason::unspecified;
+    std::uint64_t under = 0;  // hash of the id of the last attempt
   };
   using States = std::map<std::string, State>;  // by the address that was tried
   struct Mail {

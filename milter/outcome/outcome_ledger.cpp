@@ -37,7 +37,7 @@ void OutcomeLedger::take(Instant time, const LogEvent& event, bool again) {
 // A log may have lines of several hosts, which use the same ids. What is known of a message is of the host that took
 // it; a host is ours where it had a message from the client from whom we let it through.
 bool OutcomeLedger::may_be_ours(const LogEvent& event) const {
-  return hosts_.empty() || hosts_.contains(event.host) || !trail_.is_of_another_host(event.id);
+  return hosts_.empty() || hosts_.contains(event.host) || !trail_.is_known_elsewhere(event);
 }
 
 bool OutcomeLedger::is_ours(const LogEvent& event, const LoggedMail* mail, std::int64_t number) {
@@ -48,7 +48,7 @@ bool OutcomeLedger::is_ours(const LogEvent& event, const LoggedMail* mail, std::
   const bool same =
       sending && (mail->client_ip.empty() ? mail->sender == sending->sender : mail->client_ip == sending->client_ip);
   if (same && hosts_.size() < kMostHosts) hosts_.emplace(event.host);
-  return same || hosts_.empty();
+  return same || (hosts_.empty() && !trail_.is_known_elsewhere(event));
 }
 
 // A line that is read again, from before a message, is of another one, which had the id before.

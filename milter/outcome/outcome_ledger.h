@@ -58,7 +58,7 @@ class OutcomeLedger final : private MailTrail::Listener {
   void refusal(Instant, const LogEvent&) override {}
   void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                bool handed_on) override;
-  void expired(Instant, const LoggedMail*) override {}
+  void expired(Instant, const LoggedMail*, std::string_view) override {}
 
   bool may_be_ours(const LogEvent& event) const;
   bool is_ours(const LogEvent& event, const LoggedMail* mail, std::int64_t number);

@@ -90,8 +90,8 @@ class Logged final : public MailTrail::Listener {
     if (mail != nullptr && !handed_on && outcomes_ != nullptr) outcomes_->attempt(now, *mail, event, recipient);
   }
   void refusal(Instant, const LogEvent&) override {}
-  void expired(Instant now, const LoggedMail* mail) override {
-    if (mail != nullptr && outcomes_ != nullptr) outcomes_->expired(now, *mail);
+  void expired(Instant now, const LoggedMail* mail, std::string_view id) override {
+    if (mail != nullptr && outcomes_ != nullptr) outcomes_->expired(now, *mail, id);
   }
   void over(const LoggedMail& mail) override {
     if (outcomes_ != nullptr) outcomes_->over(mail);

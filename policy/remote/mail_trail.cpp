@@ -88,9 +88,9 @@ MailTrail::Known MailTrail::find(std::string_view id) const {
   return found == messages_.end() ? nullptr : found->second;
 }
 
-bool MailTrail::is_of_another_host(std::string_view id) const {
-  return !find(id) && std::ranges::any_of(hosts_, [&](const auto& host) {
-    return messages_.contains(std::string(1, host.second) + std::string(id));
+bool MailTrail::is_known_elsewhere(const LogEvent& event) const {
+  return std::ranges::any_of(hosts_, [&](const auto& host) {
+    return host.first != event.host && messages_.contains(std::string(1, host.second) + std::string(event.id));
   });
 }
 
@@ -237,9 +237,9 @@ void MailTrail::take_notice(const LogEvent& event) {
 void MailTrail::take_end(const LogEvent& event) {
   const Known message = find(event.id);
   tell_unowned(message, event, "", false);
-  if (!message || (message->origin && !message->requeued)) return;  // of a copy, others are still under way
+  if (!message) return;
   const Known& root = message->origin ? message->origin : message;
-  listener_.expired(now_, root->handed_in ? &root->mail : nullptr);
+  listener_.expired(now_, root->handed_in ? &root->mail : nullptr, event.id);
 }
 
 void MailTrail::take_removal(std::string_view id) {

@@ -55,7 +55,8 @@ class MailTrail {
     virtual void unowned(Instant, const LogEvent&, std::string_view /*recipient*/, bool /*handed_on*/) {}
     virtual void refusal(Instant now, const LogEvent& event) = 0;
     // It was too old, or is cancelled: whoever it was not delivered to will not get it. Null as above.
-    virtual void expired(Instant now, const LoggedMail* mail) = 0;
+    // Under `id`: what was deferred under another one is still under way.
+    virtual void expired(Instant now, const LoggedMail* mail, std::string_view id) = 0;
     // Nothing more will be told of it: it and all its copies are gone from the queues, or were forgotten.
     virtual void over(const LoggedMail&) {}
   };
@@ -74,8 +75,8 @@ class MailTrail {
   // The log is at its end.
   void finish();
   const Figures& figures() const { return figures_; }
-  // Whether a message with this id is known, and not of the host that has written the last line.
-  bool is_of_another_host(std::string_view id) const;
+  // Whether a host that has not written this line has a message with its id.
+  bool is_known_elsewhere(const LogEvent& event) const;
 
  private:
   struct Message;

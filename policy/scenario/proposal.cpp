@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
+#include <map>
 
 namespace replygate {
 namespace {
@@ -23,16 +23,17 @@ void sort_by_most(std::vector<Proposal::Named>& list) {
   });
 }
 
-// Whether no two days of it are other than neighbours.
+// Whether no two days of it are other than neighbours. A day on which hardly anybody sent is none.
 bool is_brief(const DemandMeter& meter) {
-  std::int64_t first = std::numeric_limits<std::int64_t>::max();
-  std::int64_t last = std::numeric_limits<std::int64_t>::min();
+  constexpr std::size_t kFew = 10;  // a tenth of the busiest day's keys
+  std::map<std::int64_t, std::size_t> keys;
   meter.each([&](const std::string&, const KeyDemand& demand) {
-    if (demand.days.empty()) return;
-    first = std::min(first, demand.days.front().day);
-    last = std::max(last, demand.days.back().day);
+    for (const DailyPeak& peak : demand.days) ++keys[peak.day];
   });
-  return last <= first || last - first < 2;
+  std::size_t most = 0;
+  for (const auto& [day, count] : keys) most = std::max(most, count);
+  std::erase_if(keys, [&](const auto& day) { return day.second * kFew < most; });
+  return keys.empty() || keys.rbegin()->first - keys.begin()->first < 2;
 }
 
 // What keys do as a rule: once is no rule where they could have done it again.

@@ -27,7 +27,7 @@ class Printed final : public MailTrail::Listener {
     fmt::print("attempt {} {} {}{}\n", mail == nullptr ? "?" : mail->sender, recipient, event.status, on ? " on" : "");
   }
   void refusal(Instant, const LogEvent&) override { ++refusals; }
-  void expired(Instant, const LoggedMail*) override {}
+  void expired(Instant, const LoggedMail*, std::string_view) override {}
 
   std::int64_t recipients = 0;
   std::int64_t refusals = 0;

@@ -405,7 +405,7 @@ struct Told final : MailTrail::Listener {
         fmt::format("{} {} {}{}", mail == nullptr ? "?" : mail->user, recipient, event.status, handed_on ? " on" : ""));
   }
   void refusal(Instant, const LogEvent& event) override { refusals.emplace_back(event.sender); }
-  void expired(Instant, const LoggedMail* mail) override {
+  void expired(Instant, const LoggedMail* mail, std::string_view) override {
     attempts.push_back(mail == nullptr ? "?" : mail->user + " expired");
   }
   void over(const LoggedMail& mail) override { ended.push_back(mail.id); }

@@ -104,6 +104,23 @@ TEST_F(OutcomesOfLogs, WhatIsDeletedByHandHasFailed) {
                            "AAAA11111 a@far.example failed"}));
 }
 
+TEST_F(OutcomesOfLogs, ACopyThatIsGivenUpEndsWhatWasDeferredWithIt) {
+  mail("AAAA11111", 2);
+  line("smtpd", "BBBB22222: client=localhost[127.0.0.1]");
+  line("qmgr", "BBBB22222: from=<carol@here.example>, size=9, nrcpt=1 (queue active)");
+  line("smtp",
+       "AAAA11111: to=<a@far.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, "
+       "status=sent (250 2.0.0 Ok: queued as BBBB22222)");
+  attempt("AAAA11111", "b@far.example", kFull);
+  attempt("BBBB22222", "a@far.example", kFull);
+  line("qmgr", "BBBB22222: from=<carol@here.example>, status=expired, returned to sender");
+  line("qmgr", "BBBB22222: removed");
+  attempt("AAAA11111", "b@far.example", kSent);
+  read();
+  EXPECT_EQ(told(), (Texts{"AAAA11111 b@far.example deferred", "AAAA11111 a@far.example deferred",
+                           "AAAA11111 a@far.example failed", "AAAA11111 b@far.example delivered"}));
+}
+
 TEST_F(OutcomesOfLogs, FollowAliasesAndFilters) {
   mail("AAAA11111", 1);
   line("smtpd", "BBBB22222: client=localhost[127.0.0.1]");

@@ -70,7 +70,7 @@ struct Counted final : MailTrail::Listener {
   }
   void attempt(Instant, const LoggedMail*, const LogEvent&, std::string_view, bool) override { ++attempts; }
   void refusal(Instant, const LogEvent&) override {}
-  void expired(Instant, const LoggedMail*) override {}
+  void expired(Instant, const LoggedMail*, std::string_view) override {}
   std::vector<std::string> ids;
   std::vector<Instant> times;
   int attempts = 0;

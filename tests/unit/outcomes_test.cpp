@@ -189,6 +189,34 @@ TEST_F(Outcomes, OfAnotherHostAreNotOurs) {
           "CCCC33333 c@there.test delivered delivered"});
 }
 
+TEST_F(Outcomes, AnotherHostEndsNoMessageOfOurs) {
+  start();
+  log("smtpd", "AAAA11111: client=c.test[198.51.100.1]");
+  accept("AAAA11111", {"a@there.test"});
+  sent("AAAA11111", "a@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered"});
+  log("smtpd", "BBBB22222: client=c.test[198.51.100.1]");
+  accept("BBBB22222", {"b@there.test"});
+  host_ = "other";
+  log("qmgr", "BBBB22222: removed");
+  host_ = "mx";
+  sent("BBBB22222", "b@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered", "BBBB22222 b@there.test delivered delivered"});
+}
+
+TEST_F(Outcomes, AnotherHostsFirstLinesAreNotOurs) {
+  start();
+  accept("AAAA11111", {"a@there.test"});
+  log("smtpd", "AAAA11111: client=c.test[198.51.100.1]");
+  log("qmgr", "AAAA11111: from=<s@example.org>, size=1, nrcpt=1 (queue active)");
+  host_ = "other";
+  log("smtpd", "AAAA11111: client=d.test[198.51.100.99]");
+  bounced("AAAA11111", "a@there.test");
+  host_ = "mx";
+  sent("AAAA11111", "a@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered"});
+}
+
 TEST_F(Outcomes, AreOfAllHostsThatAskUs) {
   start();
   for (const char* host : {"mx1", "mx2"}) {

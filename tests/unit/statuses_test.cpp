@@ -170,6 +170,7 @@ INSTANTIATE_TEST_SUITE_P(
         Kind{"550 El usuario no existe", "user_unknown", true}, Kind{"550 Utilisateur inconnu", "user_unknown", true},
         Kind{"550 5.2.1 This account has been disabled for good", "mailbox_disabled", true},
         Kind{"502 5.5.1 VRFY command is disabled", "protocol", false},
+        Kind{"554 5.7.1 connection refused", "ip_blocked", false},
         Kind{"550 the mailbox is temporarily suspended", "mailbox_disabled", false},
         Kind{"551 5.1.6 the recipient has moved to another server", "has_moved", true},
         Kind{"Host or domain name not found. Name service error for name=a.example type=A: Host not found",

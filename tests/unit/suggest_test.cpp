@@ -92,6 +92,7 @@ TEST(Proposals, OfADayOrTwoAreWhatWasSent) {
       for (int day = 0; day < days; ++day) meter.add(fmt::format("user{}", user), kMonday + hours(24 * day + 9), 200);
     }
     meter.add("thief", kMonday + hours(10), 9000);
+    meter.add("a test", kMonday - hours(24 * 30), 1);
     const auto proposal = propose(meter, 2);
     ASSERT_TRUE(proposal);
     EXPECT_EQ(proposal->brief, days < 3);
