@@ -82,7 +82,11 @@ json::object json_of(const RgInfo& row) {
 std::string line_of(const json::value& value) {
   std::string line;
   each_character(json::serialize(value), [&line](std::string_view octets, std::optional<char32_t> character) {
-    line += character ? std::string(octets) : fmt::format(R"(\\x{:02x})", static_cast<unsigned char>(octets.front()));
+    if (character) {
+      line += octets;
+    } else {
+      line += fmt::format(R"(\\x{:02x})", static_cast<unsigned char>(octets.front()));
+    }
   });
   return line + '\n';
 }

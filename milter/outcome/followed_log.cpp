@@ -112,6 +112,7 @@ FollowedLog::Found FollowedLog::begin_compressed(const RotatedFile& file) {
   }
   if (lines.empty()) return Found::nothing;
   lines_ = lines;
+  file_.reset();
   rest_ = std::move(log);
   tail_ = LogTail();
   position_ = LogPosition{file.device, file.inode, 0, tail_.seal(), position_->changed};
@@ -315,10 +316,7 @@ FollowedLog::Found FollowedLog::rest_before_others(std::int64_t changed) {
   // It was read to its end, and is gone altogether.
   for (const RotatedFile& file : *files) {
     if (file.changed <= changed) continue;
-    if (const Found found = begin_compressed(file); found != Found::nothing) {
-      file_.reset();
-      return found;
-    }
+    if (const Found found = begin_compressed(file); found != Found::nothing) return found;
   }
   return Found::nothing;
 }

@@ -112,15 +112,21 @@ TEST(Bounce, ReportsTextHelpsWhereItsFieldsAreSilent) {
   EXPECT_EQ(status.at, Command::rcpt);
 }
 
-TEST(Bounce, AReportThatSomebodyHandsOn) {
-  const std::string inner = report(
+std::string of_bob() {
+  return report(
       "Reporting-MTA: dns; a\n\nFinal-Recipient: rfc822; bob@there.example\nAction: failed\nStatus: 5.1.1\n"
       "Diagnostic-Code: smtp; 550 5.1.1 nobody\n");
-  const auto status = only(
-      "From: user@here.example\nTo: helpdesk@here.example\nSubject: Fwd: what is this?\nMIME-Version: 1.0\n"
-      "Content-Type: multipart/mixed; boundary=fwd\n\n--fwd\nContent-Type: text/plain\n\nPlease help.\n"
-      "--fwd\nContent-Type: message/rfc822\n\n" +
-      inner + "\n--fwd--\n");
+}
+
+std::string handed_on(const std::string& fields, const std::string& message) {
+  return "From: user@here.example\nTo: helpdesk@here.example\nSubject: Fwd: what is this?\nMIME-Version: 1.0\n"
+         "Content-Type: multipart/mixed; boundary=fwd\n\n--fwd\nContent-Type: text/plain\n\nPlease help.\n"
+         "--fwd\nContent-Type: message/rfc822\n" +
+         fields + "\n" + message + "\n--fwd--\n";
+}
+
+TEST(Bounce, AReportThatSomebodyHandsOn) {
+  const auto status = only(handed_on("", of_bob()));
   EXPECT_EQ(status.recipient, "bob@there.example");
   EXPECT_EQ(status.code, 550);
 }
@@ -332,16 +338,9 @@ TEST(ReportIds, AreFoundInWhatIsEncoded) {
 
 // It is what came back, or a report that somebody hands on.
 TEST(Bounce, AMessageMayBeEncoded) {
-  const std::string inner = report(
-      "Reporting-MTA: dns; a\n\nFinal-Recipient: rfc822; bob@there.example\nAction: failed\nStatus: 5.1.1\n"
-      "Diagnostic-Code: smtp; 550 5.1.1 nobody\n");
   std::string quoted;
-  for (const char c : inner) quoted += c == '=' ? "=3D" : std::string(1, c);
-  const auto status = only(
-      "From: user@here.example\nTo: helpdesk@here.example\nSubject: Fwd: what is this?\nMIME-Version: 1.0\n"
-      "Content-Type: multipart/mixed; boundary=fwd\n\n--fwd\nContent-Type: text/plain\n\nPlease help.\n"
-      "--fwd\nContent-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n" +
-      quoted + "\n--fwd--\n");
+  for (const char c : of_bob()) quoted += c == '=' ? "=3D" : std::string(1, c);
+  const auto status = only(handed_on("Content-Transfer-Encoding: quoted-printable\n", quoted));
   EXPECT_EQ(status.recipient, "bob@there.example");
   EXPECT_EQ(status.code, 550);
 }

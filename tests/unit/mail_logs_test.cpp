@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 
 #include "milter/outcome/log_clock.h"
@@ -11,6 +10,7 @@
 #include "policy/scenario/scenario.h"
 #include "tests/support/compress.h"
 #include "tests/support/folder.h"
+#include "tests/support/local_zone.h"
 
 namespace replygate {
 namespace {
@@ -18,32 +18,25 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(LogClocks, ANewYearBeginsInTheEast) {
-  ::setenv("TZ", "Asia/Tokyo", 1);
-  ::tzset();
+  const test::LocalZone zone("Asia/Tokyo");
   LogClock clock(*parse_time("2026-12-31T15:30:00Z"));
   EXPECT_EQ(clock.read("Jan  1 00:30:00 mx x"), *parse_time("2026-12-31T15:30:00Z"));
   EXPECT_EQ(clock.read("Dec 31 23:59:00 mx x"), *parse_time("2026-12-31T14:59:00Z"));
   EXPECT_EQ(clock.read("Jan  1 12:00:00 mx x"), *parse_time("2027-01-01T03:00:00Z"));
-  ::unsetenv("TZ");
-  ::tzset();
 }
 
 TEST(LogClocks, FindTheYear) {
-  ::setenv("TZ", "Europe/Berlin", 1);
-  ::tzset();
+  const test::LocalZone zone("Europe/Berlin");
   LogClock clock(*parse_time("2026-02-10T12:00:00Z"));
   EXPECT_EQ(clock.read("Dec 31 23:30:00 mx x"), *parse_time("2025-12-31T22:30:00Z"));
   EXPECT_EQ(clock.read("Feb  1 00:00:01 mx x"), *parse_time("2026-01-31T23:00:01Z"));
   EXPECT_EQ(clock.read("no time"), *parse_time("2026-01-31T23:00:01Z"));
   EXPECT_EQ(clock.read("2026-01-02T03:04:05.5+02:00 mx x"), *parse_time("2026-01-02T01:04:05.5Z"));
   EXPECT_EQ(clock.read("2026-07-02 03:04:05 1abcDE-000001-AB x"), *parse_time("2026-07-02T01:04:05Z"));
-  ::unsetenv("TZ");
-  ::tzset();
 }
 
 TEST(LogClocks, AnHourThatComesTwiceGoesOn) {
-  ::setenv("TZ", "Europe/Berlin", 1);
-  ::tzset();
+  const test::LocalZone zone("Europe/Berlin");
   LogClock clock(*parse_time("2026-11-30T12:00:00Z"));
   EXPECT_EQ(clock.read("Oct 25 02:59:59 mx x"), *parse_time("2026-10-25T00:59:59Z"));
   EXPECT_EQ(clock.read("Oct 25 02:59:58 mx x"), *parse_time("2026-10-25T00:59:58Z"));
@@ -53,8 +46,6 @@ TEST(LogClocks, AnHourThatComesTwiceGoesOn) {
   EXPECT_EQ(clock.read("Sun 2026-10-25 02:30:00 CEST mx x"), *parse_time("2026-10-25T00:30:00Z"));
   EXPECT_EQ(clock.read("Sun 2026-10-25 02:30:00 CET mx x"), *parse_time("2026-10-25T01:30:00Z"));
   EXPECT_EQ(clock.read("Mar 29 03:30:00 mx x"), *parse_time("2026-03-29T01:30:00Z"));
-  ::unsetenv("TZ");
-  ::tzset();
 }
 
 TEST(LogClocks, ALeapDayIsOfTheLastLeapYear) {

@@ -103,6 +103,11 @@ class Outcomes : public ::testing::Test {
     std::ofstream(folder_.file("mail.log"), std::ios::app)
         << detail::format_time(clock_.now()) << ' ' << host_ << " postfix/" << daemon << "[7]: " << text << "\n";
   }
+  // The log shows the client whom the record has.
+  void come(const std::string& id, const Texts& recipients) {
+    log("smtpd", id + ": client=c.test[198.51.100.1]");
+    accept(id, recipients);
+  }
   void attempt(const std::string& id, const std::string& to, std::string_view dsn, std::string_view status,
                std::string_view text, const std::string& original = "") {
     log("smtp", fmt::format("{}: to=<{}>, {}relay=mx.there.test[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn={}, "
@@ -171,8 +176,7 @@ TEST_F(Outcomes, AreThoseOfOurMail) {
 
 TEST_F(Outcomes, OfAnotherHostAreNotOurs) {
   start();
-  log("smtpd", "AAAA11111: client=c.test[198.51.100.1]");
-  accept("AAAA11111", {"a@there.test", "b@there.test"});
+  come("AAAA11111", {"a@there.test", "b@there.test"});
   sent("AAAA11111", "a@there.test");
   host_ = "other";
   sent("AAAA11111", "b@there.test");
@@ -182,8 +186,7 @@ TEST_F(Outcomes, OfAnotherHostAreNotOurs) {
   expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown"});
   EXPECT_EQ(reader_->figures().unknown, 1);
   host_ = "mx.renamed.test";
-  log("smtpd", "CCCC33333: client=c.test[198.51.100.1]");
-  accept("CCCC33333", {"c@there.test"});
+  come("CCCC33333", {"c@there.test"});
   sent("CCCC33333", "c@there.test");
   expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test hard_bounce user_unknown",
           "CCCC33333 c@there.test delivered delivered"});
@@ -191,12 +194,10 @@ TEST_F(Outcomes, OfAnotherHostAreNotOurs) {
 
 TEST_F(Outcomes, AnotherHostEndsNoMessageOfOurs) {
   start();
-  log("smtpd", "AAAA11111: client=c.test[198.51.100.1]");
-  accept("AAAA11111", {"a@there.test"});
+  come("AAAA11111", {"a@there.test"});
   sent("AAAA11111", "a@there.test");
   expect({"AAAA11111 a@there.test delivered delivered"});
-  log("smtpd", "BBBB22222: client=c.test[198.51.100.1]");
-  accept("BBBB22222", {"b@there.test"});
+  come("BBBB22222", {"b@there.test"});
   host_ = "other";
   log("qmgr", "BBBB22222: removed");
   host_ = "mx";
@@ -222,8 +223,7 @@ TEST_F(Outcomes, AreOfAllHostsThatAskUs) {
   for (const char* host : {"mx1", "mx2"}) {
     host_ = host;
     const std::string id = std::string("AAAA1111") + host[2];
-    log("smtpd", id + ": client=c.test[198.51.100.1]");
-    accept(id, {"a@there.test"});
+    come(id, {"a@there.test"});
     deferred(id, "a@there.test");
   }
   Texts expected = {"AAAA11111 a@there.test deferred mailbox_full", "AAAA11112 a@there.test deferred mailbox_full"};

@@ -298,6 +298,16 @@ TEST(Replay, ALogKnowsLess) {
   EXPECT_EQ(names, (std::vector<std::string>{"greeting", "guesses"}));
 }
 
+PastTransaction mail_of_alice(std::uint64_t minute, const std::vector<std::string>& recipients) {
+  LoggedMail mail;
+  mail.time = Instant(std::chrono::hours(490000) + std::chrono::minutes(minute));
+  mail.client_ip = "192.0.2.1";
+  mail.user = "alice@here.example";
+  mail.sender = "alice@here.example";
+  mail.recipients = recipients;
+  return past_of_mail(mail, minute);
+}
+
 TEST(Replay, ARuleThatCannotBeJudgedHasNoPartInIt) {
   const auto policy = test::policy_from(
       std::string(kTen) +
@@ -311,13 +321,7 @@ TEST(Replay, ARuleThatCannotBeJudgedHasNoPartInIt) {
   ReplayReport report(Instant::min());
   Replayer replayer(judged, logs.beyond, {"visits", "subject"}, report);
   for (std::uint64_t i = 0; i < 4; ++i) {
-    LoggedMail mail;
-    mail.time = Instant(std::chrono::hours(490000) + std::chrono::minutes(i));
-    mail.client_ip = "192.0.2.1";
-    mail.user = "alice@here.example";
-    mail.sender = "alice@here.example";
-    mail.recipients = {"a@there.example"};
-    replayer.play(past_of_mail(mail, i));
+    replayer.play(mail_of_alice(i, {"a@there.example"}));
   }
   replayer.finish();
   EXPECT_EQ(report.same, 4);
@@ -329,13 +333,7 @@ TEST(Replay, MailOfALogIsJudged) {
   ReplayReport report(Instant::min());
   Replayer replayer(policy, ignorance_of({"", {"log"}}, true).beyond, {}, report);
   for (std::uint64_t i = 0; i < 4; ++i) {
-    LoggedMail mail;
-    mail.time = Instant(std::chrono::hours(490000) + std::chrono::minutes(i));
-    mail.client_ip = "192.0.2.1";
-    mail.user = "alice@here.example";
-    mail.sender = "alice@here.example";
-    mail.recipients = {"a@there.example", "b@there.example", "c@there.example", "d@there.example"};
-    replayer.play(past_of_mail(mail, i));
+    replayer.play(mail_of_alice(i, {"a@there.example", "b@there.example", "c@there.example", "d@there.example"}));
   }
   replayer.finish();
   EXPECT_EQ(report.recipients, 16);

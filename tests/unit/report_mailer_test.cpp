@@ -2,12 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "milter/serve/report_times.h"
 #include "policy/scenario/scenario.h"
 #include "tests/support/folder.h"
 #include "tests/support/hand_clock.h"
+#include "tests/support/local_zone.h"
 
 namespace replygate {
 namespace {
@@ -19,16 +18,12 @@ using Every = ReportSettings::Every;
 // In the time zone of Berlin: UTC+1, in summer UTC+2.
 class ReportTimes : public testing::Test {
  protected:
-  void SetUp() override { zone("Europe/Berlin"); }
-  void TearDown() override { zone(nullptr); }
-
-  static void zone(const char* name) {
-    name == nullptr ? ::unsetenv("TZ") : ::setenv("TZ", name, 1);
-    ::tzset();
-  }
   static Instant due(Every every, std::int64_t at, const char* now) {
     return report_due({.to = {}, .every = every, .at = at}, *parse_time(now));
   }
+
+ private:
+  const test::LocalZone zone_{"Europe/Berlin"};
 };
 
 TEST_F(ReportTimes, ADayBeginsWhereThisHostIs) {
@@ -71,12 +66,7 @@ class Post final : public NoteCarrier {
 // At six in the morning, UTC.
 class ReportMail : public testing::Test {
  protected:
-  void SetUp() override {
-    ::setenv("TZ", "UTC", 1);
-    ::tzset();
-    clock.pass(*parse_time("2026-11-29T12:00:00Z") - clock.now());
-  }
-  void TearDown() override { ::unsetenv("TZ"); }
+  void SetUp() override { clock.pass(*parse_time("2026-11-29T12:00:00Z") - clock.now()); }
 
   std::unique_ptr<ReportMailer> mailer() {
     const auto write = [this](Instant from, const std::function<void()>&) -> tl::expected<std::string, std::string> {
@@ -91,6 +81,7 @@ class ReportMail : public testing::Test {
     at.look();
   }
 
+  const test::LocalZone zone{"UTC"};
   Folder folder;
   HandClock clock;
   Troubles troubles;
