@@ -80,14 +80,16 @@ json::object json_of(const RgInfo& row) {
 
 // Nothing but a string can have octets that are no UTF-8.
 std::string line_of(const json::value& value) {
+  const std::string text = json::serialize(value);
   std::string line;
-  each_character(json::serialize(value), [&line](std::string_view octets, std::optional<char32_t> character) {
-    if (character) {
-      line += octets;
+  for (std::string_view rest = text; !rest.empty();) {
+    const Character c = take_character(rest);
+    if (c.number) {
+      line += c.octets;
     } else {
-      line += fmt::format(R"(\\x{:02x})", static_cast<unsigned char>(octets.front()));
+      line += fmt::format(R"(\\x{:02x})", static_cast<unsigned char>(c.octets.front()));
     }
-  });
+  }
   return line + '\n';
 }
 

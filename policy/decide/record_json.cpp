@@ -3,18 +3,16 @@
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
-#include <boost/locale/encoding_utf.hpp>
 #include <cstdint>
 #include <cstring>
 
 #include "policy/decide/record.h"
 #include "policy/decide/record_fields.h"
+#include "policy/mail/characters.h"
 
 namespace replygate {
 namespace detail {
 namespace {
-
-using boost::locale::utf::utf_traits;
 
 // Octets that a text with others than printable ASCII may take as it is written, so that a record stays short.
 constexpr std::size_t kLongestEscaped = 500;
@@ -50,21 +48,17 @@ namespace {
 
 std::string cut_and_escaped(std::string_view text) {
   std::string result;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  for (std::size_t written = 0; at != end && written < kLongestEscaped;) {
-    const char* const begin = at;
-    written += static_cast<unsigned char>(*begin) < ' ' ? kEscape : 1;
-    const auto point = utf_traits<char>::decode(at, end);
-    if (point == boost::locale::utf::illegal || point == boost::locale::utf::incomplete) {
-      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(*begin));
-      written += kEscape;
-      at = begin + 1;
+  for (std::size_t written = 0; !text.empty() && written < kLongestEscaped;) {
+    written += static_cast<unsigned char>(text.front()) < ' ' ? kEscape : 1;
+    const Character c = take_character(text);
+    if (c.number) {
+      result += c.octets;
     } else {
-      result.append(begin, at);
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c.octets.front()));
+      written += kEscape;
     }
   }
-  if (at != end) result += "...";
+  if (!text.empty()) result += "...";
   return result;
 }
 

@@ -68,4 +68,5 @@ class RuleCounting {
   std::vector<const Node*> step_replies_;
   bool names_recipients_ = false;
 };
+
 }  // namespace replygate

@@ -92,9 +92,10 @@ std::string without_controls(std::string text) {
     return text;
   }
   std::string shown;
-  each_character(text, [&shown](std::string_view octets, std::optional<char32_t> c) {
-    shown += c && !commands(*c) ? octets : "?";
-  });
+  for (std::string_view rest = text; !rest.empty();) {
+    const Character c = take_character(rest);
+    shown += c.number && !commands(*c.number) ? c.octets : "?";
+  }
   return shown;
 }
 
