@@ -33,12 +33,14 @@ std::int64_t octets_of(const Record& record) {
 struct Recorder::Entry {
   Record record;
   std::int64_t octets = 0;
+  Entry* next = nullptr;  // in a list
 };
+
+Recorder::Recorder(Bounds bounds) : bounds_(bounds) {}
 
 Recorder::~Recorder() {
   stop();
-  Entry* entry = nullptr;
-  while (queue_.pop(entry) || spent_.pop(entry)) delete entry;
+  while (next_unheard()) continue;
 }
 
 void Recorder::start() {
@@ -62,24 +64,44 @@ void Recorder::stop() {
 
 void Recorder::write(Record record) {
   const std::int64_t octets = octets_of(record);
-  if (closed_.load(std::memory_order_relaxed) || octets_.load(std::memory_order_relaxed) + octets > bounds_.octets) {
+  if (closed_.load(std::memory_order_relaxed) || !make_room(octets)) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  Entry* spent = nullptr;
-  std::unique_ptr<Entry> entry(spent_.pop(spent) ? spent : new Entry());
+  std::unique_ptr<Entry> entry = spent_.take();
+  if (!entry) entry = std::make_unique<Entry>();
   entry->record = std::move(record);
   entry->octets = octets;
-  octets_.fetch_add(octets, std::memory_order_relaxed);
   written_.fetch_add(1);
-  if (!queue_.push(entry.get())) {
-    octets_.fetch_sub(octets, std::memory_order_relaxed);
-    written_.fetch_sub(1);
-    dropped_.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  static_cast<void>(entry.release());
+  push(std::move(entry));
   if (asleep_.load() && asleep_.exchange(false)) wake();
+}
+
+// Writers that come together may go beyond the bounds by what they bring.
+bool Recorder::make_room(std::int64_t octets) {
+  if (octets_.load(std::memory_order_relaxed) + octets > bounds_.octets) return false;
+  if (waiting_.load(std::memory_order_relaxed) >= kMost) return false;
+  octets_.fetch_add(octets, std::memory_order_relaxed);
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Recorder::push(std::unique_ptr<Entry> owned) {
+  Entry* const entry = owned.release();
+  entry->next = newest_.load(std::memory_order_relaxed);
+  while (!newest_.compare_exchange_weak(entry->next, entry)) continue;
+}
+
+// The oldest, or null. All are taken from the writers at once: none can come back under their eyes.
+std::unique_ptr<Recorder::Entry> Recorder::next_unheard() {
+  if (unheard_ == nullptr) {
+    for (Entry* entry = newest_.exchange(nullptr); entry != nullptr;) {
+      unheard_ = std::exchange(entry, std::exchange(entry->next, unheard_));
+    }
+  }
+  std::unique_ptr<Entry> oldest(unheard_);
+  if (oldest) unheard_ = oldest->next;
+  return oldest;
 }
 
 // Only the first record after a silence comes here.
@@ -107,21 +129,19 @@ void Recorder::run() {
 // At most so many that whoever wants to catch up is told in time.
 std::int64_t Recorder::hear_all() {
   std::int64_t heard = 0;
-  for (Entry* next = nullptr; heard < kTogether && queue_.pop(next); ++heard) {
+  for (; heard < kTogether; ++heard) {
+    std::unique_ptr<Entry> next = next_unheard();
+    if (!next) break;
     Rendering rendering(next->record);
     for (RecordListener* listener : listeners_) guarded("records", [&] { listener->hear(rendering); });
     octets_.fetch_sub(next->octets, std::memory_order_relaxed);
-    put_away(next);
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    next->record.policy.reset();  // must not outlive a reload for long
+    if (next->octets <= kMostOfSpent) spent_.keep(std::move(next));
   }
   if (heard == 0) return 0;
   for (RecordListener* listener : listeners_) guarded("records", [&] { listener->heard_all(); });
   return heard;
-}
-
-// Its policy must not outlive a reload for long.
-void Recorder::put_away(Entry* heard) {
-  heard->record.policy.reset();
-  if (heard->octets > kMostOfSpent || !spent_.push(heard)) delete heard;
 }
 
 void Recorder::tell_heard(std::int64_t heard) {

@@ -1,17 +1,17 @@
 #pragma once
 
 #include <atomic>
-#include <boost/lockfree/queue.hpp>
-#include <boost/lockfree/stack.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "milter/log/rendering.h"
 #include "milter/log/throttle.h"
+#include "policy/base/spares.h"
 
 namespace replygate {
 
@@ -26,7 +26,7 @@ class Recorder final : public RecordSink {
   };
 
   Recorder() : Recorder(Bounds()) {}
-  explicit Recorder(Bounds bounds) : bounds_(bounds) {}
+  explicit Recorder(Bounds bounds);
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
   ~Recorder() override;
@@ -44,12 +44,14 @@ class Recorder final : public RecordSink {
 
  private:
   struct Entry;
-  static constexpr std::size_t kMost = 16'384;  // records
+  static constexpr std::int64_t kMost = 16'384;  // records
   static constexpr std::size_t kMostSpent = 256;
 
+  bool make_room(std::int64_t octets);
+  void push(std::unique_ptr<Entry> owned);
+  std::unique_ptr<Entry> next_unheard();
   void run();
   std::int64_t hear_all();
-  void put_away(Entry* heard);
   void tell_heard(std::int64_t heard);
   void say_dropped();
   void rest(bool busy);
@@ -58,11 +60,12 @@ class Recorder final : public RecordSink {
   const Bounds bounds_;
   std::vector<RecordListener*> listeners_;
 
-  boost::lockfree::queue<Entry*, boost::lockfree::capacity<kMost>> queue_;
+  std::atomic<Entry*> newest_{nullptr};  // of what was written, each with what was written before it
   // Entries that were heard. Whoever writes the next record frees what is in them, where it had the memory from.
-  boost::lockfree::stack<Entry*, boost::lockfree::capacity<kMostSpent>> spent_;
-  std::atomic<std::int64_t> octets_{0};   // of what is in the queue
-  std::atomic<std::int64_t> written_{0};  // records in the queue, or heard
+  Spares<Entry, kMostSpent> spent_;
+  std::atomic<std::int64_t> octets_{0};   // of what waits to be heard
+  std::atomic<std::int64_t> waiting_{0};  // records
+  std::atomic<std::int64_t> written_{0};  // records that wait, or were heard
   std::atomic<std::int64_t> dropped_{0};
   std::atomic<bool> closed_{true};
   std::atomic<bool> asleep_{false};
@@ -76,6 +79,7 @@ class Recorder final : public RecordSink {
   bool hurry_ = false;
 
   // Of the thread.
+  Entry* unheard_ = nullptr;   // taken, oldest first
   std::int64_t reported_ = 0;  // of those that were dropped
   Throttle slow_;
 

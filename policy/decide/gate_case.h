@@ -1,13 +1,13 @@
 #pragma once
 
 #include <atomic>
-#include <boost/lockfree/stack.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "policy/base/spares.h"
 #include "policy/decide/gate.h"
 
 namespace replygate {
@@ -49,25 +49,18 @@ struct Gate::Case {
 // Cases that nobody uses at the moment. Any thread; without locks.
 class Gate::Cases {
  public:
-  Cases() = default;
-  Cases(const Cases&) = delete;
-  Cases& operator=(const Cases&) = delete;
-  ~Cases() {
-    for (Case* c = nullptr; idle_.pop(c);) delete c;
-  }
-
   static Holder take(const std::shared_ptr<Cases>& cases) {
-    Case* c = nullptr;
-    if (!cases->idle_.pop(c)) c = new Case();
+    std::unique_ptr<Case> c = cases->idle_.take();
+    if (!c) c = std::make_unique<Case>();
     c->home_ = cases;
-    return Holder(c);
+    return Holder(c.release());
   }
-  bool keep(Case* c) { return idle_.push(c); }
+  void keep(std::unique_ptr<Case> c) { idle_.keep(std::move(c)); }
 
  private:
   static constexpr std::size_t kMost = 64;
 
-  boost::lockfree::stack<Case*, boost::lockfree::capacity<kMost>> idle_;
+  Spares<Case, kMost> idle_;
 };
 
 // `done` goes first: what it holds may call out.
@@ -76,7 +69,7 @@ inline void Gate::Case::put_back(Case* c) noexcept {
   c->again = false;
   c->evicted = 0;
   const std::shared_ptr<Cases> home = std::move(c->home_);
-  if (!home->keep(c)) delete c;
+  home->keep(std::unique_ptr<Case>(c));
 }
 
 }  // namespace replygate
