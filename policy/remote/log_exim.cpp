@@ -101,6 +101,35 @@ void read_delivery(std::string_view rest, LogEvent& event) {
   event.text = text != std::string_view::npos ? after.substr(text + lead) : event.status == "sent" ? "" : after;
 }
 
+// "H=host (helo) [ip] F=<a@b> temporarily rejected RCPT <c@d>: text", with an id once the message is there. The log has
+// no code.
+bool read_rejection(std::string_view rest, LogEvent& event) {
+  constexpr std::string_view kRejected = " rejected ";
+  constexpr std::string_view kTemporarily = " temporarily";
+  constexpr std::string_view kRecipient = "RCPT ";
+  const std::size_t verb = rest.find(kRejected);
+  if (!rest.starts_with("H=") || verb == std::string_view::npos) return false;
+  std::string_view client = rest.substr(0, verb);
+  event.status = client.ends_with(kTemporarily) ? "deferred" : "bounced";
+  client = take_host(client, event);
+  if (const std::size_t sender = client.find(" F=<"); sender != std::string_view::npos) {
+    client.remove_prefix(sender + 3);
+    event.sender = take_bracketed(client).value_or("");
+  }
+  event.kind = LogEventKind::refusal;
+  if (event.id.empty()) event.id = "NOQUEUE";
+  std::string_view what = rest.substr(verb + kRejected.size());
+  if (what.starts_with(kRecipient)) {
+    what.remove_prefix(kRecipient.size());
+    std::string_view behind = what;
+    event.recipient = take_bracketed(behind).value_or(address_up_to(what, " :"));
+    what = behind.size() < what.size() ? behind : what.substr(event.recipient.size());
+  }
+  const std::size_t text = what.find(": ");
+  event.text = text == std::string_view::npos ? rest.substr(verb + 1) : what.substr(text + 2);
+  return true;
+}
+
 }  // namespace
 
 bool read_exim(std::string_view line, LogEvent& event) {
@@ -116,6 +145,8 @@ bool read_exim(std::string_view line, LogEvent& event) {
     read_arrival(rest.substr(3), event);
   } else if (rest == "Completed" || rest.starts_with("Completed ")) {
     event.kind = LogEventKind::removed;
+  } else {
+    return read_rejection(rest, event) || !event.id.empty();
   }
   return true;
 }

@@ -128,9 +128,12 @@ bool LogFields::exim_start() {
       continue;
     }
     const bool is_id = word.size() >= 16 && word.size() <= 23 && word[6] == '-';
-    if (!is_id) return false;
-    exim_id_ = word;
-    rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+    const bool is_client = word.starts_with("H=");  // who was refused before there was a message
+    if (!is_id && !is_client) return false;
+    if (is_id) {
+      exim_id_ = word;
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+    }
     rest_ = rest;
     return true;
   }

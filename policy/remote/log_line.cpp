@@ -34,6 +34,7 @@ void take_postfix(const LogEvent& event, RemoteStatus& status) {
 
 void take_refusal(const LogEvent& event, RemoteStatus& status) {
   status.own = true;
+  if (event.mta == LogMta::exim) status.told = severity_of_status(event.status);
   take_text(status, event.text, std::nullopt);
   status.host.clear();
   status.recipient = event.recipient;

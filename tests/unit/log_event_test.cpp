@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "policy/remote/log_line.h"
 #include "policy/remote/mail_trail.h"
 
 namespace replygate {
@@ -266,6 +267,42 @@ TEST(LogEvents, Exim) {
   // A local part is the name of the mailbox; a deferral before had the address.
   EXPECT_EQ(out.recipient, "b@here.example");
   EXPECT_EQ(read_log_event("2026-11-29 10:00:01 1abcDE-000001-AB Completed").kind, Kind::removed);
+}
+
+TEST(LogEvents, EximRefuses) {
+  const auto rcpt = read_log_event(
+      "2026-11-29 10:00:01 H=mx.far.example (helo) [192.0.2.9]:4711 X=TLS1.3 CV=no F=<a@far.example> rejected RCPT "
+      "<\"x: ) [192.0.2.66] rejected\"@b.example>: relay not permitted");
+  EXPECT_EQ(rcpt.kind, Kind::refusal);
+  EXPECT_EQ(rcpt.mta, LogMta::exim);
+  EXPECT_EQ(rcpt.id, "NOQUEUE");
+  EXPECT_EQ(rcpt.client_ip, "192.0.2.9");
+  EXPECT_EQ(rcpt.sender, "a@far.example");
+  EXPECT_EQ(rcpt.recipient, "\"x: ) [192.0.2.66] rejected\"@b.example");
+  EXPECT_EQ(rcpt.text, "relay not permitted");
+  const auto later = read_log_event(
+      "2026-11-29 10:00:01.123 +0100 [99] H=(x) [2001:db8::9] F=<> temporarily rejected RCPT b@here.example: "
+      "greylisted");
+  EXPECT_EQ(later.kind, Kind::refusal);
+  EXPECT_EQ(later.client_ip, "2001:db8::9");
+  EXPECT_EQ(later.recipient, "b@here.example");
+  EXPECT_EQ(status_of(later).told, Severity::transient);
+  const auto content = read_log_event(
+      "2026-11-29 10:00:01 1abcDE-000001-AB H=(x) [192.0.2.9] F=<a@b.example> rejected after DATA: a virus: Eicar");
+  EXPECT_EQ(content.kind, Kind::refusal);
+  EXPECT_EQ(content.id, "1abcDE-000001-AB");
+  EXPECT_EQ(content.text, "a virus: Eicar");
+  EXPECT_EQ(status_of(content).told, Severity::permanent);
+  EXPECT_TRUE(status_of(content).own);
+  const auto wordless = read_log_event("2026-11-29 10:00:01 H=[192.0.2.9] rejected connection in \"connect\" ACL");
+  EXPECT_EQ(wordless.text, "rejected connection in \"connect\" ACL");
+  EXPECT_EQ(wordless.client_ip, "192.0.2.9");
+  EXPECT_NE(read_log_event("2026-11-29 10:00:01 H=[192.0.2.9] Warning: late").kind, Kind::refusal);
+  // In the journal.
+  EXPECT_EQ(read_log_event("Nov 29 10:00:01 mail exim[99]: 2026-11-29 10:00:01 H=[192.0.2.9] F=<> rejected RCPT "
+                           "<b@here.example>: no")
+                .kind,
+            Kind::refusal);
 }
 
 TEST(LogEvents, EximQuotesLocalParts) {

@@ -208,6 +208,17 @@ TEST_F(Reports, TheServersOwnRefusalsAreNotTheFilters) {
   EXPECT_FALSE(r.is_silent());
 }
 
+TEST_F(Reports, WhatEximRefusesIsTold) {
+  DayReport told(Instant::min(), *book);
+  MailTrail trail(told);
+  trail.take(Instant(std::chrono::hours(1)),
+             read_log_event("2026-11-29 10:00:00 H=(h) [192.0.2.9] F=<a@c.example> temporarily rejected RCPT "
+                            "<x@here.example>: greylisted"));
+  trail.finish();
+  ASSERT_EQ(told.own.size(), 1U);
+  EXPECT_EQ(told.own.begin()->first, (std::vector<std::string>{"greylisted", "greylist"}));
+}
+
 constexpr const char* kQuota =
     "[[rule]]\nname = \"quota\"\nper = \"user\"\nlimit = \"10 recipients / 1h\"\nreply = \"quota-exceeded\"\n";
 
