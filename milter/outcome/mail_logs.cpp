@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <span>
 #include <system_error>
 #include <utility>
 
 #include "milter/outcome/past_lines.h"
+#include "milter/outcome/rotated_files.h"
 #include "policy/mail/text.h"
 
 namespace replygate {
@@ -21,7 +23,8 @@ constexpr Duration kOverlap = std::chrono::seconds(2);
 
 struct LogToRead {
   std::string path;
-  Instant begin{};
+  Instant begin{};  // Instant::min(): it has no line
+  std::int64_t size = 0;
   std::unique_ptr<PastLines> lines = nullptr;  // while it is read
   std::int64_t octets = 0;                     // that were told
 };
@@ -107,6 +110,21 @@ bool is_named(const std::vector<LogToRead>& logs, const std::string& path) {
 
 using Logs = std::vector<LogToRead>;
 
+// A compressor that was stopped leaves the file, and beside it what it has made of it so far.
+bool is_half_compressed(const LogToRead& log, const Logs& logs) {
+  const auto plain = uncompressed_name(log.path);
+  return plain && std::ranges::any_of(logs, [&](const LogToRead& other) {
+           return other.path == *plain && (log.begin == other.begin || log.begin == Instant::min());
+         });
+}
+void drop_half_compressed(Logs& logs) {
+  std::set<std::string> half;
+  for (const LogToRead& log : logs) {
+    if (is_half_compressed(log, logs)) half.insert(log.path);
+  }
+  std::erase_if(logs, [&](const LogToRead& log) { return half.contains(log.path); });
+}
+
 // In the order of their begins. What can be read again is closed until its time comes.
 tl::expected<Logs, std::string> logs_to_read(const std::vector<std::string>& files, LogReader& reader) {
   Logs logs;
@@ -114,10 +132,11 @@ tl::expected<Logs, std::string> logs_to_read(const std::vector<std::string>& fil
     if (is_named(logs, path)) continue;
     auto lines = open_past_lines(path);
     if (!lines) return tl::unexpected(lines.error());
-    reader.expect((*lines)->size());
-    LogToRead& log = logs.emplace_back(LogToRead{path, (*lines)->time().value_or(Instant::min())});
+    LogToRead& log = logs.emplace_back(LogToRead{path, (*lines)->time().value_or(Instant::min()), (*lines)->size()});
     if (path == "-" || path == "journal" || is_pipe(path)) log.lines = *std::move(lines);
   }
+  drop_half_compressed(logs);
+  for (const LogToRead& log : logs) reader.expect(log.size);
   std::ranges::stable_sort(logs, {}, &LogToRead::begin);
   return logs;
 }

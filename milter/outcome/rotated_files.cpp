@@ -24,11 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kBegins = 64;  // octets: the time of the first line
 
-bool is_compressed_log(std::string_view name) {
-  constexpr std::array<std::string_view, 4> kEnds = {".gz", ".xz", ".zst", ".bz2"};
-  return std::ranges::any_of(kEnds, [&](std::string_view end) { return name.ends_with(end); });
-}
-
 std::string beginning_of(const std::string& path) {
   std::string octets(kBegins, '\0');
   const auto file = open_regular(path);
@@ -116,7 +111,7 @@ std::vector<RotatedFile> look_at_rotations(const std::string& log, Which which) 
   fs::directory_iterator entry(folder_of(log), error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    const bool compressed = is_compressed_log(name);
+    const bool compressed = uncompressed_name(name).has_value();
     if (!is_rotation_of(lead, name) || (compressed && which == Which::plain)) continue;
     auto file = rotated_file(entry->path().string());
     if (!file) continue;
@@ -187,11 +182,17 @@ void drop_half_compressed(std::vector<RotatedFile>& files) {
     if (!file.compressed) plain.insert(file.path);
   }
   std::erase_if(files, [&](const RotatedFile& file) {
-    return file.compressed && plain.contains(file.path.substr(0, file.path.rfind('.')));
+    return file.compressed && plain.contains(std::string(*uncompressed_name(file.path)));
   });
 }
 
 }  // namespace
+
+std::optional<std::string_view> uncompressed_name(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kEnds = {".gz", ".xz", ".zst", ".bz2"};
+  const auto end = std::ranges::find_if(kEnds, [&](std::string_view e) { return name.ends_with(e); });
+  return end == kEnds.end() ? std::nullopt : std::optional(name.substr(0, name.size() - end->size()));
+}
 
 std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log) {
   return look_until_they_stay(log, Which::plain);

@@ -38,6 +38,9 @@ bool is_same_file(const auto& one, const auto& other) { return one.device == oth
 // The names, without their folder: "mail.log.1", "mail.log-20261129.gz" of "mail.log"; not "mail.info" of "mail".
 bool is_rotation_of(std::string_view log, std::string_view name);
 
+// "mail.log.2" of "mail.log.2.gz"; nothing where the name is not that of a compressed file.
+std::optional<std::string_view> uncompressed_name(std::string_view name);
+
 // Null, with errno: it cannot be opened, or is no regular file. A FIFO in its place keeps nobody waiting.
 std::unique_ptr<Descriptor> open_regular(const std::string& path);
 

@@ -202,6 +202,30 @@ TEST(MailLogs, MayBeginWithAByteOrderMark) {
   EXPECT_TRUE(figures->troubles.empty());
 }
 
+// Of a compressor that was stopped; the same begin under another name is another host's.
+TEST(MailLogs, AFileAndItsCompressedFormAreReadOnce) {
+  const test::Folder folder;
+  const std::string plain = folder.file("mail.log.2");
+  const std::string text =
+      mail_at("2026-11-03T10:00:00Z", "A1A1A1A1A1") + mail_at("2026-11-03T11:00:00Z", "A2A2A2A2A2");
+  folder.write("mail.log.2", text);
+  folder.write("other.2", mail_at("2026-11-03T10:00:00Z", "A3A3A3A3A3"));
+  for (const std::string& made : {text, text.substr(0, text.size() / 2), std::string()}) {
+    test::compress(plain + ".gz", made, archive_write_add_filter_gzip);
+    Counted counted;
+    const auto figures = read_mail_logs({plain + ".gz", folder.file("other.2"), plain}, counted, {});
+    ASSERT_TRUE(figures) << figures.error();
+    EXPECT_EQ(figures->lines, 12);
+    EXPECT_EQ(counted.ids.size(), 3U);
+    EXPECT_TRUE(figures->troubles.empty());
+  }
+  // An older rotation of that name.
+  test::compress(plain + ".gz", mail_at("2026-11-01T10:00:00Z", "A4A4A4A4A4"), archive_write_add_filter_gzip);
+  Counted counted;
+  ASSERT_TRUE(read_mail_logs({plain + ".gz", plain}, counted, {}));
+  EXPECT_EQ(counted.ids, (std::vector<std::string>{"A4A4A4A4A4", "A1A1A1A1A1", "A2A2A2A2A2"}));
+}
+
 TEST(MailLogs, OneThatEndsEarlySpoilsNoOther) {
   const test::Folder folder;
   const std::string text = mail_at("2026-11-03T10:00:00Z", "A1A1A1A1A1");
