@@ -6,6 +6,7 @@
 
 #include "policy/load/lints.h"
 #include "policy/proof/solver.h"
+#include "policy/proof/witness.h"
 
 namespace replygate {
 namespace {
@@ -126,7 +127,7 @@ void warn_of_empty_rules(Context& context, const Policy& policy) {
   for (const Rule& rule : policy.rules()) {
     const bool part = before != nullptr && before->name == rule.name;
     before = &rule;
-    if (part || rule.when.size() + rule.unless.size() < 2) continue;
+    if (part || rule.when.size() + rule.unless.size() < 2 || plainly_holds(rule, policy.site())) continue;
     Model model;
     Literals literals = literals_of(rule);
     if (answers_unknown(rule)) {

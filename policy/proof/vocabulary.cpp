@@ -227,10 +227,7 @@ class AddressMaker {
   }
 
   void add(const std::string& text) {
-    const AddressContext context{.default_domain = site_.default_domain, .is_local = [this](std::string_view domain) {
-                                   return domain == site_.default_domain || site_.local_domains->contains(domain);
-                                 }};
-    if (canonical_address('<' + text + '>', context).full == text) result_.picks.push_back({.text = text, .ip = {}});
+    if (is_canonical_address(text, site_)) result_.picks.push_back({.text = text, .ip = {}});
   }
 
   const Vocabulary words_;
@@ -242,6 +239,13 @@ class AddressMaker {
 };
 
 }  // namespace
+
+bool is_canonical_address(const std::string& text, const Site& site) {
+  const AddressContext context{.default_domain = site.default_domain, .is_local = [&site](std::string_view domain) {
+                                 return domain == site.default_domain || site.local_domains->contains(domain);
+                               }};
+  return !text.empty() && canonical_address('<' + text + '>', context).full == text;
+}
 
 Picks addresses(std::span<const Condition* const> conditions, const Site& site,
                 const std::function<Signature(const Pick&)>& signature) {

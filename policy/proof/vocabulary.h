@@ -51,6 +51,9 @@ class Vocabulary {
 // others.
 std::optional<std::string> domain_of_glob(Fact fact, const std::string& glob);
 
+// Whether a session at the site would give the mailbox as it is written here.
+bool is_canonical_address(const std::string& text, const Site& site);
+
 // Mailboxes put together from these words, canonical at the site.
 Picks addresses(std::span<const Condition* const> conditions, const Site& site,
                 const std::function<Signature(const Pick&)>& signature);

@@ -1,12 +1,15 @@
 // What can never hold or is never reached, and the index of rules.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "policy/decide/inquiry.h"
 #include "policy/proof/solver.h"
+#include "policy/proof/witness.h"
 #include "tests/support/world.h"
 
 namespace replygate::test {
@@ -44,6 +47,58 @@ TEST(Solver, FindsWhatFulfilsAllAndSaysWhereNothingDoes) {
   EXPECT_EQ(solved("helo = \"a??\"", "helo = \"axx\""), Solved::found);
   EXPECT_EQ(solved("client_ip = \"192.0.2.0/24\", client_net = \"192.0.2.0/24\"", "client_ip = \"192.0.2.0/25\""),
             Solved::found);
+}
+
+// What the quick look finds the search finds, too; the rest is left to the search.
+TEST(Witness, AgreesWithTheSolver) {
+  const std::vector<std::string> kinds = {"sender = [\"a@b.example\"]",
+                                          "sender = \"@b.example\"",
+                                          "sender = \"\"",
+                                          "sender_domain = \"b.example\"",
+                                          "sender_domain = \"-\"",
+                                          "sender_local = \"a\"",
+                                          "null_sender = true",
+                                          "recipient = \"u@here.example\"",
+                                          "recipient_local = \"u\"",
+                                          "recipient_domain = \".far.example\"",
+                                          "external = true",
+                                          "external = false",
+                                          "client_ip = \"192.0.2.0/24\"",
+                                          "client_net = \"192.0.2.0/24\"",
+                                          "client_net = \"192.0.2.7/32\"",
+                                          "helo = \"h.example\"",
+                                          "helo = \"h*\"",
+                                          "user = \"bob\"",
+                                          "authenticated = false",
+                                          "auth_mechanism = \"PLAIN\"",
+                                          "tls = true",
+                                          "tls_bits = 0",
+                                          "recipients = \"10..20\"",
+                                          "messages = 0",
+                                          "client_port = \"> 70000\"",
+                                          "time = \"22:00-06:00\"",
+                                          "weekday = \"mon\"",
+                                          "recipient_route = \"smtp\"",
+                                          "recipient_dead = true",
+                                          "header.Subject = \"win\""};
+  std::mt19937 random(5);
+  int quick = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::set<std::string> when;
+    for (unsigned i = 0; i < 1 + static_cast<unsigned>(round % 3); ++i) when.insert(kinds[random() % kinds.size()]);
+    const Loaded loaded = load_text(
+        fmt::format("version = 1\n[site]\nlocal_domains = [\"here.example\"]\n[[rule]]\nname = \"r\"\nwhen = {{ {} }}\n"
+                    "accept = true\n",
+                    fmt::join(when, ", ")));
+    if (!loaded.ok()) continue;  // two patterns for one fact
+    const Rule& rule = loaded.policy->rules().front();
+    if (!plainly_holds(rule, loaded.policy->site())) continue;
+    ++quick;
+    Model model;
+    EXPECT_EQ(solve(literals_of(rule), loaded.policy->site(), model), Solved::found)
+        << fmt::format("{}", fmt::join(when, ", "));
+  }
+  EXPECT_GT(quick, 300);
 }
 
 // How many of the rules are said never to answer.
