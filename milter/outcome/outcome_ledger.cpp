@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "milter/outcome/recorded_form.h"
+#include "policy/remote/handed_on.h"
 #include "policy/remote/outcome_kind.h"
 
 namespace replygate {

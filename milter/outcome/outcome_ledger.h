@@ -59,6 +59,8 @@ class OutcomeLedger final : private MailTrail::Listener {
   void attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                bool handed_on) override;
   void expired(Instant, const LoggedMail*, std::string_view) override {}
+  bool is_known(const LoggedMail& mail) override { return message_of(mail.id, mail.time) != 0; }
+  void gone(std::string_view id) override { file_.forget_id(id); }
 
   bool may_be_ours(const LogEvent& event) const;
   bool is_ours(const LogEvent& event, const LoggedMail* mail, std::int64_t number);

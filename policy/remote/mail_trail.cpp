@@ -4,6 +4,8 @@
 #include <functional>
 #include <utility>
 
+#include "policy/remote/handed_on.h"
+#include "policy/remote/kept_event.h"
 #include "policy/remote/log_fields.h"
 
 namespace replygate {
@@ -19,22 +21,10 @@ constexpr int kLongestChain = 8;
 constexpr Duration kGrace = seconds(2);
 constexpr Duration kKept = seconds(60);  // a message whose queue file is gone
 constexpr Duration kLongestUntold = hours(1);
-
-bool is_this_host(std::string_view ip) { return ip.starts_with("127.") || ip == "::1"; }
-
-// "localhost[127.0.0.1]:10024", "[192.0.2.9] [192.0.2.9]"
-std::string_view address_of_relay(std::string_view relay) {
-  const std::size_t close = relay.rfind(']');
-  const std::size_t open = close == std::string_view::npos ? close : relay.rfind('[', close);
-  return open == std::string_view::npos ? "" : relay.substr(open + 1, close - open - 1);
-}
-
-// The id in "Sent (6APCiRGH021530 Message accepted for delivery)".
-std::string_view accepted_id(std::string_view text) {
-  constexpr std::string_view kLead = "Sent (";
-  if (!text.starts_with(kLead) || !text.ends_with(" Message accepted for delivery)")) return "";
-  return text.substr(kLead.size(), text.find(' ', kLead.size()) - kLead.size());
-}
+// A filter answers when it has handed the message back, which may be delivered by then.
+constexpr Duration kFilterAnswers = seconds(30);
+constexpr std::size_t kMostHeld = 20000;
+constexpr std::size_t kMostFilters = 64;
 
 // Each of "<a@b.example>,<c@d.example>".
 template <typename Take>
@@ -48,9 +38,14 @@ void each_recipient(std::string_view list, Take take) {
 
 }  // namespace
 
-std::string_view next_id_of(const LogEvent& event) { return event.next.empty() ? accepted_id(event.text) : event.next; }
-
 struct MailTrail::Message {
+  struct Held {
+    Instant time;
+    KeptEvent event;
+    std::string recipient;
+    bool handed_on;
+  };
+
   LoggedMail mail;
   std::string key;
   Known origin;            // whose copy it is
@@ -66,6 +61,7 @@ struct MailTrail::Message {
   std::int64_t attempts = 0;
   std::int64_t open = 1;                          // it and its copies, until they are retired
   std::int64_t seen_recipients = 0;               // after expansion
+  std::vector<Held> held;                         // attempts that are not told yet
   boost::unordered_flat_set<std::uint64_t> seen;  // hashes of recipients, before and after expansion
 
   // Whether it is the first time.
@@ -82,6 +78,12 @@ struct MailTrail::Message {
     return seen.insert(std::hash<std::string_view>{}(address) * 2 + kind).second;
   }
 };
+
+const MailTrail::Known& MailTrail::root_of(const Known& message) {
+  const Known* root = &message;
+  for (int i = 0; (*root)->origin && i <= kLongestChain; ++i) root = &(*root)->origin;
+  return *root;
+}
 
 MailTrail::Known MailTrail::find(std::string_view id) const {
   const auto found = messages_.find(key_of(id));
@@ -164,7 +166,33 @@ bool MailTrail::link(const Known& from, const Known& to) {
   }
   to->origin = root;
   ++root->open;
+  tell_held(to);
   return true;
+}
+
+bool MailTrail::may_be_copy(const Message& message) const {
+  const std::string& from = message.mail.client_ip;
+  return message.handed_in && !message.origin && !message.told && (is_this_host(from) || filters_.contains(from)) &&
+         !listener_.is_known(message.mail);
+}
+
+void MailTrail::tell(Instant time, const Known& message, const LogEvent& event, std::string_view recipient,
+                     bool handed_on) {
+  const Known& root = root_of(message);
+  if (held_ < kMostHeld && may_be_copy(*root)) {
+    ++held_;
+    root->held.push_back({time, KeptEvent(event), std::string(recipient), handed_on});
+    return;
+  }
+  listener_.attempt(time, root->handed_in ? &root->mail : nullptr, event, recipient, handed_on);
+  const auto next = handed_on ? messages_.find(message->key.front() + std::string(next_id_of(event))) : messages_.end();
+  if (next != messages_.end() && next->second->removed) listener_.gone(next->second->mail.id);
+}
+
+void MailTrail::tell_held(const Known& message) {
+  const auto held = std::exchange(message->held, {});
+  held_ -= held.size();
+  for (const auto& h : held) tell(h.time, message, h.event.event(), h.recipient, h.handed_on);
 }
 
 // What a remote server calls its copy is its own affair, though it be an id of ours: the copy must have come from where
@@ -183,7 +211,9 @@ bool MailTrail::take_next(const Known& message, const LogEvent& event) {
   const std::string_view relay = address_of_relay(event.relay);
   const bool from_there = !relay.empty() && next->handed_in && relay == next->mail.client_ip;
   const bool here = is_this_host(relay) && is_this_host(next->mail.client_ip);
-  return (from_there || here) && link(message, next);
+  if (!(from_there || here) || !link(message, next)) return false;
+  if (filters_.size() < kMostFilters) filters_.emplace(relay);
+  return true;
 }
 
 void MailTrail::note_recipient(Message& message, const LogEvent& event, std::string_view recipient) const {
@@ -202,7 +232,7 @@ void MailTrail::tell_unowned(const Known& message, const LogEvent& event, std::s
     const bool next = is_this_host(address_of_relay(event.relay)) && find(next_id_of(event));
     return listener_.unowned(now_, event, recipient, next);
   }
-  const Message& root = message->origin ? *message->origin : *message;
+  const Message& root = *root_of(message);
   const bool word = message->notice || root.notice || (root.enveloped && root.mail.sender.empty());
   if (!root.handed_in && !word) listener_.unowned(now_, event, recipient, handed_on);
 }
@@ -217,8 +247,7 @@ void MailTrail::take_attempt(const Known& message, const LogEvent& event, std::s
   ++message->attempts;
   note_recipient(message->requeued ? *message->origin : *message, event, recipient);
   const bool handed_on = take_next(message, event);
-  const Known& root = message->origin ? message->origin : message;
-  listener_.attempt(now_, root->handed_in ? &root->mail : nullptr, event, recipient, handed_on);
+  tell(now_, message, event, recipient, handed_on);
   tell_unowned(message, event, recipient, handed_on);
 }
 
@@ -238,7 +267,8 @@ void MailTrail::take_end(const LogEvent& event) {
   const Known message = find(event.id);
   tell_unowned(message, event, "", false);
   if (!message) return;
-  const Known& root = message->origin ? message->origin : message;
+  const Known& root = root_of(message);
+  tell_held(root);
   listener_.expired(now_, root->handed_in ? &root->mail : nullptr, event.id);
 }
 
@@ -301,6 +331,7 @@ bool MailTrail::tell_first() {
     ++figures_.mails;
     listener_.mail(message.mail);
   }
+  tell_held(first);
   message.mail.recipients = {};
   message.seen = {};
   return tells;
@@ -309,14 +340,19 @@ bool MailTrail::tell_first() {
 void MailTrail::tell_ready() {
   while (!waiting_.empty()) {
     const Message& first = *waiting_.front();
-    const bool ready = first.ready != Instant() && first.ready + kGrace < now_;
+    const Duration grace = first.held.empty() ? kGrace : kFilterAnswers;
+    const bool ready = first.ready != Instant() && first.ready + grace < now_;
     if (!ready && first.mail.time + kLongestUntold > now_ && waiting_.size() <= kMostMessages) return;
     tell_first();
   }
 }
 
 void MailTrail::retire(const Known& message) {
-  const Known& root = message->origin ? message->origin : message;
+  if (!message->held.empty()) {
+    message->told = true;
+    tell_held(message);
+  }
+  const Known& root = root_of(message);
   if (message->notice || root->notice) {
     figures_.notices += message->attempts;
   } else if (!root->handed_in) {

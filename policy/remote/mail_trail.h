@@ -30,9 +30,6 @@ struct LoggedMail {
   std::vector<std::string> recipients;  // as they were addressed, each once
 };
 
-// Under which id the server that took it has the message, if it is one of ours; "" where the event does not tell.
-std::string_view next_id_of(const LogEvent& event);
-
 // Puts the lines of a log together: which attempt belongs to which message, also through a content filter, an alias or
 // a second queue. An id means a message of the host that wrote the line, until it is removed. Memory is bounded: of
 // more than 100,000 messages under way the oldest are forgotten. One thread.
@@ -57,6 +54,11 @@ class MailTrail {
     // It was too old, or is cancelled: whoever it was not delivered to will not get it. Null as above.
     // Under `id`: what was deferred under another one is still under way.
     virtual void expired(Instant now, const LoggedMail* mail, std::string_view id) = 0;
+    // Whether the listener knows it as a message of its own. What nobody knows may be the copy of another one that a
+    // content filter has handed back: its attempts are told once that is clear, half a minute late at the most.
+    virtual bool is_known(const LoggedMail&) { return false; }
+    // A copy that was handed on, as just told, has left its queue before: its id may be used again.
+    virtual void gone(std::string_view /*id*/) {}
     // Nothing more will be told of it: it and all its copies are gone from the queues, or were forgotten.
     virtual void over(const LoggedMail&) {}
   };
@@ -87,6 +89,7 @@ class MailTrail {
     std::string mechanism;
   };
 
+  static const Known& root_of(const Known& message);
   std::string key_of(std::string_view id) const { return host_ + std::string(id); }
   Known find(std::string_view id) const;
   Known begin(std::string_view id, const LogEvent& event);
@@ -94,6 +97,9 @@ class MailTrail {
   void take_client(const LogEvent& event);
   void take_sender(const LogEvent& event);
   void take_login(const LogEvent& event);
+  bool may_be_copy(const Message& message) const;
+  void tell(Instant time, const Known& message, const LogEvent& event, std::string_view recipient, bool handed_on);
+  void tell_held(const Known& message);
   void note_recipient(Message& message, const LogEvent& event, std::string_view recipient) const;
   void take_notice(const LogEvent& event);
   void note_host(std::string_view host);
@@ -119,6 +125,8 @@ class MailTrail {
   std::deque<Known> begun_;                                 // all of them, in the order of their begin
   std::deque<Known> waiting_;                               // to be told
   boost::unordered_flat_map<std::string, Login> logins_;    // by host and process
+  boost::unordered_flat_set<std::string> filters_;          // that have handed messages back
+  std::size_t held_ = 0;                                    // attempts that are not told yet
   Figures figures_;
 };
 

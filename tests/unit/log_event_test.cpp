@@ -445,14 +445,17 @@ struct Told final : MailTrail::Listener {
   void expired(Instant, const LoggedMail* mail, std::string_view) override {
     attempts.push_back(mail == nullptr ? "?" : mail->user + " expired");
   }
+  bool is_known(const LoggedMail& mail) override { return mail.id == known; }
+  void gone(std::string_view id) override { attempts.push_back(fmt::format("{} is gone", id)); }
   void over(const LoggedMail& mail) override { ended.push_back(mail.id); }
+  std::string known;
   std::vector<LoggedMail> mails;
   std::vector<std::string> ended;
   std::vector<std::string> attempts;
   std::vector<std::string> refusals;
 };
 
-MailTrail::Figures follow(Told& told, std::initializer_list<std::pair<int, std::string>> lines) {
+MailTrail::Figures follow(Told& told, const std::vector<std::pair<int, std::string>>& lines) {
   MailTrail trail(told);
   for (const auto& [second, text] : lines) {
     const std::string line = "Nov 29 10:00:01 mail " + text;
@@ -483,6 +486,68 @@ TEST(MailTrails, AFilterHandsTheSenderOn) {
   EXPECT_EQ(told.attempts, (std::vector<std::string>{"alice b@there.example sent on", "alice b@there.example sent"}));
   EXPECT_EQ(std::ranges::count(told.ended, "A1C2A3B4D0"), 1);
   EXPECT_EQ(figures.orphans, 0);
+}
+
+// What a filter hands back may be delivered before the filter has answered.
+TEST(MailTrails, AFilterMayAnswerLate) {
+  const auto lines = [](int answer) {
+    return std::vector<std::pair<int, std::string>>{
+        {0, "postfix/smtpd[1]: A1C2A3B4D0: client=c.example[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+        {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+        {1, "postfix/smtpd[2]: B1C2A3B4D0: client=localhost[127.0.0.1], sasl_method=PLAIN, sasl_username=second"},
+        {1, "postfix/qmgr[1]: B1C2A3B4D0: from=<a@here.example>, size=12, nrcpt=1 (queue active)"},
+        {1, std::string("postfix/smtp[3]: B1C2A3B4D0: to=<b@there.example>") + kSent},
+        {1, "postfix/qmgr[1]: B1C2A3B4D0: removed"},
+        {answer,
+         "postfix/smtp[3]: A1C2A3B4D0: to=<b@there.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, "
+         "delays=0/0/1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as B1C2A3B4D0)"},
+        {answer, "postfix/qmgr[1]: A1C2A3B4D0: removed"},
+        {answer + 40, "postfix/qmgr[1]: C1C2A3B4D0: removed"}};
+  };
+  for (const int answer : {1, 5, 20}) {
+    Told told;
+    follow(told, lines(answer));
+    EXPECT_EQ(told.attempts, (std::vector<std::string>{"alice b@there.example sent", "alice b@there.example sent on",
+                                                       "B1C2A3B4D0 is gone"}));
+    ASSERT_EQ(told.mails.size(), 1U);
+    EXPECT_EQ(told.mails[0].user, "alice");
+  }
+  // Nothing that is known waits, and nothing waits forever.
+  Told known;
+  known.known = "B1C2A3B4D0";
+  follow(known, lines(1));
+  EXPECT_EQ(known.attempts.front(), "second b@there.example sent");
+  Told alone;
+  auto few = lines(1);
+  std::erase_if(few, [](const auto& line) { return line.second.find("A1C2A3B4D0: ") != std::string::npos; });
+  follow(alone, few);
+  EXPECT_EQ(alone.attempts, std::vector<std::string>{"second b@there.example sent"});
+  EXPECT_EQ(alone.mails.size(), 1U);
+}
+
+// The second filter's message is delivered before either has answered.
+TEST(MailTrails, TwoFiltersMayAnswerLate) {
+  Told told;
+  const auto answer = [](const char* id, const char* next) {
+    return fmt::format(
+        "postfix/smtp[3]: {}: to=<b@there.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/1/0, "
+        "dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as {})",
+        id, next);
+  };
+  follow(told,
+         {{0, "postfix/smtpd[1]: A1C2A3B4D0: client=c.example[192.0.2.1], sasl_method=PLAIN, sasl_username=alice"},
+          {0, "postfix/qmgr[1]: A1C2A3B4D0: from=<a@here.example>, size=10, nrcpt=1 (queue active)"},
+          {1, "postfix/smtpd[2]: B1C2A3B4D0: client=localhost[127.0.0.1]"},
+          {1, "postfix/qmgr[1]: B1C2A3B4D0: from=<a@here.example>, size=12, nrcpt=1 (queue active)"},
+          {1, "postfix/smtpd[2]: C1C2A3B4D0: client=localhost[127.0.0.1]"},
+          {1, "postfix/qmgr[1]: C1C2A3B4D0: from=<a@here.example>, size=12, nrcpt=1 (queue active)"},
+          {1, std::string("postfix/smtp[3]: C1C2A3B4D0: to=<b@there.example>") + kSent},
+          {2, answer("B1C2A3B4D0", "C1C2A3B4D0")},
+          {2, answer("A1C2A3B4D0", "B1C2A3B4D0")},
+          {3, std::string("postfix/smtp[3]: C1C2A3B4D0: to=<c@there.example>") + kSent}});
+  EXPECT_EQ(told.attempts, (std::vector<std::string>{"alice b@there.example sent", "alice b@there.example sent on",
+                                                     "alice b@there.example sent on", "alice c@there.example sent"}));
+  EXPECT_EQ(told.mails.size(), 1U);
 }
 
 TEST(MailTrails, ARemoteServerHandsNothingOn) {

@@ -343,6 +343,37 @@ TEST_F(Outcomes, FollowFiltersAndAliases) {
           "AAAA11111 team@example.org as y@there.test delivered delivered"});
 }
 
+// Where what a filter has handed back is delivered before the filter answers.
+TEST_F(Outcomes, FollowFiltersThatAnswerLate) {
+  start();
+  for (const bool restart : {false, true}) {
+    const std::string first = restart ? "CCCC11111" : "AAAA11111";
+    const std::string second = restart ? "CCCC22222" : "AAAA22222";
+    accept(first, {"b@there.test"});
+    log("smtpd", first + ": client=pc[198.51.100.7], sasl_method=PLAIN, sasl_username=s");
+    log("qmgr", first + ": from=<s@example.org>, size=1, nrcpt=1 (queue active)");
+    log("smtpd", second + ": client=localhost[127.0.0.1]");
+    log("qmgr", second + ": from=<s@example.org>, size=1, nrcpt=1 (queue active)");
+    bounced(second, "b@there.test");
+    log("qmgr", second + ": removed");
+    if (restart) {
+      stop();
+      start();
+    }
+    log("smtp", first +
+                    ": to=<b@there.test>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, "
+                    "status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as " +
+                    second + ")");
+    log("qmgr", first + ": removed");
+    // The id is used again, by what is not ours.
+    log("smtpd", second + ": client=pc[198.51.100.9]");
+    bounced(second, "c@there.test");
+    if (!restart) expect({"AAAA11111 b@there.test hard_bounce user_unknown"});
+  }
+  sent("CCCC11111", "d@there.test");
+  expect({"AAAA11111 b@there.test hard_bounce user_unknown", "CCCC11111 b@there.test hard_bounce user_unknown"});
+}
+
 TEST_F(Outcomes, GoOnOverRestartsAndRotations) {
   Texts expected;
   for (int i = 0; i < 40; ++i) {
