@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 
 #include "milter/outcome/log_octets.h"
 #include "policy/decide/record_fields.h"
@@ -14,19 +13,6 @@ namespace replygate {
 namespace {
 
 constexpr std::size_t kFollowedBlock = std::size_t{256} << 10U;
-
-std::string why_not_open(const std::string& path, int error) {
-  return fmt::format("{}: {}", path,
-                     error == EINVAL ? "it is no regular file" : std::generic_category().message(error));
-}
-
-// An errno, or 0. What is no regular file is not opened: a FIFO's writer would take us for its reader.
-int try_to_open(const std::string& path) {
-  struct stat s{};
-  if (::stat(path.c_str(), &s) != 0) return errno;
-  if (!S_ISREG(s.st_mode)) return EINVAL;
-  return open_regular(path) == nullptr ? errno : 0;
-}
 
 }  // namespace
 
@@ -178,6 +164,7 @@ FollowedLog::Found FollowedLog::find_position(const LogPosition& was) {
   for (const RotatedFile& file : *files) {
     if (!is_same_file(file, was) || file.size < was.offset) continue;
     if (!open(file, was.offset)) return Found::not_now;
+    if (was.changed != 0) position_->changed = was.changed;  // what has come since was not read
     if (position_->seal == was.seal) return Found::lines;
   }
   position_ = was;
@@ -284,6 +271,16 @@ FollowedLog::Found FollowedLog::look_before() {
     if (is_open(file)) break;
     if (const Found found = begin(file); found != Found::nothing) return found;
   }
+  return begin_newer_compressed(position_->changed);
+}
+
+FollowedLog::Found FollowedLog::begin_newer_compressed(std::int64_t changed) {
+  const auto files = compressed_files(path_);
+  if (!files) return Found::not_now;
+  for (const RotatedFile& file : *files) {
+    if (file.changed <= changed) continue;
+    if (const Found found = begin_compressed(file); found != Found::nothing) return found;
+  }
   return Found::nothing;
 }
 
@@ -313,10 +310,16 @@ FollowedLog::Found FollowedLog::rest_before_others(std::int64_t changed) {
   const auto same = std::ranges::count_if(*files, [&](const auto& file) { return file.changed == changed; });
   if (later == 0 && same < 2) return Found::nothing;
   if (const Found found = open_rest(); found != Found::nothing) return found;
-  // It was read to its end, and is gone altogether.
+  return begin_newer_compressed(changed);  // it was read to its end, and is gone altogether
+}
+
+// A file that was left plain may have compressed ones behind it.
+FollowedLog::Found FollowedLog::begin_compressed_behind(const RotatedFile& here) {
+  const auto files = files_behind(here, path_);
+  if (!files) return Found::not_now;
   for (const RotatedFile& file : *files) {
-    if (file.changed <= changed) continue;
-    if (const Found found = begin_compressed(file); found != Found::nothing) return found;
+    const Found found = file.compressed ? begin_compressed(file) : Found::nothing;
+    if (!file.compressed || found != Found::nothing) return found;
   }
   return Found::nothing;
 }
@@ -341,6 +344,8 @@ bool FollowedLog::next_of(std::int64_t changed) {
   const auto here = std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_open(file); });
   if (here == files->end()) {
     if (const Found found = rest_before_others(changed); found != Found::nothing) return found == Found::lines;
+  } else if (const Found found = begin_compressed_behind(*here); found != Found::nothing) {
+    return found == Found::lines;
   }
   for (auto file = here == files->end() ? files->begin() : here + 1; file != files->end(); ++file) {
     if (file->path != path_ && file->changed < changed) continue;

@@ -71,6 +71,8 @@ class FollowedLog {
   Found begin(const RotatedFile& file);
   Found begin_in(const std::vector<RotatedFile>& files, const LogPosition& was);
   Found begin_compressed(const RotatedFile& file);
+  Found begin_compressed_behind(const RotatedFile& here);
+  Found begin_newer_compressed(std::int64_t changed);
   // That has what was read, and maybe more.
   Found open_copy();
   Found open_rest();

@@ -27,7 +27,7 @@ class FileFeed final : public MailLogFeed {
   bool goes_on() const override { return log_.goes_on(); }
   std::string loss() const override { return log_.is_lost() ? log_.loss() : ""; }
   std::string position() const override { return log_.position() ? log_.position()->text() : ""; }
-
+  std::string landmark() const override { return log_.position() && log_.position()->offset == 0 ? "" : position(); }
   std::string trouble() const override { return log_.trouble(); }
 
  private:

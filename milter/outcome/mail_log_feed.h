@@ -32,6 +32,8 @@ class MailLogFeed {
   virtual std::string loss() const = 0;
   // Behind what was handed on; "" before the log was seen.
   virtual std::string position() const = 0;
+  // The same where it is known again for certain: "" at the begin of a file, which may have other lines by then.
+  virtual std::string landmark() const { return position(); }
   // What is wrong with the log now, or was at the last reading; "" where all is well.
   virtual std::string trouble() const = 0;
 };

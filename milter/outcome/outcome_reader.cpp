@@ -257,7 +257,7 @@ bool OutcomeReader::begin(Instant now) {
   feed_ = *std::move(feed);
   ledger_ = std::make_unique<OutcomeLedger>(*file_, *book_);
   read_ += std::exchange(lines_, 0);
-  checkpoints_.assign(1, {feed_->position(), 0, now});
+  checkpoints_.assign(1, {feed_->landmark(), 0, now});
   return true;
 }
 
@@ -308,8 +308,8 @@ bool OutcomeReader::read_log(Instant now) {
 
 void OutcomeReader::note_progress(Instant now) {
   const std::string position = feed_->position();
-  if (position != checkpoints_.back().position) checkpoints_.push_back({position, lines_, now});
-  // Before the log was seen there is no place to go on at.
+  const std::string landmark = feed_->landmark();
+  if (landmark != checkpoints_.back().position) checkpoints_.push_back({landmark, lines_, now});
   const auto too_old = [&](const Checkpoint& next) {
     return checkpoints_.front().position.empty() || next.time + kReadAgain < now ||
            lines_ - next.lines > kMostReadAgain;

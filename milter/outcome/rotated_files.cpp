@@ -1,6 +1,7 @@
 #include "milter/outcome/rotated_files.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <set>
 #include <span>
 #include <string_view>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -73,6 +75,19 @@ std::unique_ptr<Descriptor> open_regular(const std::string& path) {
   if (S_ISREG(s.st_mode)) return file;
   errno = EINVAL;
   return nullptr;
+}
+
+std::string why_not_open(const std::string& path, int error) {
+  return fmt::format("{}: {}", path,
+                     error == EINVAL ? "it is no regular file" : std::generic_category().message(error));
+}
+
+// What is no regular file is not opened: a FIFO's writer would take us for its reader.
+int try_to_open(const std::string& path) {
+  struct stat s{};
+  if (::stat(path.c_str(), &s) != 0) return errno;
+  if (!S_ISREG(s.st_mode)) return EINVAL;
+  return open_regular(path) == nullptr ? errno : 0;
 }
 
 std::optional<LogFolder> look_at_folder(const std::string& log) {
@@ -206,7 +221,7 @@ std::optional<std::vector<RotatedFile>> compressed_files(const std::string& log)
   return files;
 }
 
-std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& compressed, const std::string& log) {
+std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& rotated, const std::string& log) {
   auto files = look_until_they_stay(log, Which::all);
   if (!files) return std::nullopt;
   drop_half_compressed(*files);
@@ -216,12 +231,11 @@ std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& compress
     files->pop_back();
   }
   order_by_names(*files, log);
-  const auto here =
-      std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_same_file(file, compressed); });
+  const auto here = std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_same_file(file, rotated); });
   if (here != files->end()) {
     files->erase(files->begin(), here + 1);
   } else {
-    std::erase_if(*files, [&](const RotatedFile& file) { return file.changed <= compressed.changed; });
+    std::erase_if(*files, [&](const RotatedFile& file) { return file.changed <= rotated.changed; });
   }
   std::ranges::move(live, std::back_inserter(*files));
   return files;

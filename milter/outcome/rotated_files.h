@@ -44,6 +44,10 @@ std::optional<std::string_view> uncompressed_name(std::string_view name);
 // Null, with errno: it cannot be opened, or is no regular file. A FIFO in its place keeps nobody waiting.
 std::unique_ptr<Descriptor> open_regular(const std::string& path);
 
+// An errno, or 0; and what it means, for people.
+int try_to_open(const std::string& path);
+std::string why_not_open(const std::string& path, int error);
+
 // Nothing: there is none.
 std::optional<LogFolder> look_at_folder(const std::string& log);
 
@@ -57,10 +61,10 @@ std::optional<RotatedFile> rotated_file(const std::string& path);
 // has. Nothing: they are being rotated, and one of them may have been missed.
 std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log);
 
-// All of them that were written behind one that is compressed, by their names as far as those tell, or else by their
+// All of them that were written behind a rotated one, by their names as far as those tell, or else by their
 // times; the oldest first, the log itself last. What is just being compressed comes as the plain file that it still is.
 // Nothing: as above.
-std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& compressed, const std::string& log);
+std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& rotated, const std::string& log);
 
 // The compressed ones, the oldest first. Nothing: as above.
 std::optional<std::vector<RotatedFile>> compressed_files(const std::string& log);

@@ -224,6 +224,36 @@ TEST_F(CompressedRests, AreReadWhereACopyIsCompressedAtOnce) {
   EXPECT_EQ(seen(), "three");
 }
 
+TEST_F(CompressedRests, MayStandBehindAPlainFile) {
+  for (const char* kind : {"one rotation", "two"}) {
+    SCOPED_TRACE(kind);
+    rotate_twice();
+    if (kind[0] == 't') {
+      files_.rotate();
+      write("five");
+      files_.compress(2);
+    }
+    files_.compress(1);
+    follow();
+    EXPECT_EQ(seen(), kind[0] == 't' ? "twothreefourfive" : "twothreefour");
+    write("six");
+    EXPECT_EQ(seen(), "six");
+  }
+}
+
+// Nothing was read of it: its begin looks like that of any other.
+TEST_F(CompressedRests, OfALogThatWasEmpty) {
+  fs::resize_file(files_.log(), 0);
+  followed_ = std::make_unique<FollowedLog>(files_.log(), std::nullopt);
+  EXPECT_EQ(seen(), "");
+  EXPECT_EQ(followed_->position()->offset, 0U);
+  write("one");
+  files_.copy_and_compress();
+  write("two");
+  follow();
+  EXPECT_EQ(seen(), "onetwo");
+}
+
 TEST_F(CompressedRests, TellWhatAnEmptiedLogMayHaveLost) {
   write("one");
   EXPECT_EQ(seen(), "one");

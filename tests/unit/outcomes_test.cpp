@@ -423,6 +423,26 @@ TEST_F(Outcomes, GoOnWhereTheLogWasCompressedMeanwhile) {
   EXPECT_EQ(telling_.texts().size(), 4U);
 }
 
+// A daemon that began with an empty log, which was copied, emptied and compressed while it was down.
+TEST_F(Outcomes, GoOnWhereAnEmptyLogWasTheBegin) {
+  std::filesystem::resize_file(folder_.file("mail.log"), 0);
+  start();
+  accept("AAAA11111", {"a@there.test", "b@there.test", "c@there.test"});
+  sent("AAAA11111", "a@there.test");
+  expect({"AAAA11111 a@there.test delivered delivered"});
+  stop();
+  sent("AAAA11111", "b@there.test");
+  const std::string log = folder_.file("mail.log");
+  std::ostringstream text;
+  text << std::ifstream(log).rdbuf();
+  test::compress(log + ".1.gz", text.str(), archive_write_add_filter_gzip);
+  std::filesystem::resize_file(log, 0);
+  sent("AAAA11111", "c@there.test");
+  start();
+  expect({"AAAA11111 a@there.test delivered delivered", "AAAA11111 b@there.test delivered delivered",
+          "AAAA11111 c@there.test delivered delivered"});
+}
+
 TEST_F(Outcomes, GoOnWithALogThatComesLater) {
   std::filesystem::remove(folder_.file("mail.log"));
   start();
