@@ -24,6 +24,9 @@ bool counts_even_if_full(const Ask& ask, const Question& question) {
 // Rules that do not stop the mail must not keep others from counting it.
 bool may_refuse(const Ask& ask) { return ask.mode == Mode::enforce && ask.rule->refuses(); }
 
+// What a share is a share of is all mail that is let through, whatever the rule's other limits say of it.
+bool counts_whole(const Ask& ask) { return ask.purpose == Ask::Purpose::whole && !may_refuse(ask); }
+
 // A connection has no end that could refuse it: it is counted for good once it is let in.
 bool is_final(const Ask& ask) { return ask.rule->count != Count::accepted || ask.limit.unit == Unit::connections; }
 
@@ -72,7 +75,8 @@ std::uint32_t group_of(const Ask& ask) {
 
 // Of what reads alone the cost of one more is compared, and not charged.
 void fill_store_charge(Charge& charge, const Ask& ask, const Question& question, const Inquiry& inquiry) {
-  fill_charge(charge, ask, group_of(ask), counts_even_if_full(ask, question), is_reserved(ask, inquiry));
+  const bool even_if_full = counts_even_if_full(ask, question) || counts_whole(ask);
+  fill_charge(charge, ask, group_of(ask), even_if_full, is_reserved(ask, inquiry));
   if (!ask.reads_alone()) return;
   charge.cost = 0;
   charge.most -= ask.cost - ask.own;
@@ -103,7 +107,7 @@ bool may_pass(const Inquiry& inquiry, const std::vector<std::optional<Reading>>&
 
 // Whether a limit that needs no store leaves no room to a rule that cannot refuse, so that its others charge nothing.
 bool keeps_out_beside(const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings, const Ask& ask) {
-  if (may_refuse(ask) || !compares(ask)) return false;
+  if (may_refuse(ask) || !compares(ask) || counts_whole(ask)) return false;
   for (std::size_t i = 0; i < inquiry.asks.size(); ++i) {
     if (inquiry.asks[i].rule == ask.rule && readings[i] && !readings[i]->fits) return true;
   }
@@ -170,7 +174,8 @@ void Gate::count(Case& c, const Verdict& verdict, std::vector<CountedOnce>& coun
     const Ask& ask = c.inquiry.asks[i];
     if (!compares(ask) || !c.readings[i] || counts_events(ask.limit.unit)) continue;
     const bool admitted =
-        (passes && !is_cut(ask, verdict) && (may_refuse(ask) || rule_fits(c.inquiry, c.readings, *ask.rule))) ||
+        (passes && !is_cut(ask, verdict) &&
+         (may_refuse(ask) || counts_whole(ask) || rule_fits(c.inquiry, c.readings, *ask.rule))) ||
         (refuses && counts_though_refused(ask, verdict, c.inquiry, c.readings));
     const bool forced = counts_even_if_full(ask, c.question);
     if (!ask.limit.in_store() && !ask.uncharged && (admitted || forced)) {

@@ -25,7 +25,7 @@ bool counts_for(const Rule& rule, const OutcomeKey& key, const CountedOutcome& o
 Charge charge_for(const Ask& ask, const CountedOutcome& outcome) {
   Charge charge = charge_of(ask, 0, true, false);
   charge.cost = 1;
-  charge.most = std::max(charge.most, ask.limit.share > 0 ? kMostOutcomes : ask.limit.most);
+  charge.most = std::max(charge.most, kMostOutcomes);  // also beyond the limit, which may be raised
   charge.warn_at = 0;
   charge.member = outcome.member;
   charge.local = false;  // what the shared store does not hear now it hears later

@@ -145,6 +145,30 @@ TEST_F(Seeded, AShareBelowTheLimitLetsThrough) {
   EXPECT_EQ(answer(), "");
 }
 
+// Whatever the rule's other limits would have said: what became of it counts, too.
+TEST(ObservedShares, AreOfAllThatIsLetThrough) {
+  for (const std::string_view beside :
+       {"", ", \"3 blocked / 1h\"", ", \"150 recipients / 1h\"", ", \"2 recipients / message\""}) {
+    SCOPED_TRACE(beside);
+    const auto policy = policy_from(fmt::format(
+        "[outcomes]\nlog = \"/var/log/mail.log\"\n[[rule]]\nname = \"r\"\nmode = \"observe\"\nper = \"sender\"\n"
+        "limit = [\"10% hard_bounces / 1h\"{}]\nat_least = \"50 recipients\"\nreply = 450\n",
+        beside));
+    Tracer tracer;
+    Player player(policy, &tracer);
+    Given given;
+    given.from = "carol@example.org";
+    Instant now{std::chrono::hours(490000)};
+    for (int i = 0; i < 6; ++i, now += std::chrono::minutes(1)) {
+      const auto played = player.play(given, *expand_ranges("r{1..100}@there.example"), now);
+      EXPECT_EQ(std::ranges::count_if(played.recipients, [](const Delivered& d) { return d.reply.has_value(); }), 0);
+      player.tell({{Unit::hard_bounces, 8}, {Unit::blocked, 4}}, now);
+    }
+    EXPECT_NE(replygate::text_of(tracer.traces().back()).find("40 of 599 recipients, within"), std::string::npos)
+        << replygate::text_of(tracer.traces().back());
+  }
+}
+
 TEST_F(Seeded, AShareOfFewSaysNothing) {
   EXPECT_EQ(seed(share(40, 49)), "");
   EXPECT_EQ(answer(), "");

@@ -532,6 +532,16 @@ TEST_F(Outcomes, CountOnceInTheLimitsOfTheirKey) {
   expect_used({1, 2, 0});
 }
 
+// A limit may be raised: then it counts what really came of the mail.
+TEST_F(Outcomes, CountBeyondTheLimit) {
+  start();
+  Texts recipients;
+  for (int i = 0; i < 150; ++i) recipients.push_back(fmt::format("r{}@there.test", i));
+  accept("AAAA11111", recipients);
+  for (const std::string& r : recipients) bounced("AAAA11111", r);
+  expect_used({150, 0, 0});
+}
+
 // `replay` counts them at that time; the log's own clock may be another.
 TEST_F(Outcomes, SayWhenTheyWereCounted) {
   start();
