@@ -168,7 +168,8 @@ DayReport::Failure DayReport::failure_of(const RemoteStatus& status) {
 DayReport::Failure DayReport::failure_in(const json::object& outcome, OutcomeKind kind) {
   const json::object& kept = object_at(outcome, "status");
   RemoteStatus status = status_in(kept);
-  status.recipient = text_at(outcome, "recipient");
+  const std::string became = text_at(outcome, "became");
+  status.recipient = became.empty() ? text_at(outcome, "recipient") : became;
   const json::array& advice = array_at(kept, "do");
   return {.who = who_answered(status, text_at(kept, "provider")),
           .reason = reason_from(text_at(kept, "reason")).value_or(Reason::unspecified),

@@ -87,11 +87,11 @@ void OutcomeLedger::note_ids(const LogEvent& event) {
 
 void OutcomeLedger::attempt(Instant now, const LoggedMail* mail, const LogEvent& event, std::string_view recipient,
                             bool handed_on) {
-  ++figures_.attempts;
+  if (!again_) ++figures_.attempts;  // a predecessor has counted it
   std::int64_t number = message_of(event.id, now);
   if (number == 0 && mail != nullptr) number = message_of(mail->id, now);
   if (number == 0 || !is_ours(event, mail, number)) {
-    ++figures_.unknown;
+    if (!again_) ++figures_.unknown;
     return;
   }
   // What the trail has forgotten since, the file knows.

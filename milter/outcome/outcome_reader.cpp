@@ -11,6 +11,7 @@
 #include "milter/log/say.h"
 #include "milter/outcome/sent_mail.h"
 #include "milter/thread_name.h"
+#include "policy/decide/outcomes.h"
 
 namespace replygate {
 namespace {
@@ -228,9 +229,10 @@ void OutcomeReader::keep_outcomes(const std::deque<MailOutcome>& outcomes) {
 // one.
 void OutcomeReader::note_dead(const MailOutcome& outcome) {
   const std::string& address = outcome.became.empty() ? outcome.recipient : outcome.became;
+  const bool local = (outcome.local && outcome.became.empty()) || is_served(services_.policy.get()->site(), address);
   if (outcome.kind == OutcomeKind::delivered) {
     dead_->clear(address);
-  } else if (outcome.kind == OutcomeKind::hard_bounce && !outcome.local && outcome.source == MailOutcome::Source::log) {
+  } else if (outcome.kind == OutcomeKind::hard_bounce && !local && outcome.source == MailOutcome::Source::log) {
     dead_->report(address, outcome.time, outcome.explained.reason, outcome.status.text);
   }
 }

@@ -52,6 +52,11 @@ bool is_ours(const Site& site, std::string_view domain) {
   return domain == site.default_domain || site.local_domains->contains(domain);
 }
 
+bool is_served(const Site& site, std::string_view address) {
+  const std::string_view domain = address.substr(address.rfind('@') + 1);
+  return is_ours(site, domain) || site.relay_domains->contains(domain);
+}
+
 std::vector<OutcomeKey> outcome_keys_of(const Record& record, const JudgedRecipient& judged) {
   std::vector<OutcomeKey> keys;
   if (!was_let_through(record, judged)) return keys;

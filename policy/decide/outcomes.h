@@ -23,6 +23,8 @@ bool was_let_through(const Record& record, const JudgedRecipient& judged);
 bool is_ours(const Record& record, const Recipient& recipient);
 // Of one of whom only the address is known.
 bool is_ours(const Site& site, std::string_view domain);
+// Whether the site takes mail for the address, its own or relayed. What an alias makes of a recipient may be anywhere.
+bool is_served(const Site& site, std::string_view address);
 
 // The rules that compared their limits of outcomes with this recipient, and their keys; none where the MTA has not
 // taken the message over.

@@ -97,13 +97,12 @@ void ReplayedOutcomes::count_until(Instant now, std::uint64_t number) {
 void ReplayedOutcomes::count(const PastOutcome& outcome) {
   const std::string address = to_lower(outcome.recipient);
   const auto known = by_name_.find(std::string_view(outcome.mail));
-  const std::string_view domain = std::string_view(address).substr(address.rfind('@') + 1);
-  if (known == by_name_.end()) return note_dead(outcome, !is_ours(policy_->site(), domain));
+  if (known == by_name_.end()) return note_dead(outcome, true);
   Mail& mail = **known;
   if (address.empty()) return count_hidden(outcome, mail);
   const auto sent = std::ranges::lower_bound(mail.recipients, address, {}, &Sent::address);
   if (sent == mail.recipients.end() || sent->address != address) return note_dead(outcome, mail.passed);
-  note_dead(outcome, sent->passed && !sent->ours);
+  note_dead(outcome, sent->passed && !(sent->ours && outcome.became.empty()));
   if (sent->passed) count(outcome, mail, *sent);
 }
 
@@ -148,7 +147,7 @@ void ReplayedOutcomes::note_dead(const PastOutcome& outcome, bool known) {
   if (outcome.kind == OutcomeKind::delivered && known) {
     dead_.delivered(address, outcome.time);
   } else if (outcome.kind == OutcomeKind::hard_bounce && !outcome.reported) {
-    dead_.bounced(address, outcome.time, known);
+    dead_.bounced(address, outcome.time, known && !is_served(policy_->site(), address));
   }
 }
 

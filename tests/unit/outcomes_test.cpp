@@ -374,6 +374,22 @@ TEST_F(Outcomes, FollowFiltersThatAnswerLate) {
   expect({"AAAA11111 b@there.test hard_bounce user_unknown", "CCCC11111 b@there.test hard_bounce user_unknown"});
 }
 
+TEST_F(Outcomes, WhatIsReadOnceMoreIsNotUnknown) {
+  start();
+  for (int i = 0; i < 5; ++i) {
+    const std::string id = fmt::format("AAAA{:05}", i);
+    accept(id, {"a@there.test"});
+    log("qmgr", id + ": from=<s@example.org>, size=1, nrcpt=1 (queue active)");
+    sent(id, "a@there.test");
+    log("qmgr", id + ": removed");
+    EXPECT_TRUE(test::eventually([&] { return reader_->figures().outcomes == 1; }));
+    EXPECT_EQ(reader_->figures().unknown, 0);
+    EXPECT_EQ(reader_->figures().attempts, 1);
+    stop();
+    start();
+  }
+}
+
 TEST_F(Outcomes, GoOnOverRestartsAndRotations) {
   Texts expected;
   for (int i = 0; i < 40; ++i) {
@@ -580,6 +596,25 @@ TEST_F(Outcomes, TellWhoIsDead) {
   EXPECT_TRUE(is_dead("a@there.test"));
   EXPECT_TRUE(reader_->within([](OutcomeLedger&, DeadList& dead, Instant) { dead.clear("a@there.test"); }));
   EXPECT_FALSE(is_dead("a@there.test"));
+}
+
+// An alias of ours lives on where what it names elsewhere has died.
+TEST_F(Outcomes, TellWhoIsDeadBehindAnAlias) {
+  start();
+  accept("AAAA11111", {"team@example.org"});
+  const auto gone = [&](const std::string& to) {
+    attempt("AAAA11111", to, "5.1.1", "bounced",
+            "host mx.there.test[192.0.2.9] said: 550 5.1.1 no such user (in reply to RCPT TO command)",
+            "team@example.org");
+  };
+  gone("x@there.test");
+  gone("y@example.org");
+  bounced("AAAA11111", "archive@example.org");  // of always_bcc
+  EXPECT_TRUE(test::eventually([&] { return reader_->figures().outcomes == 3; }));
+  EXPECT_TRUE(is_dead("x@there.test"));
+  EXPECT_FALSE(is_dead("team@example.org"));
+  EXPECT_FALSE(is_dead("y@example.org"));
+  EXPECT_FALSE(is_dead("archive@example.org"));
 }
 
 TEST_F(Outcomes, LetTheDeadRiseAgain) {

@@ -110,6 +110,17 @@ TEST_F(Reports, EachRecipientHasOneEnd) {
   EXPECT_EQ(r.deferred.begin()->first[1], "mailbox_full");
 }
 
+// Not the alias that had it among others.
+TEST_F(Reports, WhoDiedBehindAnAliasIsNamed) {
+  DayReport r(Instant(), *book);
+  const boost::json::object told{
+      {"recipient", "team@here.example"}, {"became", "x@far.example"}, {"outcome", "hard_bounce"}, {"told_by", "log"}};
+  r.record({{"event", "outcome"}, {"queue_id", "A1C2A3B4D0"}, {"recipients", boost::json::array{told}}},
+           Instant(std::chrono::hours(100)));
+  ASSERT_EQ(r.dead.size(), 1U);
+  EXPECT_EQ(r.dead.begin()->first[0], "x@far.example");
+}
+
 TEST_F(Reports, MailThatExpiredHasFailed) {
   DayReport r(Instant(), *book);
   MailTrail trail(r);
