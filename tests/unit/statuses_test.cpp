@@ -290,6 +290,28 @@ TEST(Statuses, AnAdministratorsOwnFilesGoFirst) {
   EXPECT_EQ(explained.provider, "Partner");
 }
 
+// Whatever else the reply says: words of every kind stand around it.
+TEST(Statuses, APageOfHelpThatGmailNamesDecides) {
+  constexpr std::array<Kind, 8> kPages{{{"NotAuthorizedError", "ip_blocked", false},
+                                        {"UnsolicitedIPError", "ip_blocked", false},
+                                        {"UnsolicitedMessageError", "spam", false},
+                                        {"DmarcRejection", "auth_failure", false},
+                                        {"OverQuotaTemp", "mailbox_full", false},
+                                        {"ReceivingRate", "rate_limited", false},
+                                        {"MaxSizeError", "too_big", false},
+                                        {"NoSuchUser", "user_unknown", true}}};
+  for (const Kind& page : kPages) {
+    const auto status = read_status(std::string("550-5.7.1 relaying denied, greylisted, mailbox full, virus, spam: use "
+                                                "the SMTP relay of your provider. 550 5.7.1 "
+                                                "https://support.google.com/mail/?p=") +
+                                    page.text + " x7si12 - gsmtp");
+    const auto explained = book().explain(status);
+    EXPECT_EQ(info_of(explained.reason).slug, page.reason) << page.text << " by " << explained.matched;
+    EXPECT_EQ(explained.confidence, Confidence::provider) << page.text;
+    EXPECT_EQ(explained.dead.value_or(false), page.dead) << page.text;
+  }
+}
+
 TEST(Statuses, TimeIsBounded) {
   std::string text = "550 ";
   for (int i = 0; i < 200000; ++i) text += "user@@ ";
