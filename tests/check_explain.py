@@ -134,6 +134,12 @@ class Explain(unittest.TestCase):
             self.assertEqual(wrong.returncode, 78)
             self.assertIn('own.toml:1: there is no reason "grey"', wrong.stderr)
 
+    def test_a_folder_of_knowledge_that_is_named_must_be_there(self):
+        for words in (["explain", "550 xyzzy"], ["report", "--postfix", __file__]):
+            done = run(*words, "--statuses", "/nonexistent/statuses")
+            self.assertEqual((done.returncode, done.stdout), (66, ""))
+            self.assertIn("/nonexistent/statuses: No such file or directory", done.stderr)
+
     def test_a_pasted_reply_that_contradicts_itself(self):
         self.assertIn("contradict", run("explain", "550 4.2.2 x").stdout)
 

@@ -1,5 +1,7 @@
 #include "milter/bounce/status_files.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -38,6 +40,12 @@ std::vector<StatusFile> status_files(const std::string& folder, std::string& err
       own.push_back({std::string(name), std::string(text), true});
   }
   return own;
+}
+
+std::string why_unread(const std::string& folder) {
+  std::error_code error;
+  if (folder != kStatusFolder) std::filesystem::directory_iterator(folder, error);
+  return error ? fmt::format("{}: {}", folder, error.message()) : "";
 }
 
 tl::expected<std::unique_ptr<StatusBook>, std::string> open_status_book(const std::string& folder) {

@@ -13,7 +13,8 @@ namespace replygate {
 namespace json = boost::json;
 
 int ask_daemon(const ControlOptions& options, json::object request,
-               const std::function<int(const json::object& result)>& print) {
+               const std::function<void(const json::object& result)>& print,
+               const std::function<int(const json::object& result)>& judge) {
   const auto client = ControlClient::connect(options.socket);
   if (!client) {
     say(client.error());
@@ -33,9 +34,12 @@ int ask_daemon(const ControlOptions& options, json::object request,
     return status == kFine ? kInternal : status;
   }
   const json::object& result = object_at(*answer, "result");
-  if (!options.json) return print(result);
-  fmt::print("{}\n", json::serialize(result));
-  return kFine;
+  if (options.json) {
+    fmt::print("{}\n", json::serialize(result));
+  } else {
+    print(result);
+  }
+  return judge ? judge(result) : kFine;
 }
 
 }  // namespace replygate

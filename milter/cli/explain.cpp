@@ -190,13 +190,14 @@ int explain_files(const std::vector<std::string>& names, Explainer& explainer) {
     std::string why;
     if (name == "-") {
       explainer.answer_stream(std::cin);
+      if (std::cin.bad()) why = "it cannot be read";
     } else if (const auto text = read_file(name, why)) {
       explainer.answer_text(*text);
-    } else {
-      fmt::print(stderr, "replygate: {}: {}\n", name, why);
-      explainer.finish();
-      return kNoInput;
     }
+    if (why.empty()) continue;
+    fmt::print(stderr, "replygate: {}: {}\n", name == "-" ? "standard input" : name, why);
+    explainer.finish();
+    return kNoInput;
   }
   const int status = explainer.finish();
   if (status == kFound && explainer.is_for_people()) {
@@ -206,6 +207,10 @@ int explain_files(const std::vector<std::string>& names, Explainer& explainer) {
 }
 
 int explain_inputs(const ExplainOptions& options, std::optional<Command> at, const std::string& text) {
+  if (const std::string why = why_unread(options.statuses); !why.empty()) {
+    fmt::print(stderr, "replygate: {}\n", why);
+    return kNoInput;
+  }
   const auto book = open_book(options.statuses);
   if (!book) return kPolicyError;
   Explainer explainer(options, at, *book);

@@ -3,6 +3,10 @@
 
 #include <array>
 #include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
 
 #include "milter/bounce/input.h"
 #include "milter/bounce/message.h"
@@ -23,14 +27,27 @@ namespace json = boost::json;
 constexpr std::size_t kMostReport = std::size_t{4} << 20U;  // octets
 constexpr std::size_t kTogether = 10;                       // statuses that one request has room for
 
-// What is beyond is read, so that the MTA's pipe does not break, and left away.
-std::string read_report() {
+// What is beyond is read, so that the MTA's pipe does not break, and left away. Nothing comes of what no MTA hands
+// over.
+std::optional<std::string> read_report() {
   std::string text;
   std::array<char, 65536> block{};
-  for (ssize_t count = 0; (count = ::read(STDIN_FILENO, block.data(), block.size())) > 0;) {
+  ssize_t count = 0;
+  while ((count = ::read(STDIN_FILENO, block.data(), block.size())) > 0) {
     text.append(block.data(), std::min(static_cast<std::size_t>(count), kMostReport - text.size()));
   }
-  return text;
+  if (count == 0 && !text.empty()) return text;
+  say(fmt::format("standard input: {}", count < 0 ? std::strerror(errno) : "there is nothing in it"));
+  return std::nullopt;
+}
+
+int tell_no_report(const ControlOptions& options) {
+  if (options.json) {
+    fmt::print("{}\n", json::serialize(json::object{{"recipients", json::array{}}}));
+  } else {
+    fmt::print("this is no report of mail that failed, and no complaint\n");
+  }
+  return kFine;
 }
 
 std::string said_of(const json::object& row) {
@@ -44,17 +61,16 @@ std::string said_of(const json::object& row) {
                      text_at(row, "queue_id"), text_at(row, "sender"));
 }
 
-int print_report(const json::object& result) {
+void print_report(const json::object& result) {
   for (const json::value& row : array_at(result, "recipients")) fmt::print("{}\n", said_of(row.as_object()));
-  return kFine;
 }
 
-int print_dead(const json::object& result, std::string_view address) {
+void print_dead(const json::object& result, std::string_view address) {
   const json::array& addresses = array_at(result, "addresses");
   if (addresses.empty()) {
     fmt::print("{}\n",
                address.empty() ? "no address is known to be dead" : fmt::format("{} is not known to be dead", address));
-    return kFound;
+    return;
   }
   Table table({"address", " reports", "last", "dead until", "reason", "what its server said"});
   for (const json::value& value : addresses) {
@@ -64,7 +80,6 @@ int print_dead(const json::object& result, std::string_view address) {
                text_at(r, "text")});
   }
   fmt::print("{}", table.text(terminal_width()));
-  return kFine;
 }
 
 // What runs in an alias must never bounce. What cannot be told now is told when the MTA tries again, unless that cannot
@@ -86,32 +101,32 @@ int tell_report(const ControlOptions& options, const OutcomeLedger::Report& repo
 }  // namespace
 
 int outcome_command(const ControlOptions& options) {
-  const std::string text = read_report();
+  const auto text = read_report();
+  if (!text) return kNoInput;
   OutcomeLedger::Report report;
-  if (looks_like_message(text)) report.statuses = read_attempts(text);
-  if (report.statuses.empty()) {
-    fmt::print("this is no report of mail that failed, and no complaint\n");
-    return kFine;
-  }
-  ReportIds ids = ids_in_report(text);
+  if (looks_like_message(*text)) report.statuses = read_attempts(*text);
+  if (report.statuses.empty()) return tell_no_report(options);
+  ReportIds ids = ids_in_report(*text);
   report.queue_ids = std::move(ids.queue_ids);
   report.message_ids = std::move(ids.message_ids);
   return tell_report(options, report);
 }
 
 int outcome_dead_command(const OutcomeOptions& options) {
-  return ask_daemon(options, {{"command", "outcome-dead"}, {"address", options.address}},
-                    [&](const json::object& result) { return print_dead(result, options.address); });
+  return ask_daemon(
+      options, {{"command", "outcome-dead"}, {"address", options.address}},
+      [&](const json::object& result) { print_dead(result, options.address); },
+      [](const json::object& result) { return array_at(result, "addresses").empty() ? kFound : kFine; });
 }
 
 int outcome_clear_command(const OutcomeOptions& options) {
-  return ask_daemon(options, {{"command", "outcome-clear"}, {"address", options.address}},
-                    [](const json::object& result) {
-                      const bool cleared = flag_at(result, "cleared");
-                      fmt::print("{} {}\n", text_at(result, "address"),
-                                 cleared ? "is no longer known to be dead" : "was not reported");
-                      return cleared ? kFine : kFound;
-                    });
+  return ask_daemon(
+      options, {{"command", "outcome-clear"}, {"address", options.address}},
+      [](const json::object& result) {
+        fmt::print("{} {}\n", text_at(result, "address"),
+                   flag_at(result, "cleared") ? "is no longer known to be dead" : "was not reported");
+      },
+      [](const json::object& result) { return flag_at(result, "cleared") ? kFine : kFound; });
 }
 
 }  // namespace replygate

@@ -19,7 +19,7 @@ namespace {
 
 namespace json = boost::json;
 
-int print_limits(const json::object& result) {
+void print_limits(const json::object& result) {
   Table table({"rule", "limit", " used", " left", "room again", ""});
   for (const json::value& value : array_at(result, "limits")) {
     const json::object& r = value.as_object();
@@ -30,7 +30,6 @@ int print_limits(const json::object& result) {
                                           : ""});
   }
   fmt::print("{}", table.text(terminal_width()));
-  return kFine;
 }
 
 void print_raises(const json::array& raises) {
@@ -45,7 +44,7 @@ void print_raises(const json::array& raises) {
   fmt::print("\n{}", table.text(terminal_width()));
 }
 
-int print_fullest(const json::object& result) {
+void print_fullest(const json::object& result) {
   const json::array& limits = array_at(result, "limits");
   Table table({"key", "rule", "limit", " used", " full", "room again"});
   for (const json::value& value : limits) {
@@ -61,7 +60,6 @@ int print_fullest(const json::object& result) {
     fmt::print("{}", table.text(terminal_width()));
   }
   print_raises(array_at(result, "raises"));
-  return kFine;
 }
 
 // "2h" from now, or RFC 3339.
@@ -88,7 +86,6 @@ int quota_reset_command(const QuotaOptions& options) {
                       fmt::print("{} of {} reset\n",
                                  counted(static_cast<std::uint64_t>(number_at(result, "reset")), "counter"),
                                  text_at(result, "key"));
-                      return kFine;
                     });
 }
 
@@ -110,14 +107,13 @@ int quota_raise_command(const QuotaOptions& options) {
                       const std::string end = text_at(result, "until");
                       if (number_at(result, "percent") == 100) {
                         fmt::print("limits of {} are as the policy says\n", text_at(result, "key"));
-                        return kFine;
+                        return;
                       }
                       fmt::print("limits of {} are {:.0f} % until {} ({})\n", text_at(result, "key"),
                                  number_at(result, "percent"), local_time(end), time_from_now(end));
                       if (result.contains("counted") && !flag_at(result, "counted")) {
                         say("nothing has been counted for this key yet; look at its spelling");
                       }
-                      return kFine;
                     });
 }
 

@@ -33,6 +33,10 @@ ReportSources sources_of(const ReportOptions& o) {
 int report_command(const ReportOptions& options) {
   const auto since = since_of("report", options.since);
   if (!since) return kUsage;
+  if (const std::string why = why_unread(options.statuses); !why.empty()) {
+    fmt::print(stderr, "replygate report: {}\n", why);
+    return kNoInput;
+  }
   auto book = open_status_book(options.statuses);
   if (!book) {
     fmt::print(stderr, "replygate report: {}\n", book.error());

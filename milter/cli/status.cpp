@@ -81,7 +81,7 @@ void print_outcomes(const json::object& o) {
                           lost == 0 ? "" : fmt::format(", {:.0f} forgotten too early", lost)));
 }
 
-int print_status(const json::object& s) {
+void print_status(const json::object& s) {
   const json::object& milter = object_at(s, "milter");
   const json::object& store = object_at(s, "store");
   const std::string trouble = text_at(s, "trouble");
@@ -104,7 +104,6 @@ int print_status(const json::object& s) {
   print_logs(array_at(s, "log"));
   print_outcomes(object_at(s, "outcomes"));
   print_waits(object_at(s, "waits"));
-  return trouble.empty() ? kFine : kFound;
 }
 
 // Columns in which nothing has happened are left out.
@@ -113,7 +112,7 @@ std::string number_or_blank(const json::object& row, std::string_view key) {
   return number == 0 ? "" : fmt::format("{:.0f}", number);
 }
 
-int print_rules(const json::object& result) {
+void print_rules(const json::object& result) {
   Table table({"rule", "mode", " hits", " observed", " warned", " unknown", " fullest", " p99 ms", "last"});
   for (const json::value& value : array_at(result, "rules")) {
     const json::object& r = value.as_object();
@@ -123,12 +122,14 @@ int print_rules(const json::object& result) {
                fmt::format("{:.3f}", number_at(r, "p99_us") / 1000), time_from_now(text_at(r, "last"))});
   }
   fmt::print("{}", table.text(terminal_width()));
-  return kFine;
 }
 
 }  // namespace
 
-int status_command(const ControlOptions& options) { return ask_daemon(options, {{"command", "status"}}, print_status); }
+int status_command(const ControlOptions& options) {
+  return ask_daemon(options, {{"command", "status"}}, print_status,
+                    [](const json::object& s) { return text_at(s, "trouble").empty() ? kFine : kFound; });
+}
 
 int rules_command(const ControlOptions& options) { return ask_daemon(options, {{"command", "rules"}}, print_rules); }
 
@@ -139,7 +140,6 @@ int reload_command(const ControlOptions& options) {
       say(fmt::format("changed, and in force after a restart: {}", joined(waiting)));
     }
     fmt::print("policy {}\n", text_at(result, "policy"));
-    return kFine;
   });
 }
 
@@ -148,7 +148,6 @@ int drain_command(const DrainOptions& options) {
     fmt::print("{}; open: {}, {}\n",
                flag_at(result, "draining") ? "new sessions are turned away" : "new sessions are let in",
                counted_at(result, "sessions", "session"), counted_at(result, "transactions", "transaction"));
-    return kFine;
   });
 }
 

@@ -31,11 +31,10 @@ std::string ranking(std::string_view name, const json::array& rows) {
   return table.text(terminal_width());
 }
 
-int print_top(const json::object& result) {
+void print_top(const json::object& result) {
   fmt::print("{}\n{}\n{}", ranking("sender", array_at(result, "senders")),
              ranking("client", array_at(result, "clients")), ranking("rule", array_at(result, "rules")));
   std::fflush(stdout);
-  return kFine;
 }
 
 constexpr std::size_t kIndentOfTail = 10;
@@ -106,7 +105,7 @@ int top_command(const TopOptions& options) {
   for (;;) {
     const int status = ask_daemon(options, request, [&](const json::object& result) {
       if (!once) fmt::print("\x1b[H\x1b[2J");
-      return print_top(result);
+      print_top(result);
     });
     if (once || status != kFine) return status;
     std::this_thread::sleep_for(kRefreshPause);

@@ -175,23 +175,24 @@ void print_outcome_alone(const json::object& r) {
   fmt::print("\n");
 }
 
+void print_records(const json::array& records, std::string_view word) {
+  for (const json::value& record : records) {
+    const bool alone = text_at(record.as_object(), "event") == "outcome";
+    alone ? print_outcome_alone(record.as_object()) : print_record(record.as_object(), word);
+  }
+  if (!records.empty()) return;
+  say(fmt::format(
+      "nothing is known of \"{}\"; the history may have ended before it{}", word,
+      word.find_first_of(" #") == std::string_view::npos ? "" : "; `replygate explain` reads a reply or a bounce"));
+}
+
 }  // namespace
 
 int why_command(const WhyOptions& options) {
   return ask_daemon(
-      options, {{"command", "why"}, {"word", options.word}, {"count", options.count}}, [&](const json::object& result) {
-        const json::array& records = array_at(result, "records");
-        for (const json::value& record : records) {
-          const bool alone = text_at(record.as_object(), "event") == "outcome";
-          alone ? print_outcome_alone(record.as_object()) : print_record(record.as_object(), options.word);
-        }
-        if (!records.empty()) return kFine;
-        say(fmt::format("nothing is known of \"{}\"; the history may have ended before it{}", options.word,
-                        options.word.find_first_of(" #") == std::string::npos
-                            ? ""
-                            : "; `replygate explain` reads a reply or a bounce"));
-        return kFound;
-      });
+      options, {{"command", "why"}, {"word", options.word}, {"count", options.count}},
+      [&](const json::object& result) { print_records(array_at(result, "records"), options.word); },
+      [](const json::object& result) { return array_at(result, "records").empty() ? kFound : kFine; });
 }
 
 }  // namespace replygate
