@@ -108,6 +108,7 @@ std::vector<RemoteStatus> read_bounce(const ReadMessage& message) {
     fill_from_text(statuses, text);
     return statuses;
   }
+  if (!message.complainer.empty()) return {complaint_of(message.complainer)};  // Hotmail's, without a part for programs
   if (!seems_a_bounce(message)) return {};
   statuses = read_free_form(text);
   if (statuses.size() == 1 && statuses.front().recipient.empty()) {

@@ -27,6 +27,10 @@ using OwnedText = std::unique_ptr<char, FreeText>;
 
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
 
+std::string header_of(GMimeMessage* message, const char* name) {
+  return text_or_empty(g_mime_object_get_header(GMIME_OBJECT(message), name));
+}
+
 void start_gmime() {
   static const bool kStarted = [] {
     g_mime_init();
@@ -92,6 +96,7 @@ class PartReader {
   void read_forwarded(GMimeMessage* forwarded, int depth) {
     GMimeObject* part = forwarded == nullptr ? nullptr : g_mime_message_get_mime_part(forwarded);
     if (part == nullptr) return;
+    if (message_.complainer.empty()) message_.complainer = header_of(forwarded, "X-HmXmrOriginalRecipient");
     GMimeContentType* type = g_mime_object_get_content_type(part);
     if (type != nullptr && g_mime_content_type_is_type(type, "multipart", "report")) read(part, depth + 1);
   }
@@ -122,10 +127,6 @@ class PartReader {
 
   ReadMessage& message_;
 };
-
-std::string header_of(GMimeMessage* message, const char* name) {
-  return text_or_empty(g_mime_object_get_header(GMIME_OBJECT(message), name));
-}
 
 }  // namespace
 

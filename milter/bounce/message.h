@@ -20,6 +20,7 @@ struct ReadMessage {
   std::string from;  // as written
   std::string subject;
   std::string failed_recipients;   // X-Failed-Recipients
+  std::string complainer;          // X-HmXmrOriginalRecipient of a message within
   bool from_nobody = false;        // Return-Path: <>
   bool replied_by_itself = false;  // Auto-Submitted: auto-replied
   bool from_list = false;          // List-Id or List-Unsubscribe: a newsletter, whatever its subject says

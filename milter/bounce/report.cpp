@@ -82,6 +82,35 @@ RemoteStatus status_of_group(const FieldGroup& group) {
   return status;
 }
 
+RemoteStatus feedback_status(const std::string& type, Severity severity, std::string recipient) {
+  RemoteStatus status;
+  status.text = "Feedback-Type: " + type;
+  status.told = severity;
+  status.recipient = std::move(recipient);
+  status.reported = true;
+  return status;
+}
+
+// What failed was a check, and not the delivery, unless the report says so (RFC 6591 §3.2.2).
+Severity severity_of_feedback(const FieldGroup& group, std::string_view type) {
+  if (type == "virus") return Severity::success;
+  if (type != "auth-failure") return Severity::permanent;
+  const std::string result = to_lower(field_value(group, "delivery-result"));
+  return result == "reject" || result == "policy" ? Severity::permanent : Severity::success;
+}
+
+// One for each recipient that it names; one of nobody where it names none.
+std::vector<RemoteStatus> statuses_of_feedback(const FieldGroup& group, const std::string& type) {
+  const Severity severity = severity_of_feedback(group, type);
+  std::vector<RemoteStatus> statuses;
+  for (const auto& [key, value] : group) {
+    if (key != "original-rcpt-to" || statuses.size() >= kMostAttempts) continue;
+    statuses.push_back(feedback_status(type, severity, address_in(value)));
+  }
+  if (statuses.empty()) statuses.push_back(feedback_status(type, severity, ""));
+  return statuses;
+}
+
 }  // namespace
 
 std::vector<RemoteStatus> read_delivery_report(std::string_view text) {
@@ -94,15 +123,15 @@ std::vector<RemoteStatus> read_delivery_report(std::string_view text) {
   return statuses;
 }
 
+RemoteStatus complaint_of(std::string_view recipient) {
+  return feedback_status("abuse", Severity::permanent, address_in(recipient));
+}
+
 std::vector<RemoteStatus> read_feedback_report(std::string_view text) {
   for (const FieldGroup& group : groups_of(text)) {
-    const std::string_view type = field_value(group, "feedback-type");
-    if (type.empty() || equal_ignoring_case(type, "not-spam")) continue;
-    RemoteStatus status;
-    status.text = "Feedback-Type: " + to_lower(type);
-    status.told = Severity::permanent;
-    status.recipient = address_in(field_value(group, "original-rcpt-to"));
-    return {status};
+    const std::string type = to_lower(field_value(group, "feedback-type"));
+    if (type.empty() || type == "not-spam") continue;
+    return statuses_of_feedback(group, type);
   }
   return {};
 }

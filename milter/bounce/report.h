@@ -14,6 +14,9 @@ std::vector<RemoteStatus> read_delivery_report(std::string_view text);
 // message/feedback-report (RFC 5965): what the recipient's provider reports.
 std::vector<RemoteStatus> read_feedback_report(std::string_view text);
 
+// What such a report would say of a complaint of this recipient, "<a@b>" or "a@b".
+RemoteStatus complaint_of(std::string_view recipient);
+
 // Whether a text without a header is one of the fields of a delivery report.
 bool looks_like_delivery_report(std::string_view text);
 

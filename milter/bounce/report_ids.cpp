@@ -43,12 +43,15 @@ bool takes_name(std::string_view& line, std::string_view name) {
   return true;
 }
 
+void add_message_id(std::string_view value, std::vector<std::string>& ids) {
+  const std::size_t close = value.find('>');
+  if (value.starts_with('<') && close != std::string_view::npos) add_id(value.substr(1, close - 1), ids);
+}
+
 void take_line(std::string_view line, ReportIds& ids) {
   const std::string_view whole = line;
   if (takes_name(line, "message-id:")) {
-    const std::size_t open = line.find('<');
-    const std::size_t close = line.find('>');
-    if (open == 0 && close != std::string_view::npos) add_id(line.substr(1, close - 1), ids.message_ids);
+    add_message_id(line, ids.message_ids);
   } else if (takes_name(line, "x-postfix-queue-id:") || takes_name(line, "original-envelope-id:")) {
     if (is_queue_id(line)) add_id(line, ids.queue_ids);
   } else {
@@ -69,12 +72,24 @@ void take_lines(std::string_view text, ReportIds& ids) {
   take_line(field, ids);
 }
 
+// In the header of a message it would be what a mailing list has made of the id.
+void take_original(std::string_view fields, ReportIds& ids) {
+  for (const std::string& field : lines_of(fields)) {
+    std::string_view line = field;
+    if (takes_name(line, "x-original-message-id:")) add_message_id(line, ids.message_ids);
+  }
+}
+
 }  // namespace
 
 ReportIds ids_in_report(std::string_view text) {
   ReportIds ids;
   take_lines(text, ids);
-  take_lines(read_message(text).decoded, ids);
+  const ReadMessage message = read_message(text);
+  take_lines(message.decoded, ids);
+  for (const MessagePart& part : message.parts) {
+    if (part.type.ends_with("delivery-status")) take_original(part.text, ids);
+  }
   return ids;
 }
 

@@ -55,6 +55,9 @@ std::string said_of(const json::object& row) {
   const std::string result = text_at(row, "result");
   const std::string who = recipient.empty() ? "a recipient" : recipient;
   const std::string what = fmt::format("{} ({})", text_at(row, "outcome"), text_at(row, "reason"));
+  if (result == "nothing" && text_at(row, "outcome") == "delivered") {
+    return fmt::format("{}: {}, of mail that nobody refused: it counts for nothing", who, text_at(row, "reason"));
+  }
   if (result == "nothing") return fmt::format("{}: nothing final", who);
   if (result == "unknown") return fmt::format("{}: {}, of no mail to this address that is remembered", who, what);
   return fmt::format("{}: {}, {}of {} from {}", who, what, result == "known" ? "known before, " : "",

@@ -46,6 +46,7 @@ RemoteStatus status_in(const json::object& row) {
   status.host = text_at(row, "host");
   status.recipient = text_at(row, "recipient");
   status.told = severity_in(text_at(row, "told"));
+  status.reported = flag_at(row, "reported");
   return status;
 }
 
@@ -57,6 +58,7 @@ json::object to_json(const OutcomeLedger::Report& report) {
                      {"host", json_text(whole_characters(status.host, kLongestName))}};
     if (status.code) row["code"] = *status.code;
     if (status.enhanced) row["enhanced"] = status.enhanced->text();
+    if (status.reported) row["reported"] = true;
     if (status.told) row["told"] = to_string(*status.told);
     statuses.push_back(std::move(row));
   }

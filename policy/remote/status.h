@@ -20,6 +20,7 @@ struct RemoteStatus {
   std::optional<Severity> told;  // what an MTA's log or report says of the attempt (status=, Action:)
   std::string id;                // under which our MTA knows the message, "" where nothing names it
   bool own = false;              // our own server refused, it speaks of no remote one
+  bool reported = false;         // a feedback report is about it, whatever became of the message
   bool unasked = false;          // our own server gave up by itself, and asked nobody
 };
 

@@ -115,7 +115,7 @@ Explained StatusBook::explain(const RemoteStatus& status) {
   Explained result;
   const std::string_view text = std::string_view(status.text).substr(0, kLongestReply);
   result.severity = stated_severity(status);
-  if (result.severity == Severity::success) {
+  if (result.severity == Severity::success && !status.reported) {
     say_success(result);
     return result;
   }

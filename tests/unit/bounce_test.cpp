@@ -131,18 +131,6 @@ TEST(Bounce, AReportThatSomebodyHandsOn) {
   EXPECT_EQ(status.code, 550);
 }
 
-TEST(Bounce, Complaint) {
-  const auto statuses = read_attempts(
-      "From: fbl@provider.example\nTo: abuse@here.example\nSubject: complaint\nMIME-Version: 1.0\n"
-      "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\nContent-Type: text/plain\n\nA "
-      "complaint.\n"
-      "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: x/1\nVersion: 1\n"
-      "Original-Rcpt-To: <bob@there.example>\n\n--b--\n");
-  ASSERT_EQ(statuses.size(), 1U);
-  EXPECT_EQ(statuses[0].recipient, "bob@there.example");
-  EXPECT_EQ(statuses[0].text, "Feedback-Type: abuse");
-}
-
 struct FreeForm {
   const char* name;
   const char* text;
@@ -334,6 +322,18 @@ TEST(ReportIds, AreFoundInWhatIsEncoded) {
         << type;
   }
   EXPECT_TRUE(ids_in_report(report_with("text/plain", "base64", kMessageId)).message_ids.empty());
+}
+
+TEST(ReportIds, AreThoseOfTheOriginal) {
+  const char* original = "X-Original-Message-ID: <one@here.example>\n";
+  for (const char* encoding : {"7bit", "base64"}) {
+    const std::string encoded = "WC1PcmlnaW5hbC1NZXNzYWdlLUlEOiA8b25lQGhlcmUuZXhhbXBsZT4K\n";
+    const std::string content = std::string_view(encoding) == "7bit" ? original : encoded;
+    EXPECT_EQ(ids_in_report(report_with("message/delivery-status", encoding, content)).message_ids,
+              std::vector<std::string>{"one@here.example"})
+        << encoding;
+  }
+  EXPECT_TRUE(ids_in_report(report_with("text/rfc822-headers", "7bit", original)).message_ids.empty());
 }
 
 // It is what came back, or a report that somebody hands on.
