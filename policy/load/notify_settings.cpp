@@ -40,10 +40,16 @@ void NotifyLoader::load(const Node& table) {
   server(table);
   webhook(table);
   users(table);
-  if (settings_.nobody() && !table.entries.empty()) {
-    context_.error(Rg::service, table.entries.front().key_region, "[notify] does not say whom",
-                   "add to = \"postmaster@example.org\", or webhook = \"https://hooks.example.org/mail\"");
-  }
+}
+
+// Reports are carried by the MTA, and have the sender, that notes would have.
+void NotifyLoader::expect_somebody(const Node& table, bool reports) {
+  if (!settings_.nobody()) return;
+  const auto idle = [&](const Entry& e) { return !reports || (e.key != "smtp" && e.key != "from"); };
+  const auto it = std::ranges::find_if(table.entries, idle);
+  if (it == table.entries.end()) return;
+  context_.error(Rg::service, it->key_region, "[notify] does not say whom",
+                 "add to = \"postmaster@example.org\", or webhook = \"https://hooks.example.org/mail\"");
 }
 
 void NotifyLoader::server(const Node& table) {

@@ -16,6 +16,8 @@ class NotifyLoader {
   NotifyLoader(Context& context, NotifySettings& settings) : context_(context), settings_(settings) {}
 
   void load(const Node& table);
+  // Whether there is anybody for whom what it says is of use; `reports` are sent too.
+  void expect_somebody(const Node& table, bool reports);
   // Events that are read from the log of [outcomes], which there is not.
   void warn_without_outcomes(const Node& table);
 

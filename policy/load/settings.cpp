@@ -92,12 +92,13 @@ Settings SettingsLoader::load() {
   if (const Node* table = section("metrics")) services.metrics(*table, settings);
   if (const Node* table = section("history")) services.history(*table, settings.history);
   if (const Node* table = section("outcomes")) services.outcomes(*table, settings.outcomes);
+  if (const Node* table = section("report")) load_report_settings(context_, *table, settings.report);
   if (const Node* table = section("notify")) {
     NotifyLoader notify(context_, settings.notify);
     notify.load(*table);
+    notify.expect_somebody(*table, !settings.report.to.empty());
     if (section("outcomes") == nullptr) notify.warn_without_outcomes(*table);
   }
-  if (const Node* table = section("report")) load_report_settings(context_, *table, settings.report);
   return settings;
 }
 

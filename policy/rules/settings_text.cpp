@@ -68,9 +68,9 @@ std::string services_text(const Settings& settings) {
                             fmt::join(events, ", "), format_duration(users.pause));
 }
 
-std::string report_settings_text(const ReportSettings& report) {
+std::string report_settings_text(const ReportSettings& report, const std::string& smtp) {
   if (report.to.empty()) return "";
-  return fmt::format("report     to {}, every {}, at {:02}:{:02}\n", fmt::join(report.to, ", "),
+  return fmt::format("report     to {} by {}, every {}, at {:02}:{:02}\n", fmt::join(report.to, ", "), smtp,
                      to_string(report.every), report.at / 60, report.at % 60);
 }
 
@@ -115,7 +115,7 @@ std::string settings_text(const Settings& settings, const Site& site) {
   text += store_text(settings.store);
   text += mailbox_text(settings.mailbox);
   text += services_text(settings);
-  text += report_settings_text(settings.report);
+  text += report_settings_text(settings.report, settings.notify.smtp);
   return text;
 }
 

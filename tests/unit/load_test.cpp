@@ -122,5 +122,13 @@ TEST(Load, EveryDiagnosticIsDocumented) {
   }
 }
 
+TEST(Load, AReportNeedsNobodyWhoIsNotified) {
+  const std::string notify = "version = 1\n[notify]\nsmtp = \"inet:25@192.0.2.1\"\nfrom = \"replygate@a.example\"\n";
+  const Loaded reported = load_text(notify + "[report]\nto = \"postmaster@a.example\"\n");
+  ASSERT_TRUE(reported.policy);
+  EXPECT_EQ(reported.policy->settings().notify.smtp, "inet:25@192.0.2.1");
+  EXPECT_FALSE(load_text(notify).policy);
+}
+
 }  // namespace
 }  // namespace replygate::test
