@@ -120,6 +120,7 @@ tl::expected<void, std::string> Daemon::open_records() {
   if (settings_.notify.nobody()) return {};
   const NotifySettings notify = notes_settings();
   notifier_ = std::make_unique<Notifier>(notify, note_carriers(notify, own_), health_);
+  if (look_for(keeper_.folder()) != Presence::absent) notifier_->keep_told(keeper_.folder() + "/notes-told.json");
   notifier_->on_trouble([this](const std::string& why) { troubles_.tell("notify", {why}); });
   recorder_.add(*notifier_);
   return {};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "milter/files.h"
 #include "milter/guarded.h"
 #include "milter/log/say.h"
 #include "milter/serve/note_text.h"
@@ -22,6 +23,8 @@ using Event = NotifySettings::Event;
 constexpr std::size_t kMostQueued = 100;
 constexpr std::size_t kMostTold = 10'000;
 constexpr int kAttempts = 3;
+constexpr const char* kAdmins = "admins";
+constexpr const char* kUsers = "users";
 
 // The rule whose reason the hold queue has; null where the message is not held.
 const Rule* holding_rule(const Record& record) {
@@ -166,7 +169,24 @@ void Notifier::run() {
     lock.unlock();
     carry(note);
     lock.lock();
+    write_told(lock);
   }
+}
+
+void Notifier::keep_told(std::string file) {
+  told_file_ = std::move(file);
+  admins_.told = read_told_notes(told_file_, kAdmins);
+  users_.told = read_told_notes(told_file_, kUsers);
+}
+
+// Not before all of it has been carried.
+void Notifier::write_told(std::unique_lock<std::mutex>& lock) {
+  if (told_file_.empty() || stopping_ || !queue_.empty()) return;
+  const std::string text =
+      text_of_told_notes({{kAdmins, admins_.pause, admins_.told}, {kUsers, users_.pause, users_.told}});
+  lock.unlock();
+  if (const auto written = replace_file(told_file_, text); !written) say("notify: " + written.error());
+  lock.lock();
 }
 
 void Notifier::note_trouble(const std::string& why) {

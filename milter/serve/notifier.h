@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -16,6 +15,7 @@
 
 #include "milter/log/rendering.h"
 #include "milter/serve/note_carrier.h"
+#include "milter/serve/told_notes.h"
 #include "milter/store/health.h"
 
 namespace replygate {
@@ -57,6 +57,9 @@ class Notifier final : public RecordListener {
     std::string told = {};
   };
   void watch(Watched watched) { watched_.push_back(std::move(watched)); }
+  // The file that keeps what was told, so that a restart does not tell it again; before start(), and before anybody is
+  // told.
+  void keep_told(std::string file);
   // Who is told when notes are lost, and with "" when one has arrived again; before start().
   void on_trouble(std::function<void(const std::string&)> told) { troubled_ = std::move(told); }
   void hear(Rendering& rendering) override;
@@ -76,7 +79,7 @@ class Notifier final : public RecordListener {
   struct Audience {
     const std::vector<NotifySettings::Event>& on;
     Duration pause;
-    std::map<std::string, Clock::time_point> told = {};  // by event and key
+    ToldNotes told = {};  // by event and key
     std::deque<Clock::time_point> last_hour = {};
   };
 
@@ -93,6 +96,7 @@ class Notifier final : public RecordListener {
   void queue(NotifySettings::Event event, Note note);  // mutex_ is held
   void run();
   void carry(const Note& note);
+  void write_told(std::unique_lock<std::mutex>& lock);
   void look_at(Watched& watched);
   void note_trouble(const std::string& why);
 
@@ -101,6 +105,7 @@ class Notifier final : public RecordListener {
   const std::vector<std::unique_ptr<NoteCarrier>> carriers_;
   std::vector<Watched> watched_;  // of the thread, once it runs
   std::function<void(const std::string&)> troubled_;
+  std::string told_file_;  // "": none
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
