@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "milter/outcome/log_octets.h"
 #include "policy/decide/record_fields.h"
@@ -265,13 +266,15 @@ void FollowedLog::pass(std::string_view lines) {
 // There was no line when it came to stand here: what lies before has come since, and was copied from here. The copy is
 // there before the log has other lines, so it is looked for behind them.
 FollowedLog::Found FollowedLog::look_before() {
-  const auto files = rotated_files(path_);
+  const auto files = files_behind({.changed = std::numeric_limits<std::int64_t>::min()}, path_);  // all of them
   if (!files) return Found::not_now;
   for (const RotatedFile& file : *files) {
     if (is_open(file)) break;
-    if (const Found found = begin(file); found != Found::nothing) return found;
+    if (file.compressed && (!goes_on_ || file.changed <= position_->changed)) continue;
+    const Found found = file.compressed ? begin_compressed(file) : begin(file);
+    if (found != Found::nothing) return found;
   }
-  return begin_newer_compressed(position_->changed);
+  return Found::nothing;
 }
 
 FollowedLog::Found FollowedLog::begin_newer_compressed(std::int64_t changed) {

@@ -28,10 +28,10 @@ class Spares {
 
   // Deletes it where there is no room.
   void keep(std::unique_ptr<T> spare) {
+    // It goes on whatever it meets: it must not wait for a slot that others have passed.
     T* nothing = nullptr;
-    if (!slots_[kept_.load(std::memory_order_relaxed) % kMost].compare_exchange_strong(nothing, spare.get())) return;
-    static_cast<void>(spare.release());
-    kept_.fetch_add(1, std::memory_order_relaxed);
+    std::atomic<T*>& slot = slots_[kept_.fetch_add(1, std::memory_order_relaxed) % kMost];
+    if (slot.compare_exchange_strong(nothing, spare.get())) static_cast<void>(spare.release());
   }
 
  private:

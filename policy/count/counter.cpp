@@ -85,9 +85,9 @@ std::int64_t Counter::cost_of_member(const Charge& c, DistinctWindow::Member mem
   return c.cost == 0 || std::get<DistinctWindow>(state_).contains(member, now) ? 0 : 1;
 }
 
-void Counter::visit(const Charge& c, std::int64_t used) {
+void Counter::visit(std::int64_t limit, std::int64_t used) {
   visits_ = static_cast<std::uint8_t>(std::min(visits_ + 1, 15));
-  const std::int64_t most = std::max<std::int64_t>(c.most, 1);
+  const std::int64_t most = std::max<std::int64_t>(limit, 1);
   fullness_ = static_cast<std::uint8_t>(std::min<std::int64_t>(used, most - 1) / std::max<std::int64_t>(most / 16, 1));
   fullness_ = std::min<std::uint8_t>(fullness_, 15);
 }
@@ -96,27 +96,27 @@ void Counter::add(const Charge& c, DistinctWindow::Member member, Instant now) {
   std::visit(Overloaded{[&](const Sliding& m) {
                           auto& window = std::get<Window>(state_);
                           window.add(c.cost, now, m.period);
-                          visit(c, window.used(now, m.period));
+                          visit(c.most, window.used(now, m.period));
                         },
                         [&](const Bucket::Rate& m) {
                           auto& bucket = std::get<Bucket>(state_);
                           bucket.add(c.cost, now, m);
-                          visit(c, bucket.used(now, m));
+                          visit(c.most, bucket.used(now, m));
                         },
                         [&](const Fixed& m) {
                           auto& fixed = std::get<FixedCount>(state_);
                           fixed.until = m.until;
                           fixed.count += c.cost;
-                          visit(c, fixed.count);
+                          visit(c.most, fixed.count);
                         },
                         [&](const Distinct& m) {
                           auto& window = std::get<DistinctWindow>(state_);
                           window.add(member, c.most, now, m.period);
-                          visit(c, window.used(now));
+                          visit(m.full > 0 ? m.full : c.most, window.used(now));
                         },
                         [&](const Greylisting& m) {
                           const auto before = std::get<Sighting>(state_).see(now, m);
-                          visit(c, before == Sighting::State::fresh ? 0 : c.most);
+                          visit(c.most, before == Sighting::State::fresh ? 0 : c.most);
                         }},
              c.measure);
 }

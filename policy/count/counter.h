@@ -65,7 +65,7 @@ class Counter {
   };
 
   std::int64_t cost_of_member(const Charge& charge, DistinctWindow::Member member, Instant now) const;
-  void visit(const Charge& charge, std::int64_t used);
+  void visit(std::int64_t limit, std::int64_t used);
 
   // What follows lies in what the variant leaves free at its end.
   [[no_unique_address]] std::variant<Window, Bucket, FixedCount, DistinctWindow, Sighting> state_;

@@ -23,6 +23,7 @@ struct Fixed {  // until an instant, then never again: the counter's name says w
 };
 struct Distinct {  // members
   Duration period{};
+  std::int64_t full = 0;  // how many are told to be worth keeping the counter; 0: `most`
 };
 using Measure = std::variant<Sliding, Bucket::Rate, Fixed, Distinct, Greylisting>;
 

@@ -2,35 +2,17 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <memory>
 #include <utility>
 
 #include "policy/decide/aftermath.h"
 #include "policy/decide/fetch.h"
+#include "policy/decide/gate_asks.h"
 #include "policy/decide/gate_case.h"
 #include "policy/decide/shares.h"
 
 namespace replygate {
-
 namespace {
-
-constexpr std::uint32_t kNoGroup = std::numeric_limits<std::uint32_t>::max();  // is read alone, and keeps nobody out
-
-bool counts_even_if_full(const Ask& ask, const Question& question) {
-  return ask.rule->count == Count::attempts || (question.counting_only && !question.mta_refused);
-}
-
-// Rules that do not stop the mail must not keep others from counting it.
-bool may_refuse(const Ask& ask) { return ask.mode == Mode::enforce && ask.rule->refuses(); }
-
-// What a share is a share of is all mail that is let through, whatever the rule's other limits say of it.
-bool counts_whole(const Ask& ask) { return ask.purpose == Ask::Purpose::whole && !may_refuse(ask); }
-
-// A connection has no end that could refuse it: it is counted for good once it is let in.
-bool is_final(const Ask& ask) { return ask.rule->count != Count::accepted || ask.limit.unit == Unit::connections; }
-
-bool compares(const Ask& ask) { return ask.purpose == Ask::Purpose::limit || ask.purpose == Ask::Purpose::whole; }
 
 // Whether its limit, where it is full, ends the decision without a refusal.
 bool may_accept(const Candidate& candidate) {
@@ -67,15 +49,9 @@ void count_local(Tally& tally, const Ask& ask, std::int64_t cost) {
   if (!ask.member.empty()) tally.add(member_counter(ask), ask.limit.scope, 1, is_final(ask));
 }
 
-// A share is judged once both of its numbers are known.
-std::uint32_t group_of(const Ask& ask) {
-  if (is_share(ask) || ask.purpose == Ask::Purpose::escalation || ask.purpose == Ask::Purpose::client) return kNoGroup;
-  return may_refuse(ask) ? 0 : static_cast<std::uint32_t>(ask.rule->index + 1);
-}
-
 // Of what reads alone the cost of one more is compared, and not charged.
 void fill_store_charge(Charge& charge, const Ask& ask, const Question& question, const Inquiry& inquiry) {
-  const bool even_if_full = counts_even_if_full(ask, question) || counts_whole(ask);
+  const bool even_if_full = counts_even_if_full(ask, question) || (counts_whole(ask) && !question.mta_refused);
   fill_charge(charge, ask, group_of(ask), even_if_full, is_reserved(ask, inquiry));
   if (!ask.reads_alone()) return;
   charge.cost = 0;
@@ -173,10 +149,9 @@ void Gate::count(Case& c, const Verdict& verdict, std::vector<CountedOnce>& coun
   for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
     const Ask& ask = c.inquiry.asks[i];
     if (!compares(ask) || !c.readings[i] || counts_events(ask.limit.unit)) continue;
-    const bool admitted =
-        (passes && !is_cut(ask, verdict) &&
-         (may_refuse(ask) || counts_whole(ask) || rule_fits(c.inquiry, c.readings, *ask.rule))) ||
-        (refuses && counts_though_refused(ask, verdict, c.inquiry, c.readings));
+    const bool admitted = (passes && !is_cut(ask, verdict) &&
+                           (may_refuse(ask) || counts_whole(ask) || rule_fits(c.inquiry, c.readings, *ask.rule))) ||
+                          (refuses && counts_though_refused(ask, verdict, c.inquiry, c.readings));
     const bool forced = counts_even_if_full(ask, c.question);
     if (!ask.limit.in_store() && !ask.uncharged && (admitted || forced)) {
       count_local(*c.tally, ask, c.readings[i]->cost);
@@ -297,7 +272,8 @@ void Gate::take_anew(const Holder& held, const Judgement& first) {
   for (std::size_t i = 0; i < c.inquiry.asks.size(); ++i) {
     const Ask& ask = c.inquiry.asks[i];
     const bool once_more = ask.limit.in_store() && compares(ask) && !counts_even_if_full(ask, c.question) &&
-                           ask.rule->index < first.verdict.accepted_by->index;
+                           (ask.rule->index < first.verdict.accepted_by->index ||
+                            (ask.rule == first.verdict.accepted_by && counts_whole(ask)));
     if (!once_more) continue;
     c.asked.push_back(i);
     c.warned[i] = c.readings[i] && c.readings[i]->warn;

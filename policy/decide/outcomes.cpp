@@ -25,6 +25,7 @@ bool counts_for(const Rule& rule, const OutcomeKey& key, const CountedOutcome& o
 Charge charge_for(const Ask& ask, const CountedOutcome& outcome) {
   Charge charge = charge_of(ask, 0, true, false);
   charge.cost = 1;
+  if (auto* distinct = std::get_if<Distinct>(&charge.measure)) distinct->full = charge.most;
   charge.most = std::max(charge.most, kMostOutcomes);  // also beyond the limit, which may be raised
   charge.warn_at = 0;
   charge.member = outcome.member;

@@ -101,32 +101,65 @@ void read_delivery(std::string_view rest, LogEvent& event) {
   event.text = text != std::string_view::npos ? after.substr(text + lead) : event.status == "sent" ? "" : after;
 }
 
-// "H=host (helo) [ip] F=<a@b> temporarily rejected RCPT <c@d>: text", with an id once the message is there. The log has
-// no code.
-bool read_rejection(std::string_view rest, LogEvent& event) {
-  constexpr std::string_view kRejected = " rejected ";
-  constexpr std::string_view kTemporarily = " temporarily";
-  constexpr std::string_view kRecipient = "RCPT ";
-  const std::size_t verb = rest.find(kRejected);
-  if (!rest.starts_with("H=") || verb == std::string_view::npos) return false;
-  std::string_view client = rest.substr(0, verb);
-  event.status = client.ends_with(kTemporarily) ? "deferred" : "bounced";
-  client = take_host(client, event);
-  if (const std::size_t sender = client.find(" F=<"); sender != std::string_view::npos) {
-    client.remove_prefix(sender + 3);
-    event.sender = take_bracketed(client).value_or("");
+// " KEY=value", the value in quotes or up to a blank. False: it is none.
+bool skip_field(std::string_view& rest) {
+  std::size_t i = 1;
+  while (i < rest.size() && is_alpha(rest[i])) ++i;
+  if (i < 2 || i >= rest.size() || rest[i] != '=') return false;
+  std::string_view value = rest.substr(i + 1);
+  if (value.starts_with('<')) {
+    if (!take_bracketed(value)) return false;
+  } else {
+    value.remove_prefix(address_up_to(value, " ").size());
   }
-  event.kind = LogEventKind::refusal;
-  if (event.id.empty()) event.id = "NOQUEUE";
-  std::string_view what = rest.substr(verb + kRejected.size());
-  if (what.starts_with(kRecipient)) {
-    what.remove_prefix(kRecipient.size());
+  rest = value;
+  return true;
+}
+
+// Whether it begins with the words; they are taken away.
+bool take_words(std::string_view& rest, std::string_view words) {
+  if (!rest.starts_with(words)) return false;
+  rest.remove_prefix(words.size());
+  return true;
+}
+
+// What was rejected, and why: "RCPT <c@d>: text".
+void read_rejected(std::string_view what, LogEvent& event) {
+  event.text = what;
+  if (take_words(what, "RCPT ")) {
     std::string_view behind = what;
     event.recipient = take_bracketed(behind).value_or(address_up_to(what, " :"));
     what = behind.size() < what.size() ? behind : what.substr(event.recipient.size());
   }
   const std::size_t text = what.find(": ");
-  event.text = text == std::string_view::npos ? rest.substr(verb + 1) : what.substr(text + 2);
+  if (text != std::string_view::npos) event.text = what.substr(text + 2);
+}
+
+// "H=host (helo) [ip]:port X=… F=<a@b> temporarily rejected RCPT <c@d>: text", with an id once the message is there.
+// The log has no code. The greeting may look like all of this: a line that has a second end of one tells nothing.
+bool read_rejection(std::string_view rest, LogEvent& event) {
+  LogEvent told = event;
+  if (!take_words(rest, "H=")) return false;
+  const std::size_t open = rest.find('[');
+  const std::size_t greeting = rest.find(") [");
+  const std::size_t address = greeting != std::string_view::npos && rest.find('(') < open ? greeting + 2 : open;
+  const std::size_t close = rest.find(']', std::min(address, rest.size()));
+  if (close == std::string_view::npos) return false;
+  told.client_name = rest.starts_with('(') || rest.starts_with('[') ? "unknown" : up_to_blank(rest);
+  told.client_ip = rest.substr(address + 1, close - address - 1);
+  rest.remove_prefix(std::min(rest.size(), rest.find(' ', close)));
+  while (!rest.starts_with(" rejected ") && !rest.starts_with(" temporarily rejected ")) {
+    std::string_view sender = rest;
+    if (take_words(sender, " F=")) told.sender = take_bracketed(sender).value_or("");
+    if (!skip_field(rest)) return false;
+  }
+  told.status = take_words(rest, " temporarily") ? "deferred" : "bounced";
+  rest.remove_prefix(std::string_view(" rejected ").size());
+  read_rejected(rest, told);
+  if (told.text.find(") [") != std::string_view::npos) return false;
+  told.kind = LogEventKind::refusal;
+  if (told.id.empty()) told.id = "NOQUEUE";
+  event = told;
   return true;
 }
 

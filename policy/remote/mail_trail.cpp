@@ -172,8 +172,8 @@ bool MailTrail::link(const Known& from, const Known& to) {
 
 bool MailTrail::may_be_copy(const Message& message) const {
   const std::string& from = message.mail.client_ip;
-  return message.handed_in && !message.origin && !message.told && (is_this_host(from) || filters_.contains(from)) &&
-         !listener_.is_known(message.mail);
+  const bool waits = message.handed_in && !message.origin && !message.told && message.mail.mta != LogMta::exim;
+  return waits && (is_this_host(from) || filters_.contains(from)) && !listener_.is_known(message.mail);
 }
 
 void MailTrail::tell(Instant time, const Known& message, const LogEvent& event, std::string_view recipient,
@@ -184,7 +184,9 @@ void MailTrail::tell(Instant time, const Known& message, const LogEvent& event, 
     root->held.push_back({time, KeptEvent(event), std::string(recipient), handed_on});
     return;
   }
-  listener_.attempt(time, root->handed_in ? &root->mail : nullptr, event, recipient, handed_on);
+  const LoggedMail* mail = root->handed_in ? &root->mail : nullptr;
+  if (gives_up(event)) return listener_.expired(time, mail, event.id);
+  listener_.attempt(time, mail, event, recipient, handed_on);
   const auto next = handed_on ? messages_.find(message->key.front() + std::string(next_id_of(event))) : messages_.end();
   if (next != messages_.end() && next->second->removed) listener_.gone(next->second->mail.id);
 }
@@ -267,9 +269,7 @@ void MailTrail::take_end(const LogEvent& event) {
   const Known message = find(event.id);
   tell_unowned(message, event, "", false);
   if (!message) return;
-  const Known& root = root_of(message);
-  tell_held(root);
-  listener_.expired(now_, root->handed_in ? &root->mail : nullptr, event.id);
+  tell(now_, message, event, "", false);
 }
 
 void MailTrail::take_removal(std::string_view id) {

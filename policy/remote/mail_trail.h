@@ -55,7 +55,7 @@ class MailTrail {
     // Under `id`: what was deferred under another one is still under way.
     virtual void expired(Instant now, const LoggedMail* mail, std::string_view id) = 0;
     // Whether the listener knows it as a message of its own. What nobody knows may be the copy of another one that a
-    // content filter has handed back: its attempts are told once that is clear, half a minute late at the most.
+    // content filter has handed back: its attempts are told once that is clear, an hour late at the most.
     virtual bool is_known(const LoggedMail&) { return false; }
     // A copy that was handed on, as just told, has left its queue before: its id may be used again.
     virtual void gone(std::string_view /*id*/) {}

@@ -254,6 +254,34 @@ TEST_F(CompressedRests, OfALogThatWasEmpty) {
   EXPECT_EQ(seen(), "onetwo");
 }
 
+TEST_F(CompressedRests, OfALogThatWasEmptyAndRotatedTwice) {
+  fs::resize_file(files_.log(), 0);
+  followed_ = std::make_unique<FollowedLog>(files_.log(), std::nullopt);
+  EXPECT_EQ(seen(), "");
+  write("one");
+  files_.copy_and_compress();
+  fs::rename(files_.path(1) + ".gz", files_.path(2) + ".gz");
+  write("two");
+  fs::copy_file(files_.log(), files_.path(1));
+  fs::resize_file(files_.log(), 0);
+  write("three");
+  follow();
+  EXPECT_EQ(seen(), "onetwothree");
+}
+
+TEST_F(CompressedRests, AreNotReadWhereNothingWasReadBefore) {
+  files_.rotate();
+  write("");
+  fs::resize_file(files_.log(), 0);
+  const auto created = fs::last_write_time(files_.log());
+  files_.compress(1);
+  fs::last_write_time(files_.path(1) + ".gz", created + std::chrono::seconds(1));
+  followed_ = std::make_unique<FollowedLog>(files_.log(), std::nullopt);
+  EXPECT_EQ(seen(), "");
+  write("new");
+  EXPECT_EQ(seen(), "new");
+}
+
 TEST_F(CompressedRests, TellWhatAnEmptiedLogMayHaveLost) {
   write("one");
   EXPECT_EQ(seen(), "one");

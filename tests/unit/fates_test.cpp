@@ -169,6 +169,27 @@ TEST(ObservedShares, AreOfAllThatIsLetThrough) {
   }
 }
 
+// Of a rule that lets mail pass on hold, with another one behind it. The recipients behind the one that has put a
+// message on hold are not asked, and so count in neither number.
+TEST(HeldShares, AreOfAllThatIsLetThrough) {
+  const auto policy = policy_from(
+      "[outcomes]\nlog = \"/var/log/mail.log\"\n[[rule]]\nname = \"r\"\nper = \"sender\"\n"
+      "limit = [\"10% hard_bounces / 1h\", \"150 recipients / 1h\"]\nat_least = \"50 recipients\"\nhold = \"full\"\n"
+      "[[rule]]\nname = \"behind\"\nper = \"sender\"\nlimit = \"10000 recipients / 1h\"\nreply = 450\n");
+  Tracer tracer;
+  Player player(policy, &tracer);
+  Given given;
+  given.from = "carol@example.org";
+  const Instant now{std::chrono::hours(490000)};
+  for (int i = 0; i < 6; ++i) {
+    player.play(given, *expand_ranges("r{1..100}@there.example"), now + std::chrono::minutes(i));
+    player.tell({{Unit::hard_bounces, 8}}, now + std::chrono::minutes(i));
+  }
+  std::string text;
+  for (const Trace& trace : tracer.traces()) text += replygate::text_of(trace);
+  EXPECT_NE(text.find("19 of 154 recipients, reaches"), std::string::npos);
+}
+
 TEST_F(Seeded, AShareOfFewSaysNothing) {
   EXPECT_EQ(seed(share(40, 49)), "");
   EXPECT_EQ(answer(), "");

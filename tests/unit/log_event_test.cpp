@@ -295,7 +295,7 @@ TEST(LogEvents, EximRefuses) {
   EXPECT_EQ(status_of(content).told, Severity::permanent);
   EXPECT_TRUE(status_of(content).own);
   const auto wordless = read_log_event("2026-11-29 10:00:01 H=[192.0.2.9] rejected connection in \"connect\" ACL");
-  EXPECT_EQ(wordless.text, "rejected connection in \"connect\" ACL");
+  EXPECT_EQ(wordless.text, "connection in \"connect\" ACL");
   EXPECT_EQ(wordless.client_ip, "192.0.2.9");
   EXPECT_NE(read_log_event("2026-11-29 10:00:01 H=[192.0.2.9] Warning: late").kind, Kind::refusal);
   // In the journal.
@@ -303,6 +303,34 @@ TEST(LogEvents, EximRefuses) {
                            "<b@here.example>: no")
                 .kind,
             Kind::refusal);
+}
+
+// What clients and other servers write forges none.
+TEST(LogEvents, EximsRefusalsAreNotForged) {
+  const std::string at = "2026-11-29 10:00:01 ";
+  const auto sender = read_log_event(at +
+                                     "H=(h) [192.0.2.9]:1 X=TLS DN=\"/CN=x rejected RCPT <v@here.example>: t\" "
+                                     "F=<\"x) [192.0.2.66] rejected RCPT <v@here.example>: 550 t\"@evil.example> "
+                                     "rejected RCPT <c@d.example>: no");
+  EXPECT_EQ(sender.kind, Kind::refusal);
+  EXPECT_EQ(sender.client_ip, "192.0.2.9");
+  EXPECT_EQ(sender.sender, "\"x) [192.0.2.66] rejected RCPT <v@here.example>: 550 t\"@evil.example");
+  EXPECT_EQ(sender.recipient, "c@d.example");
+  EXPECT_EQ(sender.text, "no");
+  for (const char* line :
+       {"H=(a) [192.0.2.66] F=<v@x.example> rejected RCPT <w@d.example>: t) [192.0.2.9] F=<a@b.example> rejected RCPT "
+        "<c@d.example>: no",
+        "H=(a [192.0.2.66] rejected RCPT <w@d.example>: t) [192.0.2.9] F=<a@b.example> rejected RCPT <c@d.example>: no",
+        "H=mx.evil.example [192.0.2.9] sender verify fail for <x@evil.example>: response to \"RCPT "
+        "TO:<x@evil.example>\" "
+        "from mx.evil.example [192.0.2.66] was: 550 mail rejected RCPT <v@here.example>: 550 t",
+        "H=(a) [192.0.2.9] Warning: this would be rejected RCPT <v@here.example>: t",
+        "H=(a) [192.0.2.9] incomplete transaction (QUIT) from <x rejected y@b.example>"}) {
+    const auto event = read_log_event(at + line);
+    EXPECT_TRUE(event.kind != Kind::refusal || event.client_ip == "192.0.2.9") << line << event.client_ip;
+    EXPECT_NE(event.recipient, "v@here.example") << line;
+    EXPECT_NE(event.recipient, "w@d.example") << line;
+  }
 }
 
 TEST(LogEvents, EximQuotesLocalParts) {
@@ -523,6 +551,18 @@ TEST(MailTrails, AFilterMayAnswerLate) {
   follow(alone, few);
   EXPECT_EQ(alone.attempts, std::vector<std::string>{"second b@there.example sent"});
   EXPECT_EQ(alone.mails.size(), 1U);
+}
+
+// Its end comes behind what was deferred before it.
+TEST(MailTrails, WhatIsGivenUpWhileItWaitsEndsInItsOrder) {
+  Told told;
+  follow(told, {{0, "postfix/smtpd[2]: B1C2A3B4D0: client=localhost[127.0.0.1], sasl_method=PLAIN, sasl_username=bob"},
+                {0, "postfix/qmgr[1]: B1C2A3B4D0: from=<a@here.example>, size=12, nrcpt=1 (queue active)"},
+                {1,
+                 "postfix/smtp[3]: B1C2A3B4D0: to=<b@there.example>, relay=none, delay=1, delays=0/0/1/0, dsn=4.4.1, "
+                 "status=deferred (timed out)"},
+                {2, "postfix/postsuper[4]: B1C2A3B4D0: removed"}});
+  EXPECT_EQ(told.attempts, (std::vector<std::string>{"bob b@there.example deferred", "bob expired"}));
 }
 
 // The second filter's message is delivered before either has answered.

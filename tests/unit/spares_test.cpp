@@ -41,7 +41,8 @@ TEST(Spares, DeletesWhatItHasNoRoomFor) {
     for (int i = 0; i < 10; ++i) spares.keep(std::make_unique<Counted>(alive));
     EXPECT_EQ(alive, 4);
     EXPECT_NE(spares.take(), nullptr);
-    spares.keep(std::make_unique<Counted>(alive));
+    EXPECT_EQ(alive, 3);
+    for (int i = 0; i < 4; ++i) spares.keep(std::make_unique<Counted>(alive));
     EXPECT_EQ(alive, 4);
   }
   EXPECT_EQ(alive, 0);
@@ -66,6 +67,12 @@ TEST(Spares, NoTwoThreadsGetTheSame) {
     }
     for (std::thread& thread : threads) thread.join();
     EXPECT_LE(alive, 4);
+    // However they met, it goes on to serve.
+    for (int i = 0; i < 8; ++i) spares.keep(std::make_unique<Counted>(alive));
+    EXPECT_EQ(alive, 4);
+    int served = 0;
+    for (int i = 0; i < 4; ++i) served += spares.take() != nullptr ? 1 : 0;
+    EXPECT_EQ(served, 4);
   }
   EXPECT_EQ(twice, 0);
   EXPECT_EQ(alive, 0);
