@@ -73,6 +73,18 @@ class Answers(unittest.TestCase):
                 done = subprocess.run([BINARY, *words], stdin=folder, capture_output=True, text=True)
             self.assertEqual((done.returncode, "standard input" in done.stderr), (66, True), (words, done.stderr))
 
+    def test_a_long_report_is_one_answer(self):
+        """The daemon is asked of ten recipients at a time."""
+        fields = "".join(f"Final-Recipient: rfc822; r{i}@b.example\nAction: failed\nStatus: 5.1.1\n"
+                         "Diagnostic-Code: smtp; 550 5.1.1 no such user\n\n" for i in range(25))
+        report = ("From: MAILER-DAEMON@b.example\nTo: c@d.example\nMIME-Version: 1.0\n"
+                  "Content-Type: multipart/report; report-type=delivery-status; boundary=x\n\n"
+                  "--x\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; b.example\n\n" + fields + "--x--\n")
+        row = {"recipient": "r@b.example", "result": "unknown", "outcome": "hard_bounce", "reason": "user_unknown"}
+        with daemon_that_says({"recipients": [row]}) as path:
+            told = run("outcome", "--json", "--socket", path, input=report)
+        self.assertEqual((told.returncode, json.loads(told.stdout)), (0, {"recipients": [row] * 3}), told.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

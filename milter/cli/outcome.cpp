@@ -41,15 +41,6 @@ std::optional<std::string> read_report() {
   return std::nullopt;
 }
 
-int tell_no_report(const ControlOptions& options) {
-  if (options.json) {
-    fmt::print("{}\n", json::serialize(json::object{{"recipients", json::array{}}}));
-  } else {
-    fmt::print("this is no report of mail that failed, and no complaint\n");
-  }
-  return kFine;
-}
-
 std::string said_of(const json::object& row) {
   const std::string recipient = text_at(row, "recipient");
   const std::string result = text_at(row, "result");
@@ -64,8 +55,22 @@ std::string said_of(const json::object& row) {
                      text_at(row, "queue_id"), text_at(row, "sender"));
 }
 
-void print_report(const json::object& result) {
-  for (const json::value& row : array_at(result, "recipients")) fmt::print("{}\n", said_of(row.as_object()));
+// What was made of a report, in one piece, however often the daemon was asked.
+void print_report(const ControlOptions& options, json::array rows) {
+  if (options.json) {
+    fmt::print("{}\n", json::serialize(json::object{{"recipients", std::move(rows)}}));
+    return;
+  }
+  for (const json::value& row : rows) fmt::print("{}\n", said_of(row.as_object()));
+}
+
+int tell_no_report(const ControlOptions& options) {
+  if (options.json) {
+    print_report(options, {});
+  } else {
+    fmt::print("this is no report of mail that failed, and no complaint\n");
+  }
+  return kFine;
 }
 
 void print_dead(const json::object& result, std::string_view address) {
@@ -88,17 +93,25 @@ void print_dead(const json::object& result, std::string_view address) {
 // What runs in an alias must never bounce. What cannot be told now is told when the MTA tries again, unless that cannot
 // help.
 int tell_report(const ControlOptions& options, const OutcomeLedger::Report& report) {
-  for (std::size_t first = 0; first < report.statuses.size(); first += kTogether) {
+  json::array rows;
+  ControlOptions asking = options;
+  asking.json = false;
+  int status = kFine;
+  for (std::size_t first = 0; first < report.statuses.size() && status == kFine; first += kTogether) {
     OutcomeLedger::Report part{.statuses = {}, .queue_ids = report.queue_ids, .message_ids = report.message_ids};
     const std::size_t count = std::min(kTogether, report.statuses.size() - first);
     const auto begin = report.statuses.begin() + static_cast<std::ptrdiff_t>(first);
     part.statuses.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
     json::object request = to_json(part);
     request["command"] = "outcome-report";
-    const int status = ask_daemon(options, std::move(request), print_report);
-    if (status != kFine && status != kUsage) return kTryAgain;
+    const int told = ask_daemon(asking, std::move(request), [&](const json::object& result) {
+      const json::array& some = array_at(result, "recipients");
+      rows.insert(rows.end(), some.begin(), some.end());
+    });
+    if (told != kFine && told != kUsage) status = kTryAgain;
   }
-  return kFine;
+  if (status == kFine || !rows.empty()) print_report(options, std::move(rows));
+  return status;
 }
 
 }  // namespace
