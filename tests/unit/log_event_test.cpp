@@ -308,10 +308,11 @@ TEST(LogEvents, EximRefuses) {
 // What clients and other servers write forges none.
 TEST(LogEvents, EximsRefusalsAreNotForged) {
   const std::string at = "2026-11-29 10:00:01 ";
-  const auto sender = read_log_event(at +
-                                     "H=(h) [192.0.2.9]:1 X=TLS DN=\"/CN=x rejected RCPT <v@here.example>: t\" "
-                                     "F=<\"x) [192.0.2.66] rejected RCPT <v@here.example>: 550 t\"@evil.example> "
-                                     "rejected RCPT <c@d.example>: no");
+  const std::string whole = at +
+                            "H=(h) [192.0.2.9]:1 X=TLS DN=\"/CN=x rejected RCPT <v@here.example>: t\" "
+                            "F=<\"x) [192.0.2.66] rejected RCPT <v@here.example>: 550 t\"@evil.example> "
+                            "rejected RCPT <c@d.example>: no";
+  const auto sender = read_log_event(whole);
   EXPECT_EQ(sender.kind, Kind::refusal);
   EXPECT_EQ(sender.client_ip, "192.0.2.9");
   EXPECT_EQ(sender.sender, "\"x) [192.0.2.66] rejected RCPT <v@here.example>: 550 t\"@evil.example");
@@ -326,7 +327,8 @@ TEST(LogEvents, EximsRefusalsAreNotForged) {
         "from mx.evil.example [192.0.2.66] was: 550 mail rejected RCPT <v@here.example>: 550 t",
         "H=(a) [192.0.2.9] Warning: this would be rejected RCPT <v@here.example>: t",
         "H=(a) [192.0.2.9] incomplete transaction (QUIT) from <x rejected y@b.example>"}) {
-    const auto event = read_log_event(at + line);
+    const std::string text = at + line;
+    const auto event = read_log_event(text);
     EXPECT_TRUE(event.kind != Kind::refusal || event.client_ip == "192.0.2.9") << line << event.client_ip;
     EXPECT_NE(event.recipient, "v@here.example") << line;
     EXPECT_NE(event.recipient, "w@d.example") << line;
