@@ -59,25 +59,29 @@ void take_line(std::string_view line, ReportIds& ids) {
   }
 }
 
-void take_lines(std::string_view text, ReportIds& ids) {
+template <typename Take>
+void each_field(std::string_view text, Take take) {
   std::string field;  // with the lines that go on with it
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     const bool goes_on = !line.empty() && is_blank(line.front()) && field.size() < kLongestField;
-    if (!goes_on) take_line(std::exchange(field, ""), ids);
+    if (!goes_on) take(std::exchange(field, ""));
     field += goes_on ? fmt::format(" {}", trim(line)) : std::string(line);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  take_line(field, ids);
+  take(field);
+}
+
+void take_lines(std::string_view text, ReportIds& ids) {
+  each_field(text, [&](std::string_view field) { take_line(field, ids); });
 }
 
 // In the header of a message it would be what a mailing list has made of the id.
 void take_original(std::string_view fields, ReportIds& ids) {
-  for (const std::string& field : lines_of(fields)) {
-    std::string_view line = field;
+  each_field(fields, [&](std::string_view line) {
     if (takes_name(line, "x-original-message-id:")) add_message_id(line, ids.message_ids);
-  }
+  });
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
 
 #include "milter/outcome/log_octets.h"
 #include "policy/decide/record_fields.h"
@@ -66,6 +65,7 @@ void FollowedLog::go_to(const RotatedFile& file, Ahead&& ahead) {
 }
 
 FollowedLog::Found FollowedLog::begin(const RotatedFile& file) {
+  if (file.compressed) return begin_compressed(file);
   Ahead ahead = look_into(file);
   const Found found = ahead.found;
   if (found == Found::lines) go_to(file, std::move(ahead));
@@ -266,13 +266,12 @@ void FollowedLog::pass(std::string_view lines) {
 // There was no line when it came to stand here: what lies before has come since, and was copied from here. The copy is
 // there before the log has other lines, so it is looked for behind them.
 FollowedLog::Found FollowedLog::look_before() {
-  const auto files = files_behind({.changed = std::numeric_limits<std::int64_t>::min()}, path_);  // all of them
+  const auto files = all_files(path_);
   if (!files) return Found::not_now;
   for (const RotatedFile& file : *files) {
     if (is_open(file)) break;
     if (file.compressed && (!goes_on_ || file.changed <= position_->changed)) continue;
-    const Found found = file.compressed ? begin_compressed(file) : begin(file);
-    if (found != Found::nothing) return found;
+    if (const Found found = begin(file); found != Found::nothing) return found;
   }
   return Found::nothing;
 }
@@ -282,7 +281,7 @@ FollowedLog::Found FollowedLog::begin_newer_compressed(std::int64_t changed) {
   if (!files) return Found::not_now;
   for (const RotatedFile& file : *files) {
     if (file.changed <= changed) continue;
-    if (const Found found = begin_compressed(file); found != Found::nothing) return found;
+    if (const Found found = begin(file); found != Found::nothing) return found;
   }
   return Found::nothing;
 }
@@ -333,8 +332,7 @@ bool FollowedLog::next_behind_rest() {
   const auto files = files_behind(rest_->file(), path_);
   if (!files) return false;
   for (const RotatedFile& file : *files) {
-    const Found found = file.compressed ? begin_compressed(file) : begin(file);
-    if (found != Found::nothing) return found == Found::lines;
+    if (const Found found = begin(file); found != Found::nothing) return found == Found::lines;
   }
   return false;
 }

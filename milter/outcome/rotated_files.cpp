@@ -221,7 +221,7 @@ std::optional<std::vector<RotatedFile>> compressed_files(const std::string& log)
   return files;
 }
 
-std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& rotated, const std::string& log) {
+std::optional<std::vector<RotatedFile>> all_files(const std::string& log) {
   auto files = look_until_they_stay(log, Which::all);
   if (!files) return std::nullopt;
   drop_half_compressed(*files);
@@ -231,13 +231,19 @@ std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& rotated,
     files->pop_back();
   }
   order_by_names(*files, log);
+  std::ranges::move(live, std::back_inserter(*files));
+  return files;
+}
+
+std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& rotated, const std::string& log) {
+  auto files = all_files(log);
+  if (!files) return std::nullopt;
   const auto here = std::ranges::find_if(*files, [&](const RotatedFile& file) { return is_same_file(file, rotated); });
   if (here != files->end()) {
     files->erase(files->begin(), here + 1);
   } else {
-    std::erase_if(*files, [&](const RotatedFile& file) { return file.changed <= rotated.changed; });
+    std::erase_if(*files, [&](const RotatedFile& file) { return file.path != log && file.changed <= rotated.changed; });
   }
-  std::ranges::move(live, std::back_inserter(*files));
   return files;
 }
 

@@ -66,6 +66,9 @@ std::optional<std::vector<RotatedFile>> rotated_files(const std::string& log);
 // Nothing: as above.
 std::optional<std::vector<RotatedFile>> files_behind(const RotatedFile& rotated, const std::string& log);
 
+// The same, whatever they are behind.
+std::optional<std::vector<RotatedFile>> all_files(const std::string& log);
+
 // The compressed ones, the oldest first. Nothing: as above.
 std::optional<std::vector<RotatedFile>> compressed_files(const std::string& log);
 

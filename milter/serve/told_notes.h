@@ -1,9 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <initializer_list>
 #include <map>
 #include <string>
-#include <tl/expected.hpp>
 
 #include "policy/base/time.h"
 

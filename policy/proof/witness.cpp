@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "policy/proof/candidates.h"
 #include "policy/proof/vocabulary.h"

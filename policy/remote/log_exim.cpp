@@ -24,12 +24,16 @@ std::string_view address_up_to(std::string_view text, std::string_view ends) {
   return quoted ? text.substr(0, text.find_first_of(ends)) : text;
 }
 
+std::string_view client_name_in(std::string_view host) {
+  return host.starts_with('(') || host.starts_with('[') ? "unknown" : up_to_blank(host);
+}
+
 // "H=host.example (helo) [192.0.2.9]:4711 P=…", and gives what stands behind the address. The greeting may be anything,
 // an address in brackets and fields included: the client's address is the last one behind a parenthesis.
 std::string_view take_host(std::string_view after, LogEvent& event) {
   constexpr std::string_view kBehindGreeting = ") [";
   after.remove_prefix(2);
-  event.client_name = after.starts_with('(') || after.starts_with('[') ? "unknown" : up_to_blank(after);
+  event.client_name = client_name_in(after);
   const std::size_t greeting = after.rfind(kBehindGreeting);
   const std::size_t open = greeting == std::string_view::npos ? after.find('[') : greeting + kBehindGreeting.size() - 1;
   const std::size_t close = open == std::string_view::npos ? open : after.find(']', open);
@@ -135,26 +139,37 @@ void read_rejected(std::string_view what, LogEvent& event) {
   if (text != std::string_view::npos) event.text = what.substr(text + 2);
 }
 
-// "H=host (helo) [ip]:port X=… F=<a@b> temporarily rejected RCPT <c@d>: text", with an id once the message is there.
-// The log has no code. The greeting may look like all of this: a line that has a second end of one tells nothing.
-bool read_rejection(std::string_view rest, LogEvent& event) {
-  LogEvent told = event;
+// "H=host (helo) [ip]:port". Of what looks like an end of the greeting the first one counts here.
+bool take_refused_client(std::string_view& rest, LogEvent& event) {
   if (!take_words(rest, "H=")) return false;
   const std::size_t open = rest.find('[');
   const std::size_t greeting = rest.find(") [");
   const std::size_t address = greeting != std::string_view::npos && rest.find('(') < open ? greeting + 2 : open;
   const std::size_t close = rest.find(']', std::min(address, rest.size()));
   if (close == std::string_view::npos) return false;
-  told.client_name = rest.starts_with('(') || rest.starts_with('[') ? "unknown" : up_to_blank(rest);
-  told.client_ip = rest.substr(address + 1, close - address - 1);
+  event.client_name = client_name_in(rest);
+  event.client_ip = rest.substr(address + 1, close - address - 1);
   rest.remove_prefix(std::min(rest.size(), rest.find(' ', close)));
+  return true;
+}
+
+// " X=… F=<a@b>", up to the verb. False: something else stands before it.
+bool take_refused_sender(std::string_view& rest, LogEvent& event) {
   while (!rest.starts_with(" rejected ") && !rest.starts_with(" temporarily rejected ")) {
     std::string_view sender = rest;
-    if (take_words(sender, " F=")) told.sender = take_bracketed(sender).value_or("");
+    if (take_words(sender, " F=")) event.sender = take_bracketed(sender).value_or("");
     if (!skip_field(rest)) return false;
   }
+  return true;
+}
+
+// "H=host (helo) [ip]:port X=… F=<a@b> temporarily rejected RCPT <c@d>: text", with an id once the message is there.
+// The log has no code. The greeting may look like all of this: a line that has a second end of one tells nothing.
+bool read_rejection(std::string_view rest, LogEvent& event) {
+  LogEvent told = event;
+  if (!take_refused_client(rest, told) || !take_refused_sender(rest, told)) return false;
   told.status = take_words(rest, " temporarily") ? "deferred" : "bounced";
-  rest.remove_prefix(std::string_view(" rejected ").size());
+  take_words(rest, " rejected ");
   read_rejected(rest, told);
   if (told.text.find(") [") != std::string_view::npos) return false;
   told.kind = LogEventKind::refusal;

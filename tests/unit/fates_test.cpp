@@ -145,6 +145,28 @@ TEST_F(Seeded, AShareBelowTheLimitLetsThrough) {
   EXPECT_EQ(answer(), "");
 }
 
+// Six messages of one sender to a hundred recipients each, a minute apart, and what became of each of them.
+struct SixMessages {
+  SixMessages(const std::shared_ptr<const Policy>& policy, const Outcomes& outcomes) {
+    Tracer tracer;
+    Player player(policy, &tracer);
+    Given given;
+    given.from = "carol@example.org";
+    Instant now{std::chrono::hours(490000)};
+    for (int i = 0; i < 6; ++i, now += std::chrono::minutes(1)) {
+      const auto played = player.play(given, *expand_ranges("r{1..100}@there.example"), now);
+      refused += std::ranges::count_if(played.recipients, [](const Delivered& d) { return d.reply.has_value(); });
+      player.tell(outcomes, now);
+    }
+    for (const Trace& trace : tracer.traces()) traced += replygate::text_of(trace);
+    last = replygate::text_of(tracer.traces().back());
+  }
+
+  std::ptrdiff_t refused = 0;  // recipients
+  std::string traced;
+  std::string last;  // of the traces
+};
+
 // Whatever the rule's other limits would have said: what became of it counts, too.
 TEST(ObservedShares, AreOfAllThatIsLetThrough) {
   for (const std::string_view beside :
@@ -154,18 +176,9 @@ TEST(ObservedShares, AreOfAllThatIsLetThrough) {
         "[outcomes]\nlog = \"/var/log/mail.log\"\n[[rule]]\nname = \"r\"\nmode = \"observe\"\nper = \"sender\"\n"
         "limit = [\"10% hard_bounces / 1h\"{}]\nat_least = \"50 recipients\"\nreply = 450\n",
         beside));
-    Tracer tracer;
-    Player player(policy, &tracer);
-    Given given;
-    given.from = "carol@example.org";
-    Instant now{std::chrono::hours(490000)};
-    for (int i = 0; i < 6; ++i, now += std::chrono::minutes(1)) {
-      const auto played = player.play(given, *expand_ranges("r{1..100}@there.example"), now);
-      EXPECT_EQ(std::ranges::count_if(played.recipients, [](const Delivered& d) { return d.reply.has_value(); }), 0);
-      player.tell({{Unit::hard_bounces, 8}, {Unit::blocked, 4}}, now);
-    }
-    EXPECT_NE(replygate::text_of(tracer.traces().back()).find("40 of 599 recipients, within"), std::string::npos)
-        << replygate::text_of(tracer.traces().back());
+    const SixMessages six(policy, {{Unit::hard_bounces, 8}, {Unit::blocked, 4}});
+    EXPECT_EQ(six.refused, 0);
+    EXPECT_NE(six.last.find("40 of 599 recipients, within"), std::string::npos) << six.last;
   }
 }
 
@@ -176,18 +189,8 @@ TEST(HeldShares, AreOfAllThatIsLetThrough) {
       "[outcomes]\nlog = \"/var/log/mail.log\"\n[[rule]]\nname = \"r\"\nper = \"sender\"\n"
       "limit = [\"10% hard_bounces / 1h\", \"150 recipients / 1h\"]\nat_least = \"50 recipients\"\nhold = \"full\"\n"
       "[[rule]]\nname = \"behind\"\nper = \"sender\"\nlimit = \"10000 recipients / 1h\"\nreply = 450\n");
-  Tracer tracer;
-  Player player(policy, &tracer);
-  Given given;
-  given.from = "carol@example.org";
-  const Instant now{std::chrono::hours(490000)};
-  for (int i = 0; i < 6; ++i) {
-    player.play(given, *expand_ranges("r{1..100}@there.example"), now + std::chrono::minutes(i));
-    player.tell({{Unit::hard_bounces, 8}}, now + std::chrono::minutes(i));
-  }
-  std::string text;
-  for (const Trace& trace : tracer.traces()) text += replygate::text_of(trace);
-  EXPECT_NE(text.find("19 of 154 recipients, reaches"), std::string::npos);
+  const SixMessages six(policy, {{Unit::hard_bounces, 8}});
+  EXPECT_NE(six.traced.find("19 of 154 recipients, reaches"), std::string::npos);
 }
 
 TEST_F(Seeded, AShareOfFewSaysNothing) {
