@@ -2,9 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio.hpp>
+#include <cerrno>
+#include <cstring>
 
 #include "milter/guarded.h"
 #include "milter/log/say.h"
@@ -17,13 +22,17 @@ namespace asio = boost::asio;
 constexpr std::chrono::milliseconds kListenerPause{50};
 constexpr std::chrono::milliseconds kNameLook{500};
 
-void set_options(StreamSocket& socket, bool tcp) {
-  boost::system::error_code ignored;
-  socket.non_blocking(true, ignored);
-  if (!tcp) return;
-  // Without it a second packet waits for the MTA's delayed acknowledgement.
-  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
+// Without TCP_NODELAY a second packet waits for the MTA's delayed acknowledgement.
+void set_options_of_tcp(int socket) {
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+// As a descriptor of our own, which the loop does not watch; it does not block.
+int taken(StreamAcceptor acceptor) {
+  acceptor.non_blocking(true);
+  return acceptor.release();
 }
 
 }  // namespace
@@ -40,73 +49,81 @@ void ReserveDescriptor::release() {
 
 Listener::Listener(StreamAcceptor acceptor, SocketAddress address, const std::vector<std::unique_ptr<Worker>>& workers,
                    EngineShared& shared)
-    : acceptor_(std::move(acceptor)),
-      address_(std::move(address)),
+    : address_(std::move(address)),
       workers_(workers),
       shared_(shared),
-      tcp_(acceptor_.local_endpoint().protocol().family() != AF_UNIX),
+      tcp_(acceptor.local_endpoint().protocol().family() != AF_UNIX),
       timer_(workers.front()->context()),
       look_(workers.front()->context()),
       name_(address_) {
-  acceptor_.non_blocking(true);
+  socket_.reset(taken(std::move(acceptor)));
 }
 
-Worker& Listener::next_worker() {
-  next_ = (next_ + 1) % workers_.size();
-  return *workers_[next_];
+Listener::~Listener() { close(); }
+
+void Listener::watch_for(SocketWatch::For what) { workers_.front()->watch().watch(*this, socket_.get(), what); }
+
+void Listener::close() {
+  if (is_open()) workers_.front()->watch().forget(*this, socket_.get());
+  socket_.reset();
 }
 
 void Listener::start() {
-  accept();
+  watch_for(SocketWatch::For::reading);
   look_later();
 }
 
 void Listener::look_later() {
   if (!name_.exists()) return;
   look_.expires_after(kNameLook);
-  look_.async_wait([this](Error cancelled) {
-    if (cancelled || !acceptor_.is_open()) return;
+  look_.async_wait([this](boost::system::error_code cancelled) {
+    if (cancelled || !is_open()) return;
     guarded(address_.text(), [this] { look_at_name(); });
     look_later();
   });
 }
 
-// The accept under way is ended, so that the next one is at the new socket.
+// Who has come to the socket whose name is gone is still served.
 void Listener::look_at_name() {
   auto again = name_.restore(workers_.front()->context());
   if (shared_.services.troubles != nullptr) {
     shared_.services.troubles->tell(fmt::format("{}{}", kOfMilter, address_.text()), {again ? "" : again.error()});
   }
   if (!again || !*again) return;
-  fresh_ = *std::move(again);
-  fresh_->non_blocking(true);
-  acceptor_.cancel();
+  while (!full() && take_one()) {
+  }
+  close();
+  socket_.reset(taken(**std::move(again)));
+  if (!paused_) watch_for(SocketWatch::For::reading);
 }
 
+void Listener::on_ready() noexcept {
+  guarded("milter", [this] { accept(); });
+}
+
+// One at a time: where more wait, they are told of again.
 void Listener::accept() {
-  if (fresh_) acceptor_ = *std::exchange(fresh_, std::nullopt);
-  acceptor_.async_accept(next_worker().context(),
-                         [this](Error error, StreamSocket socket) { on_accept(error, std::move(socket)); });
-}
-
-void Listener::on_accept(Error error, StreamSocket socket) {
-  if (!error) serve(std::move(socket));  // also one that came just before the stop
-  if (!acceptor_.is_open()) return;
-  if (error == asio::error::operation_aborted) return fresh_ ? accept() : void();
   // Mostly for want of descriptors; whatever it is, trying again at once would fail again.
-  if (error && error != asio::error::connection_aborted) return pause(error.message());
-  if (full()) return pause(fmt::format("max_connections, {}, reached", shared_.bounds().connections));
-  accept();
+  if (!take_one() && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) return pause(std::strerror(errno));
+  if (full()) pause(fmt::format("max_connections, {}, reached", shared_.bounds().connections));
 }
 
-void Listener::serve(StreamSocket socket) {
+// False where there is none, or none can be taken: errno.
+bool Listener::take_one() {
+  Descriptor socket(::accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket.exists()) return false;
+  serve(std::move(socket));
+  return true;
+}
+
+void Listener::serve(Descriptor socket) {
   if (paused_) {
     paused_ = false;
     shared_.traffic.starve(false);
     say(fmt::format("{}: accepting connections again", address_.text()));
   }
-  set_options(socket, tcp_);
-  shared_.traffic.begin_session();
+  if (tcp_) set_options_of_tcp(socket.get());
+  next_ = (next_ + 1) % workers_.size();
   workers_[next_]->serve(std::move(socket), tcp_);
 }
 
@@ -114,11 +131,12 @@ bool Listener::full() { return shared_.traffic.sessions() >= shared_.bounds().co
 
 void Listener::pause(std::string_view why) {
   if (!std::exchange(paused_, true)) shared_.traffic.starve(true);
+  watch_for(SocketWatch::For::nothing);
   reserve_.release();
   starving_.say(fmt::format("{}: accepting pauses with {} connections open: {}", address_.text(),
                             shared_.traffic.sessions(), why));
   timer_.expires_after(kListenerPause);
-  timer_.async_wait([this](Error error) {
+  timer_.async_wait([this](boost::system::error_code error) {
     if (!error) on_pause_end();
   });
 }
@@ -126,26 +144,19 @@ void Listener::pause(std::string_view why) {
 void Listener::on_pause_end() {
   if (full()) return pause("still at max_connections");
   if (!reserve_.take()) return pause("still no descriptor");
-  accept();
+  watch_for(SocketWatch::For::reading);
 }
 
 void Listener::stop() {
   timer_.cancel();
   look_.cancel();
-  fresh_.reset();
-  if (!acceptor_.is_open()) return;
+  if (!is_open()) return;
   if (!passed()) {
     name_.remove();
-    Error error;
-    while (!full()) {
-      StreamSocket socket(next_worker().context());
-      acceptor_.accept(socket, error);
-      if (error) break;
-      serve(std::move(socket));
+    while (!full() && take_one()) {
     }
   }
-  Error ignored;
-  acceptor_.close(ignored);
+  close();
 }
 
 }  // namespace replygate

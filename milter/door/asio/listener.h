@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "milter/descriptor.h"
 #include "milter/door/asio/worker.h"
 #include "milter/log/throttle.h"
 #include "milter/net/listening.h"
@@ -32,10 +33,13 @@ class ReserveDescriptor {
 // Takes connections from one listening socket and deals them out to the workers. On the first worker's thread, where
 // nothing else is said. Pauses while there are too many connections or no descriptors left, and says so. A Unix socket
 // whose name somebody removes is bound again within a second.
-class Listener {
+class Listener : public SocketWatch::Socket {
  public:
   Listener(StreamAcceptor acceptor, SocketAddress address, const std::vector<std::unique_ptr<Worker>>& workers,
            EngineShared& shared);
+  ~Listener() override;
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
 
   void start();
 
@@ -46,20 +50,20 @@ class Listener {
   void stop();
 
  private:
-  using Error = boost::system::error_code;
-
+  bool is_open() const { return socket_.exists(); }
+  void watch_for(SocketWatch::For what);
+  void on_ready() noexcept override;
   void accept();
-  void on_accept(Error error, StreamSocket socket);
-  void serve(StreamSocket socket);
+  bool take_one();
+  void serve(Descriptor socket);
+  void close();
   void pause(std::string_view why);
   void on_pause_end();
   bool full();
   void look_at_name();
   void look_later();
-  Worker& next_worker();
 
-  StreamAcceptor acceptor_;
-  std::optional<StreamAcceptor> fresh_;  // takes the place of the one whose name was removed
+  Descriptor socket_;
   const SocketAddress address_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
   EngineShared& shared_;
@@ -69,7 +73,7 @@ class Listener {
   SocketName name_;
   ReserveDescriptor reserve_;
   Throttle starving_;
-  std::size_t next_ = 0;  // worker, as the socket being accepted belongs to its context
+  std::size_t next_ = 0;  // worker
   bool paused_ = false;
 };
 

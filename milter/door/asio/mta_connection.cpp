@@ -5,26 +5,45 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio.hpp>
+#include <cerrno>
 
 #include "milter/door/wire/replies.h"
+#include "milter/guarded.h"
 
 namespace replygate {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 
-MtaConnection::MtaConnection(Worker& worker, StreamSocket socket, bool tcp)
+MtaConnection::MtaConnection(Worker& worker, Descriptor socket, bool tcp)
     : worker_(worker), socket_(std::move(socket)), tcp_(tcp), dialogue_(worker.shared().services, [this] {
         asio::post(worker_.context(), [self = shared_from_this()] { self->on_answer(); });
-      }) {}
+      }) {
+  worker_.shared().traffic.begin_session();
+}
 
 MtaConnection::~MtaConnection() { worker_.shared().traffic.end_session(); }
 
-void MtaConnection::close() {
-  error_code ignored;
-  socket_.close(ignored);
+template <typename Step>
+void MtaConnection::alone(const Step& step) noexcept {
+  const auto alive = shared_from_this();
+  if (!guarded("milter", step)) close();
 }
+
+void MtaConnection::start() {
+  open_ = shared_from_this();
+  alone([this] { read(); });
+}
+
+void MtaConnection::close() {
+  if (!socket_.exists()) return;
+  worker_.watch().forget(*this, socket_.get());
+  socket_.reset();
+  open_.reset();
+}
+
+void MtaConnection::wait_for(SocketWatch::For what) { worker_.watch().watch(*this, socket_.get(), what); }
 
 void MtaConnection::read() {
   if (in_.empty() && dialogue_.negotiated()) {
@@ -34,20 +53,28 @@ void MtaConnection::read() {
     stalled_ = true;
     worker_.wait_for(Waiting::stalled, *this);
   }
-  if (std::exchange(reading_, true)) return;
-  socket_.async_wait(StreamSocket::wait_read,
-                     [self = shared_from_this()](error_code error) { self->on_readable(error); });
+  wait_for(SocketWatch::For::reading);
 }
 
-void MtaConnection::on_readable(error_code error) {
-  reading_ = false;
-  if (error || keep_ || !socket_.is_open()) return;  // the end of the last handler is the end of the connection
+void MtaConnection::on_ready() noexcept {
+  alone([this] {
+    if (blocked_) return on_writable();
+    if (keep_) return wait_for(SocketWatch::For::nothing);
+    on_readable();
+  });
+}
+
+void MtaConnection::on_readable() {
   const std::span<char> room = in_.prepare(worker_.room(), packet_);
-  const std::size_t size = socket_.read_some(asio::buffer(room.data(), room.size()), error);
-  if (error == asio::error::would_block) return read();
-  if (error) return;
-  in_.received(size);
-  process();
+  const ssize_t size = ::recv(socket_.get(), room.data(), room.size(), 0);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size <= 0) return close();
+  in_.received(static_cast<std::size_t>(size));
+  worker_.process_later(shared_from_this(), in_.octets());
+}
+
+void MtaConnection::process_received() {
+  alone([this] { process(); });
 }
 
 void MtaConnection::process() {
@@ -81,7 +108,7 @@ void MtaConnection::process() {
 // acknowledged, which without a reply to carry it would take 40 ms.
 void MtaConnection::acknowledge() {
   const int on = 1;
-  if (tcp_) ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+  if (tcp_) ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 // Uses up nothing where no whole packet has come.
@@ -105,41 +132,49 @@ MtaConnection::Next MtaConnection::take_packet() {
 void MtaConnection::on_answer() {
   if (!keep_ || !dialogue_.may_resume()) return;  // a sign of life came first
   guard_.reset();
-  if (socket_.is_open()) return process();
-  keep_.reset();
+  if (!socket_.exists()) return keep_.reset();
+  alone([this] { process(); });
 }
 
 void MtaConnection::flush() {
-  send();
-  go_on();
+  alone([this] {
+    send();
+    go_on();
+  });
 }
 
 void MtaConnection::go_on() {
-  if (keep_ || !socket_.is_open()) return;
+  if (keep_ || !socket_.exists()) return;
   if (out_.empty()) return read();
   out_.shrink_to_fit();
   worker_.wait_for(Waiting::stalled, *this);
 }
 
 void MtaConnection::send() {
-  if (blocked_ || out_.empty() || !socket_.is_open()) return;
-  error_code error;
-  const std::size_t sent = socket_.write_some(asio::buffer(out_), error);
-  if (error && error != asio::error::would_block) return close();
-  out_.erase(0, sent);
+  if (blocked_ || out_.empty() || !socket_.exists()) return;
+  const ssize_t sent = ::send(socket_.get(), out_.data(), out_.size(), MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) return close();
+  out_.erase(0, static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
   if (out_.empty()) return;
   blocked_ = true;
-  socket_.async_wait(StreamSocket::wait_write, [self = shared_from_this()](error_code failed) {
-    self->blocked_ = false;
-    if (failed || !self->socket_.is_open()) return;
-    self->send();
-    if (self->out_.empty()) self->go_on();
-  });
+  wait_for(SocketWatch::For::writing);
+}
+
+void MtaConnection::on_writable() {
+  blocked_ = false;
+  send();
+  if (blocked_ || !socket_.exists()) return;
+  if (keep_) return wait_for(SocketWatch::For::nothing);
+  go_on();
 }
 
 void MtaConnection::on_deadline(Waiting what) {
   if (what != Waiting::decision) return close();
-  if (!keep_) return;                                                               // it has come meanwhile
+  if (!keep_) return;  // it has come meanwhile
+  alone([this] { look_for_decision(); });
+}
+
+void MtaConnection::look_for_decision() {
   if (dialogue_.may_resume() && std::exchange(unheard_, true)) return on_answer();  // nobody could say so
   worker_.wait_for(Waiting::decision, *this);
   if (!dialogue_.may_progress() || blocked_) return;

@@ -15,7 +15,10 @@ namespace asio = boost::asio;
 
 // Well within the seconds for which MTAs wait.
 constexpr std::chrono::seconds kProgressEvery{3};
-constexpr std::size_t kRoom = std::size_t{72} << 10U;
+// Connections whose commands are decided in a row. With more of them, peers have nothing to do meanwhile.
+constexpr std::size_t kTogether = 8;
+constexpr std::size_t kPacketRoom = std::size_t{72} << 10U;  // for a packet of the body, and what follows it
+constexpr std::size_t kRoom = kPacketRoom + (std::size_t{16} << 10U);
 
 // Some milliseconds behind, and a tenth of the price: all that waits here waits for seconds.
 Deadlines::Time rough_now() {
@@ -31,11 +34,14 @@ MtaConnection& connection_of(Deadlines::Item& item) { return static_cast<MtaConn
 Worker::Worker(EngineShared& shared)
     : shared_(shared),
       deadlines_{Deadlines(shared.bounds().idle), Deadlines(shared.bounds().packet_time), Deadlines(kProgressEvery)},
-      room_(kRoom) {}
+      room_(kRoom) {
+  received_.reserve(kTogether);
+}
 
 Worker::~Worker() { stop(); }
 
 void Worker::start() {
+  watch_.start();
   thread_ = std::thread([this] {
     name_thread("milter");
     while (!run()) {
@@ -66,11 +72,12 @@ void Worker::close_all() {
   for (Deadlines& list : deadlines_) {
     while (Deadlines::Item* item = list.take_any()) connection_of(*item).close();
   }
+  watch_.stop();
 }
 
-void Worker::serve(StreamSocket socket, bool tcp) {
-  asio::dispatch(context_, [this, tcp, socket = std::move(socket)]() mutable {
-    const auto connection = std::make_shared<MtaConnection>(*this, std::move(socket), tcp);
+void Worker::serve(Descriptor socket, bool tcp) {
+  auto connection = std::make_shared<MtaConnection>(*this, std::move(socket), tcp);
+  asio::dispatch(context_, [this, connection = std::move(connection)] {
     if (!stopping_) connection->start();
   });
 }
@@ -80,10 +87,22 @@ void Worker::wait_for(Waiting what, Deadlines::Item& connection) {
   wake_at(*deadlines(what).next());
 }
 
+void Worker::process_later(std::shared_ptr<MtaConnection> connection, std::string_view received) {
+  received_.push_back(std::move(connection));
+  if (received.data() == room().data()) used_ += received.size();
+  if (received_.size() == kTogether || room().size() < kPacketRoom) process_received();
+}
+
+void Worker::process_received() {
+  for (const auto& connection : received_) connection->process_received();
+  received_.clear();
+  used_ = 0;
+  flush_unsent();
+}
+
 void Worker::send_later(std::shared_ptr<MtaConnection> connection) {
   unsent_.push_back(std::move(connection));
-  if (unsent_.size() > 1) return;
-  asio::post(context_, [this] { flush_unsent(); });
+  if (unsent_.size() == 1 && received_.empty()) asio::post(context_, [this] { flush_unsent(); });
 }
 
 void Worker::flush_unsent() {
