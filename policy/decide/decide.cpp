@@ -84,14 +84,13 @@ std::size_t reserve_for(int code, const Facts& facts) {
 class Decider {
  public:
   Decider(const Facts& facts, const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings,
-          const Moment& moment)
-      : facts_(facts), inquiry_(inquiry), readings_(readings), moment_(moment) {}
+          const Moment& moment, Verdict& verdict)
+      : facts_(facts), inquiry_(inquiry), readings_(readings), moment_(moment), verdict_(verdict) {}
 
-  Verdict run() {
+  void run() {
     for (const Candidate& candidate : inquiry_.candidates) {
       if (visit(candidate)) break;
     }
-    return std::move(verdict_);
   }
 
  private:
@@ -286,13 +285,15 @@ class Decider {
   const Inquiry& inquiry_;
   const std::vector<std::optional<Reading>>& readings_;
   const Moment& moment_;
-  Verdict verdict_;
+  Verdict& verdict_;
 };
 
 }  // namespace
 
 void merge(Verdict& verdict, Verdict&& later) {
   const auto append = [](auto& to, auto&& from) {
+    if (from.empty()) return;
+    if (to.empty()) to.swap(from);
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };
   append(verdict.observed, std::move(later.observed));
@@ -335,7 +336,9 @@ std::vector<std::string> fill(const ReplyTemplate& text, const LimitUse& use, co
 
 Verdict decide(const Facts& facts, const Inquiry& inquiry, const std::vector<std::optional<Reading>>& readings,
                const Moment& moment) {
-  return Decider(facts, inquiry, readings, moment).run();
+  Verdict verdict;
+  Decider(facts, inquiry, readings, moment, verdict).run();
+  return verdict;
 }
 
 }  // namespace replygate

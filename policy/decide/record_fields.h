@@ -27,11 +27,9 @@ class FieldWriter {
   virtual void close() = 0;  // the object or list opened last
 };
 
-// As JSON without white space, appended to `out`, which outlives the writer.
+// As JSON without white space.
 class JsonWriter final : public FieldWriter {
  public:
-  explicit JsonWriter(std::string& out) : out_(out) {}
-
   void text(std::string_view key, std::string_view value) override;
   void number(std::string_view key, std::int64_t value) override;
   void flag(std::string_view key, bool value) override;
@@ -42,15 +40,23 @@ class JsonWriter final : public FieldWriter {
   void close() override;
 
   void open_root(char bracket);  // '{' or '['
+  void end_line();               // LF, behind a root that is closed
+
+  std::string_view written() const { return std::string_view(out_).substr(0, size_); }
+  void clear() { size_ = 0; }
 
  private:
-  bool is_first() const;  // of the object or list that is open
-  void comma();
-  void key(std::string_view key);
+  char* room(std::size_t octets);
+  void end_at(const char* end) { size_ = static_cast<std::size_t>(end - out_.data()); }
+  void put(char c);
+  char* comma(char* at);
+  char* key(char* at, std::string_view key);
   void begin(std::string_view key, char bracket, char end);
 
-  std::string& out_;
-  std::string ends_;  // brackets that are open
+  std::string out_;  // what is written, and room for more
+  std::size_t size_ = 0;
+  std::string ends_;   // brackets that are open
+  bool first_ = true;  // of the object or list that is open
 };
 
 // Octets of a printable text that are kept.

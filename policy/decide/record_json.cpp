@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "policy/decide/record.h"
 #include "policy/decide/record_fields.h"
@@ -16,12 +18,34 @@ namespace {
 
 // Octets that a text with others than printable ASCII may take as it is written, so that a record stays short.
 constexpr std::size_t kLongestEscaped = 500;
-constexpr std::size_t kEscape = 6;  // of a control character: \u0000
+constexpr std::size_t kEscape = 6;    // of a control character: \u0000
+constexpr std::size_t kUsual = 2048;  // octets of a record
+
+// Most texts are so short that a call would take longer. Some octets may be copied twice.
+[[gnu::always_inline]] inline char* copy(char* to, std::string_view text) {
+  constexpr std::size_t kStep = sizeof(std::uint64_t);
+  constexpr std::size_t kShort = 4 * kStep;
+  const std::size_t size = text.size();
+  if (size > kShort) {
+    std::memcpy(to, text.data(), size);
+  } else if (size >= kStep) {
+    for (std::size_t at = 0; at + kStep < size; at += kStep) std::memcpy(to + at, text.data() + at, kStep);
+    std::memcpy(to + size - kStep, text.data() + size - kStep, kStep);
+  } else if (size >= kStep / 2) {
+    std::memcpy(to, text.data(), kStep / 2);
+    std::memcpy(to + size - kStep / 2, text.data() + size - kStep / 2, kStep / 2);
+  } else if (size > 0) {
+    to[0] = text.front();
+    to[size / 2] = text[size / 2];
+    to[size - 1] = text.back();
+  }
+  return to + size;
+}
 
 bool is_plain_octet(char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; }
 
 // Eight octets at once: none beyond ASCII, below ' ', or one of three.
-bool are_plain(const char* begin) {
+[[gnu::always_inline]] inline bool are_plain(const char* begin) {
   constexpr std::uint64_t kEach = 0x0101010101010101;
   constexpr std::uint64_t kHigh = 0x80 * kEach;
   std::uint64_t octets = 0;
@@ -36,12 +60,15 @@ bool are_plain(const char* begin) {
 
 }  // namespace
 
+// The last eight may have been looked at already.
 bool stands_as_it_is(std::string_view text) {
+  constexpr std::size_t kStep = sizeof(std::uint64_t);
   if (text.size() > kLongestText) return false;
-  for (; text.size() >= sizeof(std::uint64_t); text.remove_prefix(sizeof(std::uint64_t))) {
-    if (!are_plain(text.data())) return false;
+  if (text.size() < kStep) return std::ranges::all_of(text, is_plain_octet);
+  for (std::size_t at = 0; at + kStep <= text.size(); at += kStep) {
+    if (!are_plain(text.data() + at)) return false;
   }
-  return std::ranges::all_of(text, is_plain_octet);
+  return are_plain(text.data() + text.size() - kStep);
 }
 
 namespace {
@@ -72,6 +99,23 @@ void append_quoted(std::string& out, std::string_view text) {
   out += boost::json::serialize(boost::json::string(text));
 }
 
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string result;
+  append_quoted(result, cut_and_escaped(text));
+  return result;
+}
+
+char* copy_quoted(char* to, std::string_view text) {
+  *to++ = '"';
+  to = copy(to, text);
+  *to++ = '"';
+  return to;
+}
+
+}  // namespace
+
 void append_json_text(std::string& out, std::string_view text) {
   if (!stands_as_it_is(text)) return append_quoted(out, cut_and_escaped(text));
   out += '"';
@@ -79,68 +123,87 @@ void append_json_text(std::string& out, std::string_view text) {
   out += '"';
 }
 
-bool JsonWriter::is_first() const { return out_.back() == '{' || out_.back() == '['; }
+// So that each field asks once.
+constexpr std::size_t kAround = 8;  // commas, colons, quotes
 
-void JsonWriter::comma() {
-  if (!is_first()) out_ += ',';
+char* JsonWriter::room(std::size_t octets) {
+  if (out_.size() - size_ < octets) out_.resize(std::max<std::size_t>(kUsual, 2 * (size_ + octets)));
+  return out_.data() + size_;
 }
 
-void JsonWriter::key(std::string_view key) {
-  out_ += is_first() ? "\"" : ",\"";
-  out_ += key;
-  out_ += "\":";
+void JsonWriter::put(char c) {
+  *room(1) = c;
+  ++size_;
+}
+
+inline char* JsonWriter::comma(char* at) {
+  if (!std::exchange(first_, false)) *at++ = ',';
+  return at;
+}
+
+inline char* JsonWriter::key(char* at, std::string_view key) {
+  at = comma(at);
+  *at++ = '"';
+  at = copy(at, key);
+  *at++ = '"';
+  *at++ = ':';
+  return at;
 }
 
 void JsonWriter::begin(std::string_view name, char bracket, char end) {
-  key(name);
-  out_ += bracket;
+  char* at = key(room(name.size() + kAround), name);
+  *at++ = bracket;
+  end_at(at);
   ends_ += end;
+  first_ = true;
 }
 
 void JsonWriter::open_root(char bracket) {
-  out_ += bracket;
+  put(bracket);
   ends_ += bracket == '{' ? '}' : ']';
+  first_ = true;
 }
 
 void JsonWriter::open_item() {
-  comma();
+  end_at(comma(room(1)));
   open_root('{');
 }
 
 void JsonWriter::close() {
-  out_ += ends_.back();
+  put(ends_.back());
   ends_.pop_back();
+  first_ = false;
 }
 
-void JsonWriter::text(std::string_view name, std::string_view value) {
-  key(name);
-  append_json_text(out_, value);
+void JsonWriter::end_line() { put('\n'); }
+
+void JsonWriter::text(std::string_view name, std::string_view text) {
+  const std::string other = stands_as_it_is(text) ? std::string() : quoted(text);
+  char* at = key(room(name.size() + text.size() + other.size() + kAround), name);
+  end_at(other.empty() ? copy_quoted(at, text) : copy(at, other));
 }
 
 void JsonWriter::number(std::string_view name, std::int64_t value) {
-  key(name);
-  const fmt::format_int digits(value);
-  out_.append(digits.data(), digits.size());
+  constexpr std::size_t kDigits = 20;
+  char* const at = key(room(name.size() + kDigits + kAround), name);
+  end_at(std::to_chars(at, at + kDigits, value).ptr);
 }
 
 void JsonWriter::flag(std::string_view name, bool value) {
-  key(name);
-  out_ += value ? "true" : "false";
+  char* const at = key(room(name.size() + kAround), name);
+  end_at(copy(at, value ? "true" : "false"));
 }
 
-void JsonWriter::item(std::string_view value) {
-  comma();
-  append_json_text(out_, value);
+void JsonWriter::item(std::string_view text) {
+  const std::string other = stands_as_it_is(text) ? std::string() : quoted(text);
+  char* const at = comma(room(text.size() + other.size() + kAround));
+  end_at(other.empty() ? copy_quoted(at, text) : copy(at, other));
 }
 
 }  // namespace detail
 
 std::string to_json(const Record& record) {
-  constexpr std::size_t kTransaction = 512;
-  constexpr std::size_t kRecipient = 512;
-  std::string line;
-  line.reserve(kTransaction + kRecipient * record.recipients.size());
-  detail::JsonWriter fields(line);
+  detail::JsonWriter fields;
   fields.open_root('{');
   detail::write_transaction(fields, record, record.ref);
   fields.open_list("recipients");
@@ -152,8 +215,8 @@ std::string to_json(const Record& record) {
   }
   fields.close();
   fields.close();
-  line += '\n';
-  return line;
+  fields.end_line();
+  return std::string(fields.written());
 }
 
 }  // namespace replygate

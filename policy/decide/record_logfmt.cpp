@@ -50,7 +50,7 @@ class LogfmtWriter final : public detail::FieldWriter {
   void open_list(std::string_view key) override {
     if (list_depth_++ > 0) return list_.open_list(key);
     list_key_ = key;
-    list_text_.clear();
+    list_.clear();
     list_.open_root('[');
   }
   void open_item() override {
@@ -63,7 +63,7 @@ class LogfmtWriter final : public detail::FieldWriter {
     list_.close();
     if (--list_depth_ > 0) return;
     begin(list_key_);
-    detail::append_quoted(line_, list_text_);
+    detail::append_quoted(line_, list_.written());
   }
 
  private:
@@ -78,8 +78,7 @@ class LogfmtWriter final : public detail::FieldWriter {
   std::string& line_;
   std::vector<std::string> prefixes_;  // of the objects that are open
   std::string list_key_;
-  std::string list_text_;
-  detail::JsonWriter list_{list_text_};
+  detail::JsonWriter list_;
   int list_depth_ = 0;  // objects and lists that are open from the outermost list on
 };
 

@@ -38,7 +38,7 @@ class Session::Due {
     now_ = now;
     attempts_ = 2;
   }
-  void tell(Answer answer) {
+  void tell(Answer&& answer) {
     const Done done = std::exchange(done_, nullptr);
     done(std::move(answer));
   }
@@ -88,7 +88,7 @@ Session::Done Session::once(Done done, Instant now) {
   boost::intrusive_ptr<Due> ticket(due_.get());
   due_->begin(std::move(done), now);
   // Moved, since a callback that may throw when it is moved would want memory.
-  return [ticket = std::move(ticket)](Answer answer) { ticket->tell(std::move(answer)); };
+  return [ticket = std::move(ticket)](Answer&& answer) { ticket->tell(std::move(answer)); };
 }
 
 Session::Session(std::shared_ptr<const Policy> policy, Services services, const Door& door)

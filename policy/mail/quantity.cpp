@@ -58,11 +58,12 @@ std::string format_duration(Duration duration) {
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
   std::string text;
   for (const Factor& unit : kTimeUnits) {
-    if (left >= unit.of_smallest) {
-      text += std::to_string(left / unit.of_smallest);
-      text += unit.name;
-      left %= unit.of_smallest;
-    }
+    if (left < unit.of_smallest) continue;
+    const fmt::format_int number(left / unit.of_smallest);
+    text.append(number.data(), number.size());
+    text += unit.name;
+    left %= unit.of_smallest;
+    if (left == 0) return text;
   }
   return text.empty() ? "0s" : text;
 }

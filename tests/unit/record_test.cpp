@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
+#include <limits>
 
+#include "policy/decide/record_fields.h"
 #include "tests/support/world.h"
 
 namespace replygate::test {
@@ -107,6 +109,36 @@ TEST(Record, HostileValuesStayOneLineAndOneEvent) {
   EXPECT_EQ(std::count(logfmt.begin(), logfmt.end(), '\n'), 1);
   EXPECT_NE(logfmt.find(" outcome=aborted "), std::string::npos);
   EXPECT_NE(logfmt.find("client_name=\"a\\nb\\\" outcome=accepted"), std::string::npos);
+}
+
+// Texts are looked at and copied eight octets at a time: whatever the length, and wherever one stands that JSON
+// escapes.
+TEST(Record, AnyTextComesBackFromItsJson) {
+  constexpr std::string_view kFrom = "abcdefghijklmnopqrstuvwxyz0123456789-._@ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  const auto written = [](std::string_view key, std::string_view text) {
+    detail::JsonWriter fields;
+    fields.open_root('{');
+    fields.text(key, text);
+    fields.number("n", std::numeric_limits<std::int64_t>::min());
+    fields.open_list("l");
+    for (int i = 0; i < 2; ++i) fields.item(text);
+    fields.close();
+    fields.close();
+    return json::parse(fields.written()).as_object();
+  };
+  for (std::size_t size = 0; size < kFrom.size(); ++size) {
+    const std::string key(kFrom.substr(0, size));
+    for (const char other : {'x', '"', '\\', '\n', '\x1f', '\x7f'}) {
+      for (std::size_t at = 0; at < std::max<std::size_t>(size, 1); ++at) {
+        std::string text = key;
+        if (size > 0) text[at] = other;
+        const json::object object = written(key, text);
+        ASSERT_EQ(object.at(key), json::value(text)) << text;
+        ASSERT_EQ(object.at("l").as_array().at(1), json::value(text)) << text;
+        ASSERT_EQ(object.at("n"), json::value(std::numeric_limits<std::int64_t>::min()));
+      }
+    }
+  }
 }
 
 TEST(Record, LongValuesAreCut) {
