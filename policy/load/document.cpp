@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "policy/load/syntax_help.h"
 #include "policy/load/twice_defined.h"
@@ -20,28 +21,28 @@ Region region_of(const toml::source_region& source, const SharedText& file) {
           .end_column = source.end.column};
 }
 
-Node convert(const toml::node& value, const SharedText& file);
+Node convert(toml::node& value, const SharedText& file);
 
-Node convert_table(const toml::table& table, const SharedText& file) {
+Node convert_table(toml::table& table, const SharedText& file) {
   Node node{.kind = Node::Kind::table, .region = region_of(table.source(), file)};
   node.entries.reserve(table.size());
-  for (const auto& [key, value] : table) {
+  for (auto&& [key, value] : table) {
     node.entries.push_back({std::string(key.str()), region_of(key.source(), file), convert(value, file)});
   }
   std::ranges::sort(node.entries, {}, [](const Entry& e) { return std::pair(e.key_region.line, e.key_region.column); });
   return node;
 }
 
-Node convert(const toml::node& value, const SharedText& file) {
-  if (const auto* table = value.as_table()) return convert_table(*table, file);
+Node convert(toml::node& value, const SharedText& file) {
+  if (auto* table = value.as_table()) return convert_table(*table, file);
   Node node{.kind = Node::Kind::other, .region = region_of(value.source(), file)};
-  if (const auto* array = value.as_array()) {
+  if (auto* array = value.as_array()) {
     node.kind = Node::Kind::array;
     node.items.reserve(array->size());
-    for (const auto& item : *array) node.items.push_back(convert(item, file));
-  } else if (const auto* text = value.as_string()) {
+    for (auto& item : *array) node.items.push_back(convert(item, file));
+  } else if (auto* text = value.as_string()) {
     node.kind = Node::Kind::string;
-    node.string = text->get();
+    node.string = std::move(text->get());
   } else if (const auto* integer = value.as_integer()) {
     node.kind = Node::Kind::integer;
     node.integer = integer->get();
@@ -82,7 +83,8 @@ std::string_view describe(Node::Kind kind) {
 }
 
 std::variant<Node, Diagnostic> parse_document(std::string_view text, const std::string& file) try {
-  return convert_table(toml::parse(text, file), file);
+  auto table = toml::parse(text, file);
+  return convert_table(table, file);
 } catch (const toml::parse_error& error) {
   Region at = region_of(error.source(), file);
   at.end_line = at.line;

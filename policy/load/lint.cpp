@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <optional>
+#include <utility>
 
 #include "policy/load/lints.h"
 #include "policy/proof/solver.h"
@@ -12,7 +13,11 @@ namespace replygate {
 namespace {
 
 std::string text_of(const Condition& c, bool when) {
-  return fmt::format("{} {} = {}", when ? "when" : "unless", c.fact.text(), c.source);
+  std::string text = when ? "when " : "unless ";
+  text += c.fact.text();
+  text += " = ";
+  text += c.source;
+  return text;
 }
 
 // Ascending.
@@ -59,9 +64,9 @@ class ReachLint {
 
   void run() {
     for (const Rule& rule : policy_.rules()) {
-      const auto conditions = conditions_of(rule);
+      auto conditions = conditions_of(rule);
       if (const Rule* earlier = hiding(rule, conditions)) report(rule, *earlier);
-      if (answers_for_certain(rule)) remember(rule, conditions);
+      if (answers_for_certain(rule)) remember(rule, std::move(conditions));
     }
   }
 
@@ -77,7 +82,7 @@ class ReachLint {
   };
 
   // Under that condition which the fewest have so far.
-  void remember(const Rule& rule, const std::vector<std::string>& conditions) {
+  void remember(const Rule& rule, std::vector<std::string> conditions) {
     std::string rarest;
     std::optional<std::size_t> fewest;
     for (const std::string& condition : conditions) {
@@ -87,7 +92,7 @@ class ReachLint {
       fewest = count;
       rarest = condition;
     }
-    by_condition_[rarest].push_back({&rule, conditions});
+    by_condition_[std::move(rarest)].push_back({&rule, std::move(conditions)});
   }
 
   // An earlier rule all of whose conditions are among those of `rule`.

@@ -57,26 +57,24 @@ void RuleCounting::read() {
 }
 
 void RuleCounting::report_keys_without_meaning() {
-  const auto report = [&](std::string_view key, std::string message, std::string help) {
+  const auto report = [&](std::string_view key, std::string_view message, std::string_view help) {
     if (const Entry* e = table_.find(key)) {
-      context_.error(Rg::limit_missing, e->key_region, std::move(message), std::move(help));
+      context_.error(Rg::limit_missing, e->key_region, fmt::format("{} {}", key, message), std::string(help));
     }
   };
+  constexpr std::string_view kIdle = "without a limit means nothing";
+  constexpr std::string_view kLimit = "add for instance limit = \"100 messages / 1h\"";
   if (table_.find("limit") == nullptr) {
     for (const std::string_view key : {"count", "override", "burst", "warn_at", "at_least", "outcomes_of"}) {
-      report(key, fmt::format("{} without a limit means nothing", key),
-             "add for instance limit = \"100 messages / 1h\"");
+      report(key, kIdle, kLimit);
     }
     const bool keyed = std::ranges::any_of(std::initializer_list<std::string_view>{"greylist", "escalate", "share"},
                                            [&](std::string_view key) { return table_.find(key) != nullptr; });
-    if (!keyed) {
-      report("per", "per without a limit means nothing", "add for instance limit = \"100 messages / 1h\"");
-    }
+    if (!keyed) report("per", kIdle, kLimit);
   }
   if (table_.find("per") == nullptr) {
     for (const std::string_view key : {"greylist", "escalate", "share", "override"}) {
-      report(key, fmt::format("{} is for each key, and the rule has none", key),
-             "add for instance per = \"client_ip\"");
+      report(key, "is for each key, and the rule has none", "add for instance per = \"client_ip\"");
     }
   }
 }
