@@ -45,6 +45,15 @@ std::string address_in(Fact fact, const TextSet& set) {
   return domain.empty() ? "" : "x@" + domain;
 }
 
+// The first address of the first network.
+Picks client_in(const NetworkSet& networks) {
+  Picks result;
+  networks.each_range([&](const IpAddress& first, const IpAddress&) {
+    if (result.picks.empty()) result.picks.push_back({.text = {}, .ip = first});
+  });
+  return result;
+}
+
 Picks values_in(const Condition& condition, Slot slot, const Site& site) {
   const auto* texts = std::get_if<std::shared_ptr<const TextSet>>(&condition.matcher);
   const auto* networks = std::get_if<std::shared_ptr<const NetworkSet>>(&condition.matcher);
@@ -55,6 +64,8 @@ Picks values_in(const Condition& condition, Slot slot, const Site& site) {
     if (!is_canonical_address(text, site)) return {};
     return {.picks = {{.text = text, .ip = {}}}};
   }
+  if (slot == Slot::client && networks != nullptr) return client_in(**networks);
+  if (condition.fact.fact == Fact::authenticated) return {.picks = {Pick(), {.text = "stranger", .ip = {}}}};
   const std::array conditions = {&condition};
   return candidates(slot, conditions, site, [](const Pick&) { return Signature(); });
 }
