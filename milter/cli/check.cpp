@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "milter/cli/commands.h"
+#include "milter/cli/large_pages.h"
 #include "milter/cli/load_failure.h"
 #include "milter/cli/table.h"
 #include "milter/files.h"
@@ -55,6 +56,7 @@ int verdict(const CheckOptions& options, const Loaded& loaded, const std::string
 }  // namespace
 
 int check_command(const CheckOptions& options) {
+  prefer_large_pages();
   Loaded loaded = load_policy_file(options.file);
   std::string relaying;
   if (loaded.ok()) {
