@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace replygate {
@@ -12,7 +13,12 @@ namespace replygate {
 // How expressions of statuses are compiled: on octets, since texts come in any character set.
 re2::RE2::Options status_options();
 
-// Some expressions that are looked for together; compiled when first needed. One thread.
+// A piece of an expression that every text has in which it is found, the longest that is easily told; "" where there is
+// none. A view of the expression. Pure; any thread.
+std::string_view sure_piece(std::string_view expression);
+
+// Some expressions that are looked for. Those of the first texts one by one, where a text has their sure piece: the
+// automaton that looks for all at once takes longer to make than a few texts are worth. One thread.
 class PhraseSet {
  public:
   // `index` is the caller's name of the expression.
@@ -24,10 +30,12 @@ class PhraseSet {
   void look_at(const std::string& text, std::vector<std::size_t>& hits);
 
  private:
-  void compile();
+  void look_one_by_one(const std::string& text, std::vector<std::size_t>& hits);
 
   std::vector<std::string> texts_;
   std::vector<std::size_t> indices_;
+  std::vector<std::unique_ptr<re2::RE2::Set>> alone_;  // of one each, until there is one of all
+  unsigned looked_ = 0;                                // at how many texts, until then
   std::unique_ptr<re2::RE2::Set> set_;
   std::vector<int> found_;
 };

@@ -4,11 +4,15 @@
 #include <array>
 #include <fstream>
 #include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "milter/bounce/input.h"
 #include "milter/bounce/status_files.h"
 #include "policy/catalogue/classes.h"
 #include "policy/mail/text.h"
+#include "policy/remote/phrase_set.h"
 #include "policy/remote/reply_reader.h"
 #include "policy/remote/status_book.h"
 #include "policy/remote/wording.h"
@@ -107,6 +111,65 @@ TEST(StatusData, NoEntryStandsInTheShadowOfAnEarlierOne) {
       EXPECT_EQ(info_of(book().explain(status).reason).slug, info_of(entry.reason).slug)
           << entry.place << ": " << phrase;
     }
+  }
+}
+
+// --- looking for expressions
+// ---------------------------------------------------------------------------------------------------------
+
+TEST(SurePiece, IsWhatNoMatchIsWithout) {
+  constexpr std::pair<std::string_view, std::string_view> kPieces[] = {
+      {"user unknown", "user unknown"},
+      {"(?:user|mailbox) unknown", " unknown"},
+      {"mailbox(?: is)? full", "mailbox"},
+      {"no such users? here", "no such user"},
+      {"ab+c?d", "ab"},
+      {"unknown|no such user", ""},
+      {"(unknown|no such user)", ""},
+      {"quota [^]x] exceeded", " exceeded"},
+      {"code [[:digit:]]x", ""},
+      {R"(amazonaws\.com)", "amazonaws"},
+      {R"(\bspam\b.{0,30}list)", "spam"},
+      {R"(ab\x41bcde)", "bcde"},
+      {R"(ab\x{41}bcde)", ""},
+      {R"(ab\x4)", ""},
+      {R"(ab\x4gcde)", ""},
+      {R"(a\Q(bcde\E)", ""},
+      {"a{b|cde}f", ""},
+      {"xy{2}", "x"},
+      {"(?i)USER", ""},
+      {"(?:a(b|c)d)efg", "efg"},
+      {"open(", ""},
+      {"open)", ""},
+      {"[open", ""},
+      {"open\\", ""},
+      {"", ""},
+  };
+  for (const auto& [expression, piece] : kPieces) EXPECT_EQ(sure_piece(expression), piece) << expression;
+}
+
+// One by one, and then all at once.
+TEST(PhraseSet, TheFirstTextsAreLookedAtAsAllOthers) {
+  PhraseSet many;
+  std::vector<std::string> all;
+  for (const StatusEntry& entry : book().knowledge().entries) {
+    for (const std::string& phrase : entry.phrases) all.push_back(phrase);
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) many.add(all[i], i);
+  std::vector<std::size_t> hits;
+  for (int i = 0; i < 20; ++i) many.look_at("", hits);
+  std::ifstream lines(STATUS_LINES);
+  std::string line;
+  while (std::getline(lines, line)) {
+    const std::string text = masked(line);
+    hits.clear();
+    many.look_at(text, hits);
+    const std::set<std::size_t> found(hits.begin(), hits.end());
+    PhraseSet few;
+    for (const std::size_t i : found) few.add(all[i], i);
+    hits.clear();
+    few.look_at(text, hits);
+    EXPECT_EQ(std::set(hits.begin(), hits.end()), found) << text;
   }
 }
 
