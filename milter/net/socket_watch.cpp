@@ -8,7 +8,7 @@ namespace replygate {
 namespace {
 
 // In a row, before whatever else the thread has to do.
-constexpr int kRounds = 32;
+constexpr int kRounds = 8;
 
 boost::system::system_error last_error(const char* call) {
   return boost::system::system_error(errno, boost::system::system_category(), call);

@@ -1,5 +1,7 @@
 #include "policy/remote/status_index.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -120,7 +122,9 @@ void StatusIndex::mark_stretch(std::size_t index, const std::string& folded, Fou
   const std::size_t hit = hit_of_entry(index);
   if (hit == kNoHit) return;
   auto& pattern = alone_[hit];
-  if (!pattern) pattern = std::make_unique<re2::RE2>(texts_[hit], status_options());
+  // On octets RE2 does not find "(?:черн|чёрн)", as it looks for what both begin with in another character set. With an
+  // alternative that never matches, they have nothing in common.
+  if (!pattern) pattern = std::make_unique<re2::RE2>(fmt::format("(?:{}|\\z.)", texts_[hit]), status_options());
   re2::StringPiece stretch;
   if (!pattern->Match(folded, 0, folded.size(), re2::RE2::UNANCHORED, &stretch, 1)) return;
   found.begin = static_cast<std::size_t>(stretch.data() - folded.data());
