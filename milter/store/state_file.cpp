@@ -142,17 +142,40 @@ StateFile::Result<void> StateFile::prepare(const Secret& secret, bool log_was_th
   if (!left_open) return tl::unexpected(left_open.error());
   log_missing_ = *left_open != 0 && !log_was_there;
   if (auto r = execute("UPDATE totals SET open = 1; PRAGMA wal_checkpoint(TRUNCATE)"); !r) return r;
-  auto put = statement(
-      "INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET state = excluded.state,"
-      " checksum = excluded.checksum");
-  auto removal = statement("DELETE FROM counters WHERE key = ?1");
-  if (!put) return tl::unexpected(put.error());
-  if (!removal) return tl::unexpected(removal.error());
-  put_ = *std::move(put);
-  remove_ = *std::move(removal);
+  if (auto r = prepare_writing(); !r) return r;
   struct stat s{};
   if (::stat(path_.c_str(), &s) == 0) inode_ = s.st_ino;
   return {};
+}
+
+// The triggers keep the totals right whoever writes. Here they would cost more than the rows: what they would do is
+// done once for all changes of a transaction.
+StateFile::Result<void> StateFile::prepare_writing() {
+  if (sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr) != SQLITE_OK ||
+      sqlite3_create_function(db_.get(), "replaced", 1, SQLITE_UTF8, this, &StateFile::replaced, nullptr, nullptr) !=
+          SQLITE_OK) {
+    return tl::unexpected(failure("cannot be written"));
+  }
+  const auto keep = [this](sqlite::Statement& kept, const char* sql) -> Result<void> {
+    auto made = statement(sql);
+    if (!made) return tl::unexpected(made.error());
+    kept = *std::move(made);
+    return {};
+  };
+  constexpr const char* kPut =
+      "INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET state = excluded.state,"
+      " checksum = excluded.checksum WHERE replaced(counters.checksum)";
+  if (auto r = keep(put_, kPut); !r) return r;
+  if (auto r = keep(remove_, "DELETE FROM counters WHERE key = ?1 AND replaced(checksum)"); !r) return r;
+  return keep(add_up_, "UPDATE totals SET counters = counters + ?1, sum = sum + ?2");
+}
+
+// In SQL: hears of each row that goes, or gets another state; true.
+void StateFile::replaced(sqlite3_context* context, int /*count*/, sqlite3_value** arguments) {
+  Totals& added = static_cast<StateFile*>(sqlite3_user_data(context))->added_;
+  --added.counters;
+  added.sum -= sqlite3_value_int64(arguments[0]);
+  sqlite3_result_int(context, 1);
 }
 
 StateFile::Result<void> StateFile::check_schema() {
@@ -234,10 +257,21 @@ bool StateFile::apply(const MemoryStore::Change& change) {
     sqlite::bind_octets(remove_.get(), 1, key);
     return sqlite::run(remove_.get());
   }
+  const std::int64_t sum = checksum(key, change.state);
   sqlite::bind_octets(put_.get(), 1, key);
   sqlite::bind_octets(put_.get(), 2, change.state);
-  sqlite3_bind_int64(put_.get(), 3, checksum(key, change.state));
+  sqlite3_bind_int64(put_.get(), 3, sum);
+  ++added_.counters;
+  added_.sum += sum;
   return sqlite::run(put_.get());
+}
+
+bool StateFile::apply_all(std::span<const MemoryStore::Change* const> changes) {
+  added_ = {};
+  if (!std::ranges::all_of(changes, [this](const MemoryStore::Change* change) { return apply(*change); })) return false;
+  sqlite3_bind_int64(add_up_.get(), 1, added_.counters);
+  sqlite3_bind_int64(add_up_.get(), 2, added_.sum);
+  return sqlite::run(add_up_.get());
 }
 
 StateFile::Result<void> StateFile::write(const std::vector<MemoryStore::Change>& changes) {
@@ -246,8 +280,7 @@ StateFile::Result<void> StateFile::write(const std::vector<MemoryStore::Change>&
   for (const MemoryStore::Change& change : changes) sorted.push_back(&change);
   std::ranges::stable_sort(sorted, {}, [](const MemoryStore::Change* change) { return octets_of(change->key); });
   if (auto r = execute("BEGIN IMMEDIATE"); !r) return r;
-  const bool good = std::ranges::all_of(sorted, [&](const MemoryStore::Change* change) { return apply(*change); });
-  if (good && sqlite3_exec(db_.get(), "COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+  if (apply_all(sorted) && sqlite3_exec(db_.get(), "COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK) return {};
   Failure reason = failure("cannot be written");
   sqlite3_exec(db_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   return tl::unexpected(std::move(reason));

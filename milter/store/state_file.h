@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -63,7 +64,10 @@ class StateFile {
   Result<std::int64_t> number(const char* sql);
   Result<sqlite::Statement> statement(const char* sql);
   Failure failure(std::string_view doing) const;
+  Result<void> prepare_writing();
+  static void replaced(sqlite3_context* context, int count, sqlite3_value** arguments);
   bool apply(const MemoryStore::Change& change);
+  bool apply_all(std::span<const MemoryStore::Change* const> changes);
 
   std::string path_;
   std::uint64_t inode_ = 0;
@@ -72,6 +76,12 @@ class StateFile {
   sqlite::Database db_;
   sqlite::Statement put_;
   sqlite::Statement remove_;
+  sqlite::Statement add_up_;
+  struct Totals {
+    std::int64_t counters = 0;
+    std::int64_t sum = 0;  // of the checksums
+  };
+  Totals added_;  // by the transaction under way
   Secret secret_{};
   bool log_missing_ = false;
 };

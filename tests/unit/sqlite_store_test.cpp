@@ -189,6 +189,21 @@ TEST_F(SqliteStoreTest, ACounterThatIsGoneIsNoticed) {
       std::string::npos);
 }
 
+TEST_F(SqliteStoreTest, TheTotalsFollowWhatIsAddedChangedAndRemoved) {
+  settings_.durability = Durability::commit;
+  restart();
+  for (int round = 0; round < 3; ++round) {
+    for (int i = round; i < 20 + round; ++i) count({charge(fmt::format("k{}", i))});
+    store_->forget({fmt::format("k{}", round), fmt::format("k{}", 100 + round)}, clock_.now(), [](bool) {});
+  }
+  store_.reset();
+  sql("CREATE TEMP TABLE sound (yes INTEGER CHECK (yes)); INSERT INTO sound SELECT t.counters = count(*) AND t.sum ="
+      " sum(c.checksum) AND count(*) = 19 FROM totals t, counters c");
+  start();
+  EXPECT_EQ(used("k5"), 3);
+  EXPECT_TRUE(files_like("state.db.unusable-").empty());
+}
+
 TEST_F(SqliteStoreTest, WhatIsNoStateIsSetAside) {
   store_.reset();
   const std::vector<std::function<void()>> ways = {
