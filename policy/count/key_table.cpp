@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 #include <utility>
 
 namespace replygate {
 namespace {
 
-constexpr std::size_t kFirstSlots = 256;
+// Seven eighths of the slots are taken at the most: few keys pass a line then.
+constexpr std::size_t room_of(std::size_t lines) { return lines * IndexLine::kSlots * 7 / 8; }
 
 }  // namespace
 
@@ -16,40 +18,55 @@ KeyTable::~KeyTable() {
     std::destroy_at(chunk);
     memory_->give_back(chunk, sizeof(Chunk));
   }
-  memory_->give_back(index_.data(), index_.size_bytes());
-}
-
-std::size_t KeyTable::slot_of(const CounterKey& key) {
-  const std::size_t mask = index_.size() - 1;
-  const Slot tag = tag_of(key);
-  std::size_t at = home_of(key);
-  for (; index_[at] != 0; at = (at + 1) & mask) {
-    if ((index_[at] & ~number_bits_) == tag && entry(number_of(index_[at])).key == key) break;
-  }
-  return at;
+  for (Lines* lines : index_) memory_->give_back(lines, sizeof(Lines));
 }
 
 KeyTable::Entry* KeyTable::find(const CounterKey& key) {
-  if (index_.empty()) return nullptr;
-  const std::uint32_t number = number_of(index_[slot_of(key)]);
-  return number == 0 ? nullptr : &entry(number);
+  const Slot tag = tag_of(key);
+  std::size_t at = home_of(key);
+  for (std::size_t left = lines_; left > 0; --left, at = behind(at)) {
+    const IndexLine& l = line(at);
+    for (unsigned same = l.equal(~number_bits_, tag); same != 0; same &= same - 1) {
+      Entry& e = entry(number_of(l.slots[static_cast<std::size_t>(std::countr_zero(same))]));
+      if (e.key == key) return &e;
+    }
+    if (l.passed == 0) return nullptr;
+  }
+  return nullptr;
 }
 
 void KeyTable::put(const CounterKey& key, std::uint32_t number) {
-  const std::size_t mask = index_.size() - 1;
   std::size_t at = home_of(key);
-  while (index_[at] != 0) at = (at + 1) & mask;
-  index_[at] = tag_of(key) | number;
+  for (; line(at).free() == 0; at = behind(at)) ++line(at).passed;
+  IndexLine& l = line(at);
+  l.slots[static_cast<std::size_t>(std::countr_zero(l.free()))] = tag_of(key) | number;
 }
 
-// The old index can go before the new one is filled, since the keys are in the entries. Numbers have a bit more than
-// places have: there are fewer entries than slots, save for a chunk.
-void KeyTable::resize_index(std::size_t slots) {
-  const std::span<Slot> fresh(static_cast<Slot*>(memory_->take(slots * sizeof(Slot))), slots);
-  std::ranges::fill(fresh, 0);
-  const std::span<Slot> before = std::exchange(index_, fresh);
-  number_bits_ = static_cast<std::uint32_t>(slots * 2 - 1);
-  if (!before.empty()) memory_->give_back(before.data(), before.size_bytes());
+std::uint32_t KeyTable::take_out(const CounterKey& key) {
+  const Slot tag = tag_of(key);
+  for (std::size_t at = home_of(key);; at = behind(at)) {
+    IndexLine& l = line(at);
+    for (unsigned same = l.equal(~number_bits_, tag); same != 0; same &= same - 1) {
+      Slot& slot = l.slots[static_cast<std::size_t>(std::countr_zero(same))];
+      if (entry(number_of(slot)).key == key) return number_of(std::exchange(slot, 0));
+    }
+    --l.passed;
+  }
+}
+
+// The index is filled anew in its place, since the keys are in the entries. Numbers have bits for all slots and for the
+// places of one chunk that no key has yet.
+void KeyTable::grow_index(std::size_t keys) {
+  std::size_t lines = std::max(lines_, kLines);
+  while (room_of(lines) < keys) lines += kLines;
+  index_.reserve(lines / kLines);
+  while (index_.size() * kLines < lines) {
+    index_.push_back(static_cast<Lines*>(memory_->take(sizeof(Lines))));
+  }
+  lines_ = lines;
+  most_ = room_of(lines);
+  number_bits_ = static_cast<std::uint32_t>(std::bit_ceil(lines * IndexLine::kSlots + kChunk + 1) - 1);
+  for (Lines* piece : index_) new (piece) Lines{};
   for (std::uint32_t number = 1; number <= places(); ++number) {
     const CounterKey& key = entry(number).key;
     if (key[0] != 0) put(key, number);
@@ -57,8 +74,7 @@ void KeyTable::resize_index(std::size_t slots) {
 }
 
 void KeyTable::expect(std::size_t keys) {
-  const std::size_t slots = std::max(kFirstSlots, std::bit_ceil(keys * 4 / 3 + 1));
-  if (slots > index_.size()) resize_index(slots);
+  if (keys > most_) grow_index(keys);
 }
 
 void KeyTable::add_chunk() {
@@ -72,7 +88,7 @@ void KeyTable::add_chunk() {
 }
 
 KeyTable::Entry& KeyTable::insert(const CounterKey& key, Counter&& counter) {
-  if ((size_ + 1) * 4 > index_.size() * 3) resize_index(std::max(kFirstSlots, index_.size() * 2));
+  if (size_ >= most_) grow_index(most_ + most_ / 4 + 1);
   if (unused_ == 0) add_chunk();
   const std::uint32_t number = unused_;
   Entry& e = entry(number);
@@ -84,20 +100,10 @@ KeyTable::Entry& KeyTable::insert(const CounterKey& key, Counter&& counter) {
   return e;
 }
 
-// Those behind the hole whose search would end at it move up.
 void KeyTable::erase(Entry& gone) noexcept {
-  const std::size_t mask = index_.size() - 1;
-  std::size_t hole = slot_of(gone.key);
-  const std::uint32_t number = number_of(index_[hole]);
+  const std::uint32_t number = take_out(gone.key);
   gone = {};
   gone.key[1] = std::exchange(unused_, number);
-  for (std::size_t at = (hole + 1) & mask; index_[at] != 0; at = (at + 1) & mask) {
-    const std::size_t home = home_of(entry(number_of(index_[at])).key);
-    if (((at - home) & mask) < ((at - hole) & mask)) continue;
-    index_[hole] = index_[at];
-    hole = at;
-  }
-  index_[hole] = 0;
   --size_;
 }
 
