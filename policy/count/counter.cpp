@@ -34,12 +34,12 @@ Counter::Counter(const Measure& measure) {
   }
 }
 
-bool Counter::is(const Measure& measure) const {
+bool Counter::has_period_of(const Measure& measure) const {
   const auto same = [](Duration own, Duration asked) { return own == Duration(0) || own == asked; };
-  if (state_.index() != measure.index()) return false;
   if (const auto* m = std::get_if<Sliding>(&measure)) return same(std::get<Window>(state_).period(), m->period);
-  if (const auto* m = std::get_if<Distinct>(&measure))
+  if (const auto* m = std::get_if<Distinct>(&measure)) {
     return same(std::get<DistinctWindow>(state_).period(), m->period);
+  }
   return true;
 }
 
@@ -93,32 +93,37 @@ void Counter::visit(std::int64_t limit, std::int64_t used) {
 }
 
 void Counter::add(const Charge& c, DistinctWindow::Member member, Instant now) {
+  count(c.measure, c.most, c.cost, member, now);
+}
+
+void Counter::count(const Measure& measure, std::int64_t most, std::int64_t cost, DistinctWindow::Member member,
+                    Instant now) {
   std::visit(Overloaded{[&](const Sliding& m) {
                           auto& window = std::get<Window>(state_);
-                          window.add(c.cost, now, m.period);
-                          visit(c.most, window.used(now, m.period));
+                          window.add(cost, now, m.period);
+                          visit(most, window.used(now, m.period));
                         },
                         [&](const Bucket::Rate& m) {
                           auto& bucket = std::get<Bucket>(state_);
-                          bucket.add(c.cost, now, m);
-                          visit(c.most, bucket.used(now, m));
+                          bucket.add(cost, now, m);
+                          visit(most, bucket.used(now, m));
                         },
                         [&](const Fixed& m) {
                           auto& fixed = std::get<FixedCount>(state_);
                           fixed.until = m.until;
-                          fixed.count += c.cost;
-                          visit(c.most, fixed.count);
+                          fixed.count += cost;
+                          visit(most, fixed.count);
                         },
                         [&](const Distinct& m) {
                           auto& window = std::get<DistinctWindow>(state_);
-                          window.add(member, c.most, now, m.period);
-                          visit(m.full > 0 ? m.full : c.most, window.used(now));
+                          window.add(member, most, now, m.period);
+                          visit(m.full > 0 ? m.full : most, window.used(now));
                         },
                         [&](const Greylisting& m) {
                           const auto before = std::get<Sighting>(state_).see(now, m);
-                          visit(c.most, before == Sighting::State::fresh ? 0 : c.most);
+                          visit(most, before == Sighting::State::fresh ? 0 : most);
                         }},
-             c.measure);
+             measure);
 }
 
 Counter::Reserved Counter::reserve(const Charge& c, DistinctWindow::Member member, Instant now) {
@@ -146,7 +151,7 @@ void Counter::give_back(const Reserved& reserved, Instant now) {
 }
 
 void Counter::keep(const Reserved& reserved, Instant now) {
-  add({.measure = reserved.measure, .most = reserved.most, .cost = reserved.cost}, reserved.member, now);
+  count(reserved.measure, reserved.most, reserved.cost, reserved.member, now);
 }
 
 bool Counter::warn(const Measure& measure, Instant now) {

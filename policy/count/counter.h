@@ -25,7 +25,7 @@ class Counter {
   explicit Counter(const Measure& measure);
 
   // Whether it counts as the measure does. False: the identity of the counter stands for something else now.
-  bool is(const Measure& measure) const;
+  bool is(const Measure& measure) const { return state_.index() == measure.index() && has_period_of(measure); }
 
   // `member`: the hash of the member that a Distinct charge names. When there is room is told only if that is now.
   Reading read(const Charge& charge, DistinctWindow::Member member, Instant now) const;
@@ -64,6 +64,8 @@ class Counter {
     std::int64_t used() const { return count + reserved; }
   };
 
+  bool has_period_of(const Measure& measure) const;
+  void count(const Measure& measure, std::int64_t most, std::int64_t cost, DistinctWindow::Member member, Instant now);
   std::int64_t cost_of_member(const Charge& charge, DistinctWindow::Member member, Instant now) const;
   void visit(std::int64_t limit, std::int64_t used);
 

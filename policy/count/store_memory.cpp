@@ -53,6 +53,8 @@ struct MemoryStore::Decision {
   Instant now;
   boost::container::small_vector<CounterKey, 4> keys;
   boost::container::small_vector<DistinctWindow::Member, 4> members;
+  boost::container::small_vector<KeyTable::Entry*, 4> entries;  // null: there is none yet
+  std::size_t home;                                             // the first of its shards
   Readings& result;
   Reservation reservation;
 };
@@ -105,8 +107,15 @@ bool MemoryStore::take_at_once(std::span<const Charge> charges, bool admit, Inst
   answer.reservation = 0;
   answer.evicted = 0;
   answer.counted = false;
-  Decision d{
-      .charges = charges, .admit = admit, .now = now, .keys = {}, .members = {}, .result = answer, .reservation = {}};
+  Decision d{.charges = charges,
+             .admit = admit,
+             .now = now,
+             .keys = {},
+             .members = {},
+             .entries = {},
+             .home = 0,
+             .result = answer,
+             .reservation = {}};
   std::uint64_t chosen = 0;
   for (const Charge& c : charges) {
     d.keys.push_back(key_of(c.counter));
@@ -114,12 +123,15 @@ bool MemoryStore::take_at_once(std::span<const Charge> charges, bool admit, Inst
     chosen |= Locks::bit(d.keys.back());
     if (!c.was.empty()) chosen |= Locks::bit(key_of(c.was));
   }
+  if (chosen == 0) return true;
+  d.home = static_cast<std::size_t>(std::countr_zero(chosen));
   d.reservation.items.reserve(charges.size());
   const Locks locks(*shards_, chosen);
   if (d.keys.size() > 1) {
-    for (const CounterKey& key : d.keys) (*shards_)[shard_of(key)].table.prefetch(key);
+    for (const CounterKey& key : d.keys) shard_with(key).table.prefetch(key);
   }
   try {
+    find_all(d);
     look(d);
     for (std::size_t i = 0; i < charges.size(); ++i) charge(d, i);
     tell_room(d);
@@ -133,10 +145,9 @@ bool MemoryStore::take_at_once(std::span<const Charge> charges, bool admit, Inst
 
 void MemoryStore::hold(Decision& d) {
   if (d.reservation.items.empty()) return;
-  const std::size_t number = shard_of(d.reservation.items.front().key);
-  Shard& shard = (*shards_)[number];
-  const ReservationId id = ++shard.last_id * kShards + number;
-  shard.reservations.emplace(id, Reservation()).first->second = std::move(d.reservation);
+  Shard& shard = (*shards_)[d.home];
+  const ReservationId id = ++shard.last_id * kShards + d.home;
+  shard.reservations.try_emplace(id).first->second = std::move(d.reservation);
   d.result.reservation = id;
 }
 
@@ -145,11 +156,20 @@ void MemoryStore::take_back(const Decision& d) noexcept {
   for (const Item& item : d.reservation.items) give_back(item, d.now);
 }
 
+// Before anything else, so that the waits for memory are one.
+void MemoryStore::find_all(Decision& d) {
+  d.entries.resize(d.keys.size());
+  for (std::size_t i = 0; i < d.keys.size(); ++i) d.entries[i] = shard_with(d.keys[i]).table.find(d.keys[i]);
+}
+
 void MemoryStore::look(Decision& d) {
   d.result.readings.reserve(d.charges.size());
   for (std::size_t i = 0; i < d.charges.size(); ++i) {
     const Charge& c = d.charges[i];
-    if (!c.was.empty()) carry_over(c, d.keys[i], d.now);
+    if (!c.was.empty() && d.entries[i] == nullptr) {
+      carry_over(c, d.keys[i], d.now);
+      find_all(d);
+    }
     const Counter* counter = counter_of(d, i);
     d.result.readings.emplace_back(counter != nullptr ? counter->read(c, d.members[i], d.now)
                                                       : Counter(c.measure).read(c, d.members[i], d.now));
@@ -158,7 +178,7 @@ void MemoryStore::look(Decision& d) {
 
 // Null where nothing is counted yet, or something else.
 Counter* MemoryStore::counter_of(const Decision& d, std::size_t i) {
-  KeyTable::Entry* e = (*shards_)[shard_of(d.keys[i])].table.find(d.keys[i]);
+  KeyTable::Entry* e = d.entries[i];
   return e != nullptr && e->counter.is(d.charges[i].measure) ? &e->counter : nullptr;
 }
 
@@ -176,10 +196,9 @@ void MemoryStore::tell_room(Decision& d) {
 
 // What was reserved under the old name is settled there; until then that counter serves for the new one.
 void MemoryStore::carry_over(const Charge& c, CounterKey& key, Instant now) {
-  Shard& shard = (*shards_)[shard_of(key)];
-  if (shard.table.find(key) != nullptr) return;
+  Shard& shard = shard_with(key);
   const CounterKey old_key = key_of(c.was);
-  Shard& old_shard = (*shards_)[shard_of(old_key)];
+  Shard& old_shard = shard_with(old_key);
   KeyTable::Entry* old = old_shard.table.find(old_key);
   if (old == nullptr || !old->counter.is(c.measure)) return;
   if (old->counter.reserved()) {
@@ -195,10 +214,10 @@ void MemoryStore::carry_over(const Charge& c, CounterKey& key, Instant now) {
 void MemoryStore::charge(Decision& d, std::size_t i) {
   const Charge& c = d.charges[i];
   if (!is_charged(d.charges, d.result.readings, d.admit, i)) return;
-  KeyTable::Entry& e = entry_for(c, d.keys[i], d.now, d.result.evicted);
+  KeyTable::Entry& e = entry_for(d, i);
   Reading& reading = *d.result.readings[i];
   const bool warns = c.warn_at > 0 && reading.used + reading.cost >= c.warn_at;
-  if (!c.reserve || warns) note_change((*shards_)[shard_of(e.key)], e);
+  if (!c.reserve || warns) note_change(shard_with(e.key), e);
   if (c.reserve) {
     d.reservation.items.push_back({d.keys[i], e.counter.reserve(c, d.members[i], d.now)});
   } else {
@@ -208,18 +227,28 @@ void MemoryStore::charge(Decision& d, std::size_t i) {
   d.result.counted = d.result.counted || !c.reserve || reading.warn;
 }
 
-KeyTable::Entry& MemoryStore::entry_for(const Charge& c, const CounterKey& key, Instant now, std::int64_t& evicted) {
-  Shard& shard = (*shards_)[shard_of(key)];
-  if (KeyTable::Entry* e = shard.table.find(key)) {
-    if (!e->counter.is(c.measure)) e->counter = Counter(c.measure);
+// What makes room for a new one may be another of the decision's own.
+KeyTable::Entry& MemoryStore::entry_for(Decision& d, std::size_t i) {
+  const Measure& measure = d.charges[i].measure;
+  if (KeyTable::Entry* e = d.entries[i]) {
+    if (!e->counter.is(measure)) e->counter = Counter(measure);
     return *e;
   }
+  KeyTable::Entry& e = add_entry(measure, d.keys[i], d.now, d.result.evicted);
+  if (d.entries.size() > 1) find_all(d);
+  d.entries[i] = &e;
+  return e;
+}
+
+KeyTable::Entry& MemoryStore::add_entry(const Measure& measure, const CounterKey& key, Instant now,
+                                        std::int64_t& evicted) {
+  Shard& shard = shard_with(key);
   for (int i = 0; i < kLooksForIdle; ++i) {
     KeyTable::Entry* e = shard.table.look_on();
     if (e != nullptr && e->counter.idle(now)) drop(shard, *e);
   }
   if (shard.table.size() >= keys_of_shard_) make_room(shard, now, evicted);
-  return shard.table.insert(key, Counter(c.measure));
+  return shard.table.insert(key, Counter(measure));
 }
 
 // What came once and never again goes before what comes often or is near its limit.
@@ -245,38 +274,34 @@ void MemoryStore::settle_now(const std::vector<ReservationId>& ids, Settlement s
   settle_at_once(ids, settlement, now);
 }
 
+// The shard of a reservation is the first of those of its counters, so that it is locked before the others.
 bool MemoryStore::settle_at_once(std::span<const ReservationId> ids, Settlement settlement, Instant now) {
   for (const ReservationId id : ids) {
     if (id == 0) continue;
     Shard& shard = (*shards_)[shard_of(id)];
-    Reservation reservation;
-    {
-      const std::lock_guard lock(shard.mutex);
-      const auto it = shard.reservations.find(id);
-      if (it == shard.reservations.end()) continue;
-      reservation = std::move(it->second);
-      shard.reservations.erase(it);
-    }
+    const std::lock_guard lock(shard.mutex);
+    const auto it = shard.reservations.find(id);
+    if (it == shard.reservations.end()) continue;
+    const Reservation reservation = std::move(it->second);
+    shard.reservations.erase(it);
+    std::uint64_t others = 0;
+    for (const Item& item : reservation.items) others |= Locks::bit(item.key);
+    const Locks locks(*shards_, others & ~(std::uint64_t{1} << shard_of(id)));
     settle_reserved(reservation, settlement, now);
   }
   return true;
 }
 
 void MemoryStore::settle_reserved(const Reservation& reservation, Settlement settlement, Instant now) {
-  const bool keep = settlement == Settlement::keep;
-  if (!keep && reservation.returned == reservation.items.size()) return;
-  std::uint64_t chosen = 0;
-  for (const Item& item : reservation.items) chosen |= Locks::bit(item.key);
-  const Locks locks(*shards_, chosen);
-  for (std::size_t kept = 0; keep && kept < reservation.items.size(); ++kept) {
+  if (settlement == Settlement::give_back) return give_back_from(reservation, 0, now);
+  for (std::size_t kept = 0; kept < reservation.items.size(); ++kept) {
     try {
-      this->keep(reservation.items[kept], now);
+      keep(reservation.items[kept], now);
     } catch (const std::bad_alloc&) {
       give_back_from(reservation, kept + 1, now);
       throw;
     }
   }
-  if (!keep) give_back_from(reservation, 0, now);
 }
 
 void MemoryStore::give_back_from(const Reservation& reservation, std::size_t first, Instant now) noexcept {
@@ -286,19 +311,24 @@ void MemoryStore::give_back_from(const Reservation& reservation, std::size_t fir
 }
 
 void MemoryStore::give_back(const Item& item, Instant now) noexcept {
-  KeyTable::Entry* e = (*shards_)[shard_of(item.key)].table.find(item.key);
+  KeyTable::Entry* e = shard_with(item.key).table.find(item.key);
   if (e != nullptr && e->counter.is(item.reserved.measure)) e->counter.give_back(item.reserved, now);
 }
 
 // Room for what is kept may be wanting for a moment; that it is kept was promised.
 void MemoryStore::keep(const Item& item, Instant now) {
-  if (!item.returned) give_back(item, now);
+  const Measure& measure = item.reserved.measure;
+  Shard& shard = shard_with(item.key);
+  KeyTable::Entry* e = shard.table.find(item.key);
+  const bool same = e != nullptr && e->counter.is(measure);
+  if (same && !item.returned) e->counter.give_back(item.reserved, now);
   for (int attempt = 1;; ++attempt) {
     try {
       std::int64_t evicted = 0;
-      KeyTable::Entry& e = entry_for({.measure = item.reserved.measure}, item.key, now, evicted);
-      note_change((*shards_)[shard_of(item.key)], e);
-      return e.counter.keep(item.reserved, now);
+      if (e == nullptr) e = &add_entry(measure, item.key, now, evicted);
+      if (!e->counter.is(measure)) e->counter = Counter(measure);
+      note_change(shard, *e);
+      return e->counter.keep(item.reserved, now);
     } catch (const std::bad_alloc&) {
       if (attempt == 2) throw;
     }

@@ -72,14 +72,13 @@ class MemoryStore final : public Store {
   };
   struct Reservation {
     boost::container::small_vector<Item, 2> items;
-    std::size_t returned = 0;  // how many of them are
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;
     // Guarded by mutex.
     KeyTable table;
     std::vector<CounterKey> changed;
-    boost::unordered_flat_map<ReservationId, Reservation> reservations;  // those whose first counter is here
+    boost::unordered_flat_map<ReservationId, Reservation> reservations;  // whose counters are here or further on
     std::uint64_t last_id = 0;
   };
   struct Decision;
@@ -88,14 +87,17 @@ class MemoryStore final : public Store {
   static std::size_t shard_of(const CounterKey& key) { return key[1] % kShards; }
   static std::size_t shard_of(ReservationId id) { return id % kShards; }
   CounterKey key_of(std::string_view text) const;
-  Counter* counter_of(const Decision& d, std::size_t i);
+  Shard& shard_with(const CounterKey& key) { return (*shards_)[shard_of(key)]; }
+  void find_all(Decision& d);
+  static Counter* counter_of(const Decision& d, std::size_t i);
   void look(Decision& d);
   void carry_over(const Charge& charge, CounterKey& key, Instant now);
   void charge(Decision& d, std::size_t i);
   void hold(Decision& d);
   void take_back(const Decision& d) noexcept;
   void tell_room(Decision& d);
-  KeyTable::Entry& entry_for(const Charge& charge, const CounterKey& key, Instant now, std::int64_t& evicted);
+  KeyTable::Entry& entry_for(Decision& d, std::size_t i);
+  KeyTable::Entry& add_entry(const Measure& measure, const CounterKey& key, Instant now, std::int64_t& evicted);
   void make_room(Shard& shard, Instant now, std::int64_t& evicted);
   void drop(Shard& shard, KeyTable::Entry& entry);
   void note_change(Shard& shard, KeyTable::Entry& entry);

@@ -53,7 +53,6 @@ std::vector<Counter::Reserved> MemoryStore::return_reserved(const CounterKey& ke
     for (auto& [id, reservation] : shard.reservations) {
       for (Item& item : reservation.items) {
         if (item.key != key || std::exchange(item.returned, true)) continue;
-        ++reservation.returned;
         found.push_back(item.reserved);
       }
     }

@@ -30,7 +30,7 @@ TEST(KeyTable, IsAMap) {
   KeyTable table;
   std::map<CounterKey, int> model;
   for (int i = 0; i < 200000; ++i) {
-    const CounterKey key = {(random() % 64 << 32) + 1, random() % 64};  // many share their place in the index
+    const CounterKey key = {(random() % 64 << 58) + 1, random() % 64};  // many share their place in the index
     KeyTable::Entry* e = table.find(key);
     ASSERT_EQ(e != nullptr, model.contains(key));
     if (e != nullptr && random() % 2 == 0) {
