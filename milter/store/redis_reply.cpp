@@ -1,9 +1,9 @@
 #include "milter/store/redis_reply.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
-#include <memory>
-#include <new>
+#include <iterator>
 
 #include "policy/mail/text.h"
 
@@ -23,17 +23,16 @@ void* bounded_array(const redisReadTask* task, Count elements) {
 }  // namespace
 
 std::string command(const std::vector<std::string_view>& words) {
-  std::vector<const char*> texts;
-  std::vector<std::size_t> sizes;
+  constexpr std::size_t kFrame = 16;  // of a word, or less
+  std::size_t size = kFrame;
+  for (const std::string_view word : words) size += word.size() + kFrame;
+  std::string octets;
+  octets.reserve(size);
+  fmt::format_to(std::back_inserter(octets), FMT_COMPILE("*{}\r\n"), words.size());
   for (const std::string_view word : words) {
-    texts.push_back(word.data());
-    sizes.push_back(word.size());
+    fmt::format_to(std::back_inserter(octets), FMT_COMPILE("${}\r\n{}\r\n"), word.size(), word);
   }
-  char* raw = nullptr;
-  const auto size = redisFormatCommandArgv(&raw, static_cast<int>(words.size()), texts.data(), sizes.data());
-  if (size < 0) throw std::bad_alloc();
-  const std::unique_ptr<char, void (*)(char*)> made(raw, [](char* octets) { redisFreeCommand(octets); });
-  return {raw, static_cast<std::size_t>(size)};
+  return octets;
 }
 
 redisReader* ReplyReader::create() {

@@ -12,7 +12,9 @@ bool Request::shares_counter(const Request& other) const {
 std::string Request::octets(std::string_view verb, std::string_view script, std::int64_t replicas,
                             std::string_view patience) const {
   const std::string count = std::to_string(keys.size());
-  std::vector<std::string_view> words = {verb, script, count};
+  std::vector<std::string_view> words;
+  words.reserve(3 + keys.size() + arguments.size());
+  words.assign({verb, script, count});
   words.insert(words.end(), keys.begin(), keys.end());
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::string result = command(words);
