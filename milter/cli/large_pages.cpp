@@ -29,8 +29,8 @@ void grow_heap() {
 }  // namespace
 
 void prefer_large_pages() {
-  const bool set = mallopt(M_TOP_PAD, kReserved) != 0 && mallopt(M_TRIM_THRESHOLD, 2 * kReserved) != 0 &&
-                   mallopt(M_MMAP_THRESHOLD, 32 << 20) != 0;
+  const bool set = mallopt(M_MMAP_THRESHOLD, 32 << 20) != 0 && mallopt(M_TRIM_THRESHOLD, 2 * kReserved) != 0 &&
+                   mallopt(M_TOP_PAD, kReserved) != 0;
   if (!set) return;
   const std::uintptr_t begin = (heap_end() + kLarge - 1) / kLarge * kLarge;
   grow_heap();

@@ -43,7 +43,9 @@ void SocketWatch::forget(Socket& socket, int descriptor) {
   }
 }
 
-void SocketWatch::start() { wait(); }
+void SocketWatch::start() {
+  if (!waiting_ && poll_.is_open()) wait();
+}
 
 void SocketWatch::stop() {
   boost::system::error_code ignored;
@@ -52,15 +54,17 @@ void SocketWatch::stop() {
 
 void SocketWatch::wait() {
   poll_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
+    waiting_ = false;
     if (!error) on_readable();
   });
+  waiting_ = true;
 }
 
 // One that was ready alone is told at the least cost; where there were more, more have come meanwhile.
 void SocketWatch::on_readable() {
   for (int round = 0; round < kRounds && poll_.is_open() && tell_ready() > 1; ++round) {
   }
-  if (poll_.is_open()) wait();
+  start();
 }
 
 std::size_t SocketWatch::tell_ready() {

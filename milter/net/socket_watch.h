@@ -22,8 +22,8 @@ class SocketWatch {
    public:
     Socket() = default;
     virtual ~Socket() = default;
-    Socket(const Socket&) = default;
-    Socket& operator=(const Socket&) = default;
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
 
    private:
     friend class SocketWatch;
@@ -44,8 +44,8 @@ class SocketWatch {
   void watch(Socket& socket, int descriptor, For what);
   void forget(Socket& socket, int descriptor);
 
-  void start();
-  void stop();  // nothing is told any more, and the io_context is not kept at work
+  void start();  // nothing where it has; again, where a handler has thrown
+  void stop();   // nothing is told any more, and the io_context is not kept at work
 
  private:
   static constexpr std::size_t kTogether = 64;
@@ -56,6 +56,7 @@ class SocketWatch {
 
   const std::function<void()> told_;
   boost::asio::posix::stream_descriptor poll_;
+  bool waiting_ = false;
   std::array<epoll_event, kTogether> events_{};
   std::span<epoll_event> untold_;  // of events_
 };

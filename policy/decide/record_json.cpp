@@ -123,11 +123,11 @@ void append_json_text(std::string& out, std::string_view text) {
   out += '"';
 }
 
-// So that each field asks once.
-constexpr std::size_t kAround = 8;  // commas, colons, quotes
+// So that each field asks for room once.
+constexpr std::size_t kAround = 16;  // the comma, quotes and colon, and a bracket, a digit's sign or "false"
 
 char* JsonWriter::room(std::size_t octets) {
-  if (out_.size() - size_ < octets) out_.resize(std::max<std::size_t>(kUsual, 2 * (size_ + octets)));
+  if (out_.size() < size_ + octets) out_.resize(std::max<std::size_t>(kUsual, 2 * (size_ + octets)));
   return out_.data() + size_;
 }
 
@@ -179,7 +179,8 @@ void JsonWriter::end_line() { put('\n'); }
 
 void JsonWriter::text(std::string_view name, std::string_view text) {
   const std::string other = stands_as_it_is(text) ? std::string() : quoted(text);
-  char* at = key(room(name.size() + text.size() + other.size() + kAround), name);
+  const std::size_t octets = other.empty() ? text.size() : other.size();
+  char* const at = key(room(name.size() + octets + kAround), name);
   end_at(other.empty() ? copy_quoted(at, text) : copy(at, other));
 }
 
@@ -196,7 +197,7 @@ void JsonWriter::flag(std::string_view name, bool value) {
 
 void JsonWriter::item(std::string_view text) {
   const std::string other = stands_as_it_is(text) ? std::string() : quoted(text);
-  char* const at = comma(room(text.size() + other.size() + kAround));
+  char* const at = comma(room((other.empty() ? text.size() : other.size()) + kAround));
   end_at(other.empty() ? copy_quoted(at, text) : copy(at, other));
 }
 

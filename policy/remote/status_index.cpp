@@ -125,6 +125,7 @@ void StatusIndex::mark_stretch(std::size_t index, const std::string& folded, Fou
   // On octets RE2 does not find "(?:черн|чёрн)", as it looks for what both begin with in another character set. With an
   // alternative that never matches, they have nothing in common.
   if (!pattern) pattern = std::make_unique<re2::RE2>(fmt::format("(?:{}|\\z.)", texts_[hit]), status_options());
+  if (!pattern->ok()) pattern = std::make_unique<re2::RE2>(texts_[hit], status_options());  // it ends within \Q
   re2::StringPiece stretch;
   if (!pattern->Match(folded, 0, folded.size(), re2::RE2::UNANCHORED, &stretch, 1)) return;
   found.begin = static_cast<std::size_t>(stretch.data() - folded.data());

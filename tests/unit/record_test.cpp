@@ -141,6 +141,39 @@ TEST(Record, AnyTextComesBackFromItsJson) {
   }
 }
 
+// Room is made before it is written to, wherever that ends.
+TEST(Record, EachFieldHasRoomWhereverItStands) {
+  for (std::size_t before = 0; before < 4200; ++before) {
+    detail::JsonWriter fields;
+    fields.open_root('{');
+    std::string expected = "{";
+    for (std::size_t left = before; left > 0;) {  // texts stand whole up to a thousand octets
+      const std::size_t size = std::min<std::size_t>(left, 900);
+      fields.text("p", std::string(size, 'p'));
+      expected += (expected.size() > 1 ? ",\"p\":\"" : "\"p\":\"") + std::string(size, 'p') + '"';
+      left -= size;
+    }
+    if (before > 0) expected += ',';
+    switch (before % 6) {
+      case 0: fields.flag("fits", false), expected += "\"fits\":false"; break;
+      case 1:
+        fields.number("n", std::numeric_limits<std::int64_t>::min()), expected += "\"n\":-9223372036854775808";
+        break;
+      case 2: fields.open("object"), fields.close(), expected += "\"object\":{}"; break;
+      case 3:
+        fields.open_list("list"), fields.open_item(), fields.close(), fields.close(), expected += "\"list\":[{}]";
+        break;
+      case 4: fields.text("t", "\n"), expected += "\"t\":\"\\n\""; break;
+      default:
+        fields.open_list("l"), fields.item("i"), fields.item("j"), fields.close(), expected += R"("l":["i","j"])";
+    }
+    fields.flag("passes", false);
+    fields.close();
+    fields.end_line();
+    ASSERT_EQ(fields.written(), expected + ",\"passes\":false}\n") << before;
+  }
+}
+
 TEST(Record, LongValuesAreCut) {
   World world("");
   Talk talk(world);

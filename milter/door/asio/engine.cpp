@@ -59,9 +59,11 @@ class AsioDoor final : public MilterDoor {
   }
 
   void start(std::function<void(bool well)>) override {
-    started_ = true;
     for (const auto& listener : listeners_) listener->start();
-    for (const auto& worker : workers_) worker->start();
+    for (const auto& worker : workers_) {
+      worker->start();
+      started_ = true;
+    }
   }
 
   // Each thread of the engine comes by, one after the other.

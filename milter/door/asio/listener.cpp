@@ -90,11 +90,11 @@ void Listener::look_at_name() {
     shared_.services.troubles->tell(fmt::format("{}{}", kOfMilter, address_.text()), {again ? "" : again.error()});
   }
   if (!again || !*again) return;
-  while (!full() && take_one()) {
-  }
+  Descriptor fresh(taken(**std::move(again)));
+  guarded("milter", [this] { take_all(); });
   close();
-  socket_.reset(taken(**std::move(again)));
-  if (!paused_) watch_for(SocketWatch::For::reading);
+  socket_.reset(fresh.release());
+  go_on();
 }
 
 void Listener::on_ready() noexcept {
@@ -116,6 +116,11 @@ bool Listener::take_one() {
   return true;
 }
 
+void Listener::take_all() {
+  while (!full() && take_one()) {
+  }
+}
+
 void Listener::serve(Descriptor socket) {
   if (paused_) {
     paused_ = false;
@@ -130,18 +135,29 @@ void Listener::serve(Descriptor socket) {
 bool Listener::full() { return shared_.traffic.sessions() >= shared_.bounds().connections; }
 
 void Listener::pause(std::string_view why) {
-  if (!std::exchange(paused_, true)) shared_.traffic.starve(true);
+  wake_later();
   watch_for(SocketWatch::For::nothing);
+  if (!std::exchange(paused_, true)) shared_.traffic.starve(true);
   reserve_.release();
   starving_.say(fmt::format("{}: accepting pauses with {} connections open: {}", address_.text(),
                             shared_.traffic.sessions(), why));
+}
+
+void Listener::wake_later() {
   timer_.expires_after(kListenerPause);
   timer_.async_wait([this](boost::system::error_code error) {
-    if (!error) on_pause_end();
+    if (!error) go_on();
   });
 }
 
-void Listener::on_pause_end() {
+// What fails is tried again: whoever connects must not wait for ever.
+void Listener::go_on() noexcept {
+  if (guarded("milter", [this] { listen(); })) return;
+  while (!guarded("milter", [this] { wake_later(); })) continue;
+}
+
+void Listener::listen() {
+  if (!is_open()) return;
   if (full()) return pause("still at max_connections");
   if (!reserve_.take()) return pause("still no descriptor");
   watch_for(SocketWatch::For::reading);
@@ -153,8 +169,7 @@ void Listener::stop() {
   if (!is_open()) return;
   if (!passed()) {
     name_.remove();
-    while (!full() && take_one()) {
-    }
+    take_all();
   }
   close();
 }

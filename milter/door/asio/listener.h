@@ -55,10 +55,13 @@ class Listener : public SocketWatch::Socket {
   void on_ready() noexcept override;
   void accept();
   bool take_one();
+  void take_all();
   void serve(Descriptor socket);
   void close();
   void pause(std::string_view why);
-  void on_pause_end();
+  void wake_later();
+  void go_on() noexcept;
+  void listen();
   bool full();
   void look_at_name();
   void look_later();

@@ -89,13 +89,13 @@ void MtaConnection::process() {
     next = take_packet();
     more = in_.octets().size() != before;
   }
-  in_.keep();
-  if (next == Next::wait) {
+  if (next == Next::wait) {  // first of all: whatever fails, the session lives until it is answered
     keep_ = shared_from_this();
     guard_.emplace(worker_.context().get_executor());
     unheard_ = false;
     worker_.wait_for(Waiting::decision, *this);
   }
+  in_.keep();
   if (next != Next::read) send();
   if (next == Next::close) return close();
   if (next == Next::wait) return;

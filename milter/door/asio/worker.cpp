@@ -41,7 +41,6 @@ Worker::Worker(EngineShared& shared)
 Worker::~Worker() { stop(); }
 
 void Worker::start() {
-  watch_.start();
   thread_ = std::thread([this] {
     name_thread("milter");
     while (!run()) {
@@ -51,6 +50,7 @@ void Worker::start() {
 
 // What a handler throws ends its connection alone.
 bool Worker::run() try {
+  watch_.start();
   context_.run();
   return true;
 } catch (const std::exception& error) {
@@ -115,11 +115,11 @@ void Worker::flush_unsent() {
 // The timer is set only when something is due earlier than it; put-off deadlines find it waking in vain.
 void Worker::wake_at(Deadlines::Time time) {
   if (time >= wake_ || stopping_) return;
-  wake_ = time;
   timer_.expires_at(time);
   timer_.async_wait([this](boost::system::error_code error) {
     if (!error) on_wake();
   });
+  wake_ = time;
 }
 
 void Worker::on_wake() {
