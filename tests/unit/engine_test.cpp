@@ -294,6 +294,25 @@ TEST_F(EngineTest, ConnectionsAreBoundedAndWaitTheirTurn) {
   EXPECT_EQ(third.read().command, 'O');
 }
 
+// Also where nobody has come since: the name is bound anew on a tick that is ten times longer than a pause.
+TEST_F(EngineTest, ASocketThatIsBoundAgainAfterAPauseIsListenedTo) {
+  use("max_connections = 1");
+  const auto door = serve();
+  {
+    auto only = session();
+    only.send(packet('Q'));
+    only.hang_up();
+  }
+  ASSERT_TRUE(std::filesystem::remove(path_));
+  ASSERT_TRUE(eventually([this] { return std::filesystem::exists(path_); }));
+  for (int i = 0; i < 3; ++i) {
+    auto mta = session();
+    EXPECT_EQ(message(mta), "c");
+    mta.send(packet('Q'));
+    mta.hang_up();
+  }
+}
+
 TEST_F(EngineTest, DecisionsMayComeFromOtherThreads) {
   use("threads = 3", "[[rule]]\nname = \"q\"\nlimit = \"100 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
   OtherThreadStore store;
