@@ -144,7 +144,7 @@ stage_tsan_mta() {
   timed "real MTAs (TSan)" tests tsan tsan_mta -L mta
 }
 
-stage_fuzz() { timed "fuzzing, 20 seconds each" tests/fuzz/run.sh 20; }
+stage_fuzz() { timed "fuzzing, 10 seconds each" tests/fuzz/run.sh 10; }
 stage_fuzz_long() { timed "fuzzing, 10 minutes each" tests/fuzz/run.sh 600; }
 
 stage_tidy() {
