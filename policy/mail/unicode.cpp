@@ -40,7 +40,35 @@ std::optional<std::string> to_utf8(std::u16string_view text) {
   return result;
 }
 
+// Calls `each` with every code point, and where it begins.
+template <typename Each>
+void each_point(std::u16string_view text, Each each) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const bool pair = U16_IS_LEAD(text[at]) && at + 1 < text.size();
+    const UChar32 point = pair ? U16_GET_SUPPLEMENTARY(text[at], text[at + 1]) : text[at];
+    at += pair ? 2 : 1;
+    each(point, begin, at);
+  }
+}
+
+// More marks on a letter than any language has (UAX #15, Stream-Safe Text Format). To put them in their order takes the
+// square of their number, for which whoever sends them would have all others wait.
+bool has_too_many_marks(std::u16string_view text) {
+  constexpr int kMostMarks = 30;
+  int marks = 0;
+  bool found = false;
+  each_point(text, [&](UChar32 point, std::size_t, std::size_t) {
+    const bool mark = u_getIntPropertyValue(point, UCHAR_LEAD_CANONICAL_COMBINING_CLASS) != 0;
+    marks = mark ? marks + 1 : 0;
+    found |= marks > kMostMarks;
+  });
+  return found;
+}
+
+// Such a text stays as it is.
 std::optional<std::u16string> to_nfc(std::u16string_view text) {
+  if (has_too_many_marks(text)) return std::u16string(text);
   UErrorCode status = U_ZERO_ERROR;
   const UNormalizer2* nfc = unorm2_getNFCInstance(&status);
   if (U_FAILURE(status)) return std::nullopt;
@@ -68,18 +96,6 @@ bool is_disguise(UChar32 point) {
 UChar32 lower_point(UChar32 point) {
   const UChar32 lowered = u_tolower(point);
   return point >= kFirstBeyondAscii && lowered < kFirstBeyondAscii ? point : lowered;
-}
-
-// Calls `each` with every code point, and where it begins.
-template <typename Each>
-void each_point(std::u16string_view text, Each each) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t begin = at;
-    const bool pair = U16_IS_LEAD(text[at]) && at + 1 < text.size();
-    const UChar32 point = pair ? U16_GET_SUPPLEMENTARY(text[at], text[at + 1]) : text[at];
-    at += pair ? 2 : 1;
-    each(point, begin, at);
-  }
 }
 
 std::u16string lower_points(std::u16string_view text) {

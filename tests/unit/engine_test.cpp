@@ -313,6 +313,28 @@ TEST_F(EngineTest, ASocketThatIsBoundAgainAfterAPauseIsListenedTo) {
   }
 }
 
+TEST_F(EngineTest, WhoWaitsAtASocketWhoseNameIsRemovedIsServed) {
+  use("max_connections = 1");
+  const auto door = serve();
+  auto first = session();
+  auto waiting = client();
+  waiting.send(negotiation());
+  ASSERT_TRUE(std::filesystem::remove(path_));
+  ASSERT_TRUE(eventually([this] { return std::filesystem::exists(path_); }));
+  EXPECT_TRUE(waiting.silent());
+  first.send(packet('Q'));
+  EXPECT_EQ(waiting.read().command, 'O');
+}
+
+TEST_F(EngineTest, ThereIsRoomAgainThoughNobodyComes) {
+  use("max_connections = 1");
+  const auto door = serve();
+  auto only = session();
+  EXPECT_TRUE(eventually([this] { return traffic_.back().starving(); }));
+  only.send(packet('Q'));
+  EXPECT_TRUE(eventually([this] { return !traffic_.back().starving(); }));
+}
+
 TEST_F(EngineTest, DecisionsMayComeFromOtherThreads) {
   use("threads = 3", "[[rule]]\nname = \"q\"\nlimit = \"100 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
   OtherThreadStore store;

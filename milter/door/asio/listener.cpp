@@ -12,7 +12,6 @@
 #include <cstring>
 
 #include "milter/guarded.h"
-#include "milter/log/say.h"
 
 namespace replygate {
 namespace {
@@ -66,6 +65,7 @@ void Listener::watch_for(SocketWatch::For what) { workers_.front()->watch().watc
 void Listener::close() {
   if (is_open()) workers_.front()->watch().forget(*this, socket_.get());
   socket_.reset();
+  before_.reset();
 }
 
 void Listener::start() {
@@ -91,8 +91,8 @@ void Listener::look_at_name() {
   }
   if (!again || !*again) return;
   Descriptor fresh(taken(**std::move(again)));
-  guarded("milter", [this] { take_all(); });
-  close();
+  workers_.front()->watch().forget(*this, socket_.get());
+  before_.reset(socket_.release());
   socket_.reset(fresh.release());
   go_on();
 }
@@ -109,24 +109,24 @@ void Listener::accept() {
 }
 
 // False where there is none, or none can be taken: errno.
-bool Listener::take_one() {
-  Descriptor socket(::accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+bool Listener::take_one_of(const Descriptor& from) {
+  Descriptor socket(::accept4(from.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!socket.exists()) return false;
   serve(std::move(socket));
   return true;
 }
 
+// Who waited before the name was gone goes first.
 void Listener::take_all() {
-  while (!full() && take_one()) {
+  while (before_.exists() && !full()) {
+    if (take_one_of(before_) || errno == EINTR || errno == ECONNABORTED) continue;
+    if (errno != EAGAIN) return;
+    before_.reset();
   }
+  while (!full() && take_one()) continue;
 }
 
 void Listener::serve(Descriptor socket) {
-  if (paused_) {
-    paused_ = false;
-    shared_.traffic.starve(false);
-    say(fmt::format("{}: accepting connections again", address_.text()));
-  }
   if (tcp_) set_options_of_tcp(socket.get());
   next_ = (next_ + 1) % workers_.size();
   workers_[next_]->serve(std::move(socket), tcp_);
@@ -160,6 +160,12 @@ void Listener::listen() {
   if (!is_open()) return;
   if (full()) return pause("still at max_connections");
   if (!reserve_.take()) return pause("still no descriptor");
+  take_all();
+  if (full() || before_.exists()) return pause(full() ? "still at max_connections" : "still no descriptor");
+  if (std::exchange(paused_, false)) {
+    shared_.traffic.starve(false);
+    again_.say(fmt::format("{}: accepting connections again", address_.text()));
+  }
   watch_for(SocketWatch::For::reading);
 }
 

@@ -54,7 +54,8 @@ class Listener : public SocketWatch::Socket {
   void watch_for(SocketWatch::For what);
   void on_ready() noexcept override;
   void accept();
-  bool take_one();
+  bool take_one_of(const Descriptor& socket);
+  bool take_one() { return take_one_of(socket_); }
   void take_all();
   void serve(Descriptor socket);
   void close();
@@ -67,6 +68,7 @@ class Listener : public SocketWatch::Socket {
   void look_later();
 
   Descriptor socket_;
+  Descriptor before_;  // whose name is gone, as long as somebody waits there
   const SocketAddress address_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
   EngineShared& shared_;
@@ -76,6 +78,7 @@ class Listener : public SocketWatch::Socket {
   SocketName name_;
   ReserveDescriptor reserve_;
   Throttle starving_;
+  Throttle again_;
   std::size_t next_ = 0;  // worker
   bool paused_ = false;
 };
