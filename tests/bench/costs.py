@@ -32,7 +32,7 @@ RECORDED = pathlib.Path(__file__).parent / "costs.json"
 # then, and for whom is woken: nobody, where the reader is still at work. A daemon that was kept waiting reads two commands at
 # once. What comes together in the history is packed together. Compilers arrange instructions in another way.
 SLACK = {"instructions": (0.03, 0), "reads": (0.02, 0.05), "polls": (0.05, 0.05), "futexes": (0.25, 0.3), "log_octets": (0.05, 0),
-         "history_octets": (0.15, 0)}
+         "history_octets": (0.15, 0), "mutexes": (0.03, 0.05), "others": (0.03, 0.05)}
 SLACK_OF_CALLS = (0.01, 0.05)
 ATTEMPTS = 3
 
