@@ -60,6 +60,8 @@ tl::expected<std::unique_ptr<HistorySegment>, HistorySegment::Failure> HistorySe
   const int status = sqlite3_open_v2(path.c_str(), &raw, kFlags, nullptr);
   std::unique_ptr<HistorySegment> segment(new HistorySegment(sqlite::Database(raw), path));
   if (status != SQLITE_OK) return tl::unexpected(Failure{fmt::format("{}: {}", path, sqlite3_errstr(status))});
+  constexpr int kBusyMilliseconds = 1000;  // while `why` has the file open that is being made
+  sqlite3_busy_timeout(raw, kBusyMilliseconds);
   const std::int64_t tables = number_from(raw, "SELECT count(*) FROM sqlite_master", -1);
   if (!segment->noted(tables >= 0)) return tl::unexpected(segment->failure(path));
   const std::int64_t version = number_from(raw, "PRAGMA user_version", -1);
