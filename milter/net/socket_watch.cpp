@@ -44,20 +44,17 @@ void SocketWatch::forget(Socket& socket, int descriptor) {
 }
 
 void SocketWatch::start() {
-  if (!waiting_ && poll_.is_open()) wait();
-}
-
-void SocketWatch::stop() {
-  boost::system::error_code ignored;
-  poll_.close(ignored);
-}
-
-void SocketWatch::wait() {
+  if (waiting_ || !poll_.is_open()) return;
   poll_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
     waiting_ = false;
     if (!error) on_readable();
   });
   waiting_ = true;
+}
+
+void SocketWatch::stop() {
+  boost::system::error_code ignored;
+  poll_.close(ignored);
 }
 
 // One that was ready alone is told at the least cost; where there were more, more have come meanwhile.

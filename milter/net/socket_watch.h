@@ -50,7 +50,6 @@ class SocketWatch {
  private:
   static constexpr std::size_t kTogether = 64;
 
-  void wait();
   void on_readable();
   std::size_t tell_ready();
 

@@ -37,13 +37,8 @@ int taken(StreamAcceptor acceptor) {
 }  // namespace
 
 bool ReserveDescriptor::take() {
-  if (descriptor_ < 0) descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  return descriptor_ >= 0;
-}
-
-void ReserveDescriptor::release() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = -1;
+  if (!descriptor_.exists()) descriptor_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  return descriptor_.exists();
 }
 
 Listener::Listener(StreamAcceptor acceptor, SocketAddress address, const std::vector<std::unique_ptr<Worker>>& workers,
@@ -63,7 +58,7 @@ Listener::~Listener() { close(); }
 void Listener::watch_for(SocketWatch::For what) { workers_.front()->watch().watch(*this, socket_.get(), what); }
 
 void Listener::close() {
-  if (is_open()) workers_.front()->watch().forget(*this, socket_.get());
+  watch_for(SocketWatch::For::nothing);
   socket_.reset();
   before_.reset();
 }
@@ -91,7 +86,7 @@ void Listener::look_at_name() {
   }
   if (!again || !*again) return;
   Descriptor fresh(taken(**std::move(again)));
-  workers_.front()->watch().forget(*this, socket_.get());
+  watch_for(SocketWatch::For::nothing);
   before_.reset(socket_.release());
   socket_.reset(fresh.release());
   go_on();

@@ -19,15 +19,12 @@ namespace replygate {
 class ReserveDescriptor {
  public:
   ReserveDescriptor() { take(); }
-  ~ReserveDescriptor() { release(); }
-  ReserveDescriptor(const ReserveDescriptor&) = delete;
-  ReserveDescriptor& operator=(const ReserveDescriptor&) = delete;
 
   bool take();  // true where it is held
-  void release();
+  void release() { descriptor_.reset(); }
 
  private:
-  int descriptor_ = -1;
+  Descriptor descriptor_;
 };
 
 // Takes connections from one listening socket and deals them out to the workers. On the first worker's thread, where
