@@ -52,6 +52,8 @@ class JsonWriter final : public FieldWriter {
   char* comma(char* at);
   char* key(char* at, std::string_view key);
   void begin(std::string_view key, char bracket, char end);
+  template <typename Lead>
+  void write_text(std::size_t lead_octets, std::string_view text, const Lead& lead);
 
   std::string out_;  // what is written, and room for more
   std::size_t size_ = 0;

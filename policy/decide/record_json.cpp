@@ -177,11 +177,17 @@ void JsonWriter::close() {
 
 void JsonWriter::end_line() { put('\n'); }
 
-void JsonWriter::text(std::string_view name, std::string_view text) {
+// A text behind what `lead` writes.
+template <typename Lead>
+void JsonWriter::write_text(std::size_t lead_octets, std::string_view text, const Lead& lead) {
   const std::string other = stands_as_it_is(text) ? std::string() : quoted(text);
   const std::size_t octets = other.empty() ? text.size() : other.size();
-  char* const at = key(room(name.size() + octets + kAround), name);
+  char* const at = lead(room(lead_octets + octets + kAround));
   end_at(other.empty() ? copy_quoted(at, text) : copy(at, other));
+}
+
+void JsonWriter::text(std::string_view name, std::string_view text) {
+  write_text(name.size(), text, [&](char* at) { return key(at, name); });
 }
 
 void JsonWriter::number(std::string_view name, std::int64_t value) {
@@ -196,9 +202,7 @@ void JsonWriter::flag(std::string_view name, bool value) {
 }
 
 void JsonWriter::item(std::string_view text) {
-  const std::string other = stands_as_it_is(text) ? std::string() : quoted(text);
-  char* const at = comma(room((other.empty() ? text.size() : other.size()) + kAround));
-  end_at(other.empty() ? copy_quoted(at, text) : copy(at, other));
+  write_text(0, text, [&](char* at) { return comma(at); });
 }
 
 }  // namespace detail
