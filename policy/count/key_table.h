@@ -34,6 +34,8 @@ class KeyTable {
 
   Entry* find(const CounterKey& key);  // null: there is none
   const Entry* find(const CounterKey& key) const { return const_cast<KeyTable*>(this)->find(key); }
+  // The same, where it may be the one at `place`, which was found or made in this table at some time.
+  Entry* find(const CounterKey& key, Entry* place) { return place != nullptr && place->key == key ? place : find(key); }
   // The key must not be there yet. The entry stays where it is until it is erased.
   Entry& insert(const CounterKey& key, Counter&& counter);
   void erase(Entry& entry) noexcept;

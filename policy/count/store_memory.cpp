@@ -87,6 +87,26 @@ CounterKey MemoryStore::key_of(std::string_view text) const {
   return key;
 }
 
+// The recipients of a message are counted one by one under the same names: what a thread made of a text at one place of
+// its decisions is kept there until another one comes.
+CounterKey MemoryStore::key_of(const std::string& text, std::size_t place) const {
+  struct Made {
+    std::string text;
+    Secret secret{};
+    CounterKey key{};
+  };
+  thread_local std::array<Made, 4> kept;
+  if (place >= kept.size()) return key_of(text);
+  Made& made = kept[place];
+  if (made.text != text || made.secret != secret_ || made.key[0] == 0) {
+    made.key[0] = 0;
+    made.text = text;
+    made.secret = secret_;
+    made.key = key_of(text);
+  }
+  return made.key;
+}
+
 void MemoryStore::take(std::vector<Charge> charges, bool admit, Instant now, Taken done) {
   done(take_now(charges, admit, now));
 }
@@ -118,7 +138,7 @@ bool MemoryStore::take_at_once(std::span<const Charge> charges, bool admit, Inst
              .reservation = {}};
   std::uint64_t chosen = 0;
   for (const Charge& c : charges) {
-    d.keys.push_back(key_of(c.counter));
+    d.keys.push_back(key_of(c.counter, d.keys.size()));
     d.members.push_back(c.member.empty() ? 0 : key_of(c.member)[1]);
     chosen |= Locks::bit(d.keys.back());
     if (!c.was.empty()) chosen |= Locks::bit(key_of(c.was));
@@ -219,7 +239,7 @@ void MemoryStore::charge(Decision& d, std::size_t i) {
   const bool warns = c.warn_at > 0 && reading.used + reading.cost >= c.warn_at;
   if (!c.reserve || warns) note_change(shard_with(e.key), e);
   if (c.reserve) {
-    d.reservation.items.push_back({d.keys[i], e.counter.reserve(c, d.members[i], d.now)});
+    d.reservation.items.push_back({d.keys[i], e.counter.reserve(c, d.members[i], d.now), &e});
   } else {
     e.counter.add(c, d.members[i], d.now);
   }
@@ -311,7 +331,7 @@ void MemoryStore::give_back_from(const Reservation& reservation, std::size_t fir
 }
 
 void MemoryStore::give_back(const Item& item, Instant now) noexcept {
-  KeyTable::Entry* e = shard_with(item.key).table.find(item.key);
+  KeyTable::Entry* e = shard_with(item.key).table.find(item.key, item.place);
   if (e != nullptr && e->counter.is(item.reserved.measure)) e->counter.give_back(item.reserved, now);
 }
 
@@ -319,7 +339,7 @@ void MemoryStore::give_back(const Item& item, Instant now) noexcept {
 void MemoryStore::keep(const Item& item, Instant now) {
   const Measure& measure = item.reserved.measure;
   Shard& shard = shard_with(item.key);
-  KeyTable::Entry* e = shard.table.find(item.key);
+  KeyTable::Entry* e = shard.table.find(item.key, item.place);
   const bool same = e != nullptr && e->counter.is(measure);
   if (same && !item.returned) e->counter.give_back(item.reserved, now);
   for (int attempt = 1;; ++attempt) {

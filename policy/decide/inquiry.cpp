@@ -58,11 +58,27 @@ void name_counter(Ask& ask, const Rule& rule, const What& append_what, const Key
     counter += key.identity;
   };
   under(ask.counter, rule.name);
+  ask.key_at = ask.counter.size() - key.identity.size();
   if (rule.was.empty()) {
     ask.was.clear();
   } else {
     under(ask.was, rule.was);
   }
+}
+
+// Whether what the ask names already differs in the key alone.
+bool names_limit(const Ask& ask, const Rule& rule, const Limit& limit) {
+  const Limit& named = ask.limit;
+  return ask.key_at > 0 && ask.purpose == Ask::Purpose::limit && ask.was.empty() && rule.was.empty() &&
+         named.scope == Scope::window && limit.scope == Scope::window && named.unit == limit.unit &&
+         named.period == limit.period && (named.burst > 0) == (limit.burst > 0) && ask.counter.starts_with(rule.name) &&
+         ask.counter[rule.name.size()] == kEnd;
+}
+
+void name_key(Ask& ask, const Key& key) {
+  if (std::string_view(ask.counter).substr(ask.key_at) == key.identity) return;
+  ask.counter.resize(ask.key_at);
+  ask.counter += key.identity;
 }
 
 void append_ready_part(Key& key, std::string_view value) {
@@ -311,6 +327,7 @@ Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& f
 }
 
 void fill_ask(Ask& ask, const Rule& rule, const Limit& limit, const Key& key, const Facts& facts) {
+  const bool named = names_limit(ask, rule, limit);
   ask.rule = &rule;
   ask.mode = rule.mode;
   ask.purpose = Ask::Purpose::limit;
@@ -325,6 +342,7 @@ void fill_ask(Ask& ask, const Rule& rule, const Limit& limit, const Key& key, co
     const Address& address = facts.recipient->address;
     ask.member = address.bare.empty() ? address.full : address.bare;  // as in keys, without its tag
   }
+  if (named) return name_key(ask, key);
   const auto what = [&](std::string& counter) {
     counter += to_string(limit.unit);
     counter += '/';

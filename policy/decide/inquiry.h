@@ -44,11 +44,12 @@ struct Ask {
   Mode mode = Mode::enforce;  // of the rule for this key
   Purpose purpose = Purpose::limit;
   Limit limit;
-  std::string key;      // for people: "alice@example.org", several facts joined by '|', see key_part.h
-  std::string counter;  // identity of the counter
-  std::string was;      // its identity before the rule was renamed, "" where it was not
-  std::string member;   // of distinct_recipients
-  Instant until;        // of a calendar period
+  std::string key;         // for people: "alice@example.org", several facts joined by '|', see key_part.h
+  std::string counter;     // identity of the counter
+  std::size_t key_at = 0;  // of `counter`: where the key begins; 0: it has not been named yet
+  std::string was;         // its identity before the rule was renamed, "" where it was not
+  std::string member;      // of distinct_recipients
+  Instant until;           // of a calendar period
   std::int64_t cost = 1;
   bool uncharged = false;  // is compared alone: this message or session is counted already, or is not to be counted
   std::int64_t own = 0;    // what of the use is its own

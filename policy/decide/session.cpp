@@ -11,6 +11,7 @@
 namespace replygate {
 namespace {
 
+constexpr std::size_t kMostUsual = 100;   // recipients that there is room for before they come
 constexpr std::size_t kMostAnswers = 64;  // what is asked again is in the cache of the source
 
 // Names of hosts are compared as DNS has them; what is no name stays as it is.
@@ -130,7 +131,7 @@ void Session::mail(MailEvent event, Instant now, Done done) {
   open_ = std::make_unique<Open>();
   open_->ref = services_.references.next();
   open_->begun = now;
-  open_->recipients.reserve(4);
+  open_->recipients.reserve(usual_recipients_);
   Transaction& t = open_->facts;
   open_->octets = sizeof(Open) + 4 * (event.sender.size() + event.rewritten.size() + event.user.size());
   t.sender = canonical_sender(event, policy_->site());
@@ -152,6 +153,7 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
   JudgedRecipient& judged = open_->recipients.emplace_back();
   judged.ref = open_->recipients.size() == 1 ? open_->ref : services_.references.next();
   judged.time = now;
+  if (open_->recipients.size() == 2) keep_truths();
   Recipient& recipient = judged.recipient;
   open_->octets += sizeof(JudgedRecipient) + 4 * (event.recipient.size() + event.rewritten.size());
   recipient.address = canonical_recipient(event, policy_->site());
@@ -179,6 +181,14 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
                               open_->recipients.back().recipient.mailbox_used = use;
                               judge_recipient(now, std::move(done));
                             });
+}
+
+// A message with one recipient judges each condition once anyway.
+void Session::keep_truths() {
+  const std::size_t conditions = policy_->kept_conditions();
+  if (conditions == 0) return;
+  open_->kept = std::make_unique<KeptTruths>(conditions);
+  open_->octets += open_->kept->octets();
 }
 
 void Session::data(Instant now, Done done) {
@@ -238,6 +248,7 @@ void Session::abort(Instant now) {
 
 void Session::finish(Ending ending, Instant now) {
   const std::unique_ptr<Open> ended = std::move(open_);
+  usual_recipients_ = std::clamp<std::size_t>(ended->recipients.size(), 1, kMostUsual);
   if (!ended->reservations.empty()) services_.gate.give_back(ended->reservations, now);
   tally_.end_message(ending == Ending::accepted && ended->others > 0);
   record(ending, std::move(*ended), now);

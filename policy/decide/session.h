@@ -15,6 +15,7 @@
 #include "policy/decide/record.h"
 #include "policy/decide/refs.h"
 #include "policy/mail/digest.h"
+#include "policy/rules/kept_truths.h"
 
 namespace replygate {
 
@@ -187,7 +188,8 @@ class Session {
     std::unique_ptr<ContentDigest> digest;   // null where no rule wants it
     boost::container::small_vector<ReservationId, 4> reservations;
     Once counted;
-    std::int64_t others = 0;  // recipients kept that are not postmaster
+    std::unique_ptr<KeptTruths> kept;  // from the second recipient on; null: nothing is worth it
+    std::int64_t others = 0;           // recipients kept that are not postmaster
     std::size_t octets = 0;
     Effect effect;
     Effect of_limits;      // that were full before the recipients were known; not for postmaster
@@ -215,6 +217,7 @@ class Session {
   void note_stage(Verdict&& verdict);
   void escalate(Verdict verdict, Instant now, const std::function<void(Verdict)>& heard);
   void refuse_waiting(const Verdict& waiting, Instant now, const Done& done);
+  void keep_truths();
   void judge_recipient(Instant now, Done done);
   void answer_recipient(Instant now, const Done& done);
   void replied(const Verdict& verdict, const Question& asked, const Facts& facts, const std::function<void()>& done);
@@ -242,6 +245,7 @@ class Session {
   std::unique_ptr<const Said> at_connect_;  // null where nothing was said
   std::unique_ptr<const Said> at_helo_;
   std::unique_ptr<Open> open_;
+  std::size_t usual_recipients_ = 1;  // as many as the last message had
   Instant last_{};                    // event
   std::unique_ptr<Due, Forget> due_;  // of the event that was told last; others may hold it, too
 };

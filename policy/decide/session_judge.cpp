@@ -42,7 +42,8 @@ Facts Session::facts_now(Instant now) {
           .transaction = open_ == nullptr ? nullptr : &open_->facts,
           .now = now,
           .zone = &policy_->site().zone,
-          .answers = policy_->live_sources().empty() ? nullptr : &answers_};
+          .answers = policy_->live_sources().empty() ? nullptr : &answers_,
+          .kept = open_ == nullptr ? nullptr : open_->kept.get()};
 }
 
 // Asked at each stage: the connection may be announced a moment after the MTA has taken it.

@@ -21,6 +21,7 @@
 namespace replygate {
 
 class Answers;
+class KeptTruths;
 struct KeyMap;
 
 struct Tls {
@@ -98,6 +99,7 @@ struct Facts {
   Instant now{};
   const Zone* zone = nullptr;  // null is UTC
   Answers* answers = nullptr;  // of live sources; null: there are none, or they cannot be asked
+  KeptTruths* kept = nullptr;  // of the message; null: each condition is judged anew
 
   Zone local_zone() const { return zone == nullptr ? Zone() : *zone; }
 };
@@ -177,6 +179,9 @@ enum class FactKind : std::uint8_t {
 constexpr bool may_have_tag(FactKind kind) {
   return kind == FactKind::address || kind == FactKind::local_part || kind == FactKind::login;
 }
+
+// What MAIL leaves as it is until the message ends.
+constexpr bool stays_in_message(Fact fact) { return fact <= Fact::sender_login_mismatch; }
 
 // What is 0 when a client connects, and more as the session goes on.
 constexpr bool grows_in_session(Fact fact) { return fact == Fact::refusals || fact == Fact::session_age; }

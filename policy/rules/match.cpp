@@ -11,6 +11,7 @@
 #include "policy/mail/text.h"
 #include "policy/mail/unicode.h"
 #include "policy/rules/answers.h"
+#include "policy/rules/kept_truths.h"
 
 namespace replygate {
 namespace {
@@ -250,6 +251,9 @@ Truth holds_by_itself(const Condition& condition, const Facts& facts) {
 }  // namespace
 
 Truth holds(const Condition& condition, const Facts& facts) {
+  if (facts.kept != nullptr && condition.kept_as != kNotKept) {
+    return facts.kept->of(condition, [&] { return holds_by_itself(condition, facts); });
+  }
   const Truth truth = holds_by_itself(condition, facts);
   return truth != Truth::no || condition.live.empty() ? truth : is_listed(condition, facts);
 }

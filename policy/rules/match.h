@@ -109,6 +109,8 @@ Truth matches(const Matcher& matcher, const Value& value);
 // A value in the case in which it is compared; the view is of `text` or of `kept`.
 std::string_view in_one_case(std::string_view text, std::string& kept);
 
+inline constexpr std::uint32_t kNotKept = 0xffffffffU;
+
 // `fact = pattern` of a rule's when or unless.
 struct Condition {
   FactRef fact;
@@ -116,6 +118,8 @@ struct Condition {
   std::string source;                    // the pattern as the policy wrote it, for printing
   bool tags = false;                     // the fact may have a tag, and matches without it too
   std::vector<LiveSourcePtr> live = {};  // that may have the value, besides the matcher
+  // Its number among those that a message keeps, see KeptTruths. kNotKept: it may change, or costs little.
+  std::uint32_t kept_as = kNotKept;
 };
 
 // Of repeated header fields, one that matches is enough; of a tagged address, the one without its tag.

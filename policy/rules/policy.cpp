@@ -23,6 +23,27 @@ std::vector<Rule> with_facts(std::vector<Rule> rules) {
   return rules;
 }
 
+// What asks a list or a network again for each recipient, though its fact is the same.
+bool is_worth_keeping(const Condition& condition) {
+  const bool costs = !std::holds_alternative<bool>(condition.matcher) &&
+                     !std::holds_alternative<std::vector<NumberRange>>(condition.matcher);
+  return costs && stays_in_message(condition.fact.fact) && condition.live.empty();
+}
+
+// Numbers the conditions that a message keeps, and tells how many they are.
+std::size_t number_kept(std::vector<Rule>& rules) {
+  std::uint32_t count = 0;
+  for (Rule& rule : rules) {
+    for (std::vector<Condition>* conditions : {&rule.when, &rule.unless}) {
+      for (Condition& condition : *conditions) {
+        const bool kept = rule.stage == Stage::rcpt && is_worth_keeping(condition);
+        condition.kept_as = kept ? count++ : kNotKept;
+      }
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 bool Site::knows_domains() const { return !local_domains->empty() || !relay_domains->empty(); }
@@ -34,6 +55,7 @@ Policy::Policy(Site site, Settings settings, std::vector<Rule> rules, std::strin
       id_(std::move(id)),
       raises_(std::move(raises)),
       needs_(needs_of(rules_)) {
+  kept_conditions_ = number_kept(rules_);
   std::array<std::vector<const Rule*>, kStages.size()> by_stage;
   for (const Rule& rule : rules_) {
     by_stage[static_cast<std::size_t>(rule.stage)].push_back(&rule);

@@ -32,6 +32,8 @@ class Policy {
   const RuleIndex& index_at(Stage stage) const { return by_stage_[static_cast<std::size_t>(stage)]; }
   const std::string& id() const { return id_; }  // changes with the text of the policy
   const Needs& needs() const { return needs_; }
+  // How many conditions a message keeps, see KeptTruths.
+  std::size_t kept_conditions() const { return kept_conditions_; }
   // That its rules ask, each once.
   const std::vector<LiveSourcePtr>& live_sources() const { return live_sources_; }
   // The rules that count what happens: units of counts_events().
@@ -49,6 +51,7 @@ class Policy {
   Site site_;
   Settings settings_;
   std::vector<Rule> rules_;
+  std::size_t kept_conditions_ = 0;
   std::array<RuleIndex, kStages.size()> by_stage_;
   std::string id_;
   Raises raises_;

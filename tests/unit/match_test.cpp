@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/rules/kept_truths.h"
+
 namespace replygate {
 namespace {
 
@@ -159,6 +161,20 @@ TEST_F(Kleene, Or) {
   EXPECT_EQ(any_holds({unknown(), known(false)}, facts_), Truth::yes);
   EXPECT_EQ(any_holds({known(true), unknown()}, facts_), Truth::unknown);
   EXPECT_EQ(any_holds({known(true)}, facts_), Truth::no);
+}
+
+TEST(KeptTruths, JudgeEachConditionOnce) {
+  KeptTruths kept(3);
+  int judged = 0;
+  for (const std::uint32_t number : {0U, 2U, 2U, 0U, 1U, 2U}) {
+    const Condition condition{.fact = {}, .matcher = true, .source = "", .kept_as = number};
+    const auto judge = [&] {
+      ++judged;
+      return static_cast<Truth>(number);
+    };
+    EXPECT_EQ(kept.of(condition, judge), static_cast<Truth>(number));
+  }
+  EXPECT_EQ(judged, 3);
 }
 
 }  // namespace

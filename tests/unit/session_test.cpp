@@ -40,6 +40,38 @@ TEST(Session, RelayDenialIsForStrangersAlone) {
   EXPECT_EQ(user.rcpt("<a@other.example>"), "");
 }
 
+TEST(Session, EachMessageIsJudgedByItsOwnSenderForAllRecipients) {
+  World world(R"(
+[[rule]]
+name = "bad"
+at = "rcpt"
+when = { sender = "bad@x.example" }
+reply = 554
+[[rule]]
+name = "half"
+when = { sender_domain = "half.example", recipient_local = "odd" }
+unless = { helo = "friend.example" }
+reply = 550
+)");
+  Talk talk(world);
+  talk.stranger();
+  const auto answers = [&](const std::string& sender) {
+    talk.mail(sender);
+    std::string text;
+    for (const char* name : {"<a@y.example>", "<odd@y.example>", "<b@y.example>", "<odd@z.example>"}) {
+      const std::string said = talk.rcpt(name);
+      text += said.empty() ? "- " : said.substr(0, 4);
+    }
+    return text;
+  };
+  EXPECT_EQ(answers("<bad@x.example>"), "554 554 554 554 ");
+  EXPECT_EQ(answers("<good@x.example>"), "- - - - ");
+  EXPECT_EQ(answers("<good@half.example>"), "- 550 - 550 ");
+  EXPECT_EQ(answers("<bad@x.example>"), "554 554 554 554 ");
+  talk.helo("friend.example");
+  EXPECT_EQ(answers("<good@half.example>"), "- - - - ");
+}
+
 TEST(Session, AddressLiteralsOfOursAreOurs) {
   World world(R"(
 [site]

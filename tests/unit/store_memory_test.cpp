@@ -123,6 +123,32 @@ std::unique_ptr<MemoryStore> restored(MemoryStore& from, const MemoryStore::Secr
   return to;
 }
 
+TEST(MemoryStore, WhatIsKeptLateGoesToItsOwnCounter) {
+  MemoryStore store;
+  Charge held = charge("alice", 10, 3);
+  held.reserve = true;
+  const Readings reserved = store.take_now({held}, true, kStart);
+  store.forget({"alice"}, kStart, [](bool) {});
+  // Some of them take its place.
+  for (int i = 0; i < 1000; ++i) store.take_now({charge(std::to_string(i), 10, 7)}, true, kStart);
+  store.settle_now({reserved.reservation}, Settlement::keep, kStart);
+  EXPECT_EQ(used(store, "alice", kStart), 3);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(used(store, std::to_string(i), kStart), 7) << i;
+}
+
+TEST(MemoryStore, StoresOnOneThreadDoNotMixTheirKeys) {
+  MemoryStore one;
+  MemoryStore other;
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<Charge> charges = {charge("alice", 100, 1), charge("bob", 100, 2)};
+    EXPECT_EQ(one.take_now(charges, true, kStart).readings[1]->used, i * 2);
+    EXPECT_EQ(other.take_now({charges[1], charges[0]}, true, kStart).readings[0]->used, i * 2);
+    EXPECT_EQ(other.take_now({charges[0]}, false, kStart).readings[0]->used, i + 1);
+  }
+  EXPECT_EQ(used(one, "alice", kStart), 3);
+  EXPECT_EQ(used(one, "bob", kStart), 6);
+}
+
 TEST(MemoryStore, WhatIsSavedComesBackAsItWas) {
   const MemoryStore::Secret secret = MemoryStore::random_secret();
   for (const Duration shift : {Duration(0), Duration(hours(1)), Duration(-hours(1)), Duration(microseconds(12345))}) {
