@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <iterator>
 #include <random>
 #include <thread>
 
@@ -37,7 +38,15 @@ double resident_mib() {
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1048576;
 }
 
-std::string counter_of(int key) { return fmt::format("user-sending-quota\x1fmessages/1h\x1f{}@example.org", key); }
+void append_counter(std::string& text, int key) {
+  fmt::format_to(std::back_inserter(text), "user-sending-quota\x1fmessages/1h\x1f{}@example.org", key);
+}
+
+std::string counter_of(int key) {
+  std::string text;
+  append_counter(text, key);
+  return text;
+}
 
 Charge charge_of(int key) {
   return {.counter = counter_of(key), .measure = Sliding{std::chrono::hours(1)}, .most = 1 << 30, .reserve = false};
@@ -70,15 +79,24 @@ void compare_backends() {
   }
 }
 
-double nanoseconds_a_take(MemoryStore& store, int keys) {
+// As a decision takes them: `limits` counters of one key together, in memory that the next one uses again.
+double nanoseconds_a_take(MemoryStore& store, int keys, int limits) {
   std::mt19937 random(5);
   constexpr int kTakes = 200'000;
+  std::vector<Charge> charges(static_cast<std::size_t>(limits), charge_of(0));
+  Readings answer;
   return seconds_of([&] {
            for (int i = 0; i < kTakes; ++i) {
-             store.take_now({charge_of(static_cast<int>(random() % static_cast<unsigned>(keys)))}, true, kNow);
+             const int key = static_cast<int>(random() % static_cast<unsigned>(keys));
+             for (int limit = 0; limit < limits; ++limit) {
+               std::string& counter = charges[static_cast<std::size_t>(limit)].counter;
+               counter.clear();
+               append_counter(counter, limit == 0 ? key : (key + 1) % keys);
+             }
+             store.take_at_once(charges, true, kNow, answer);
            }
          }) *
-         1e9 / kTakes;
+         1e9 / kTakes / limits;
 }
 
 void grow(int most) {
@@ -87,8 +105,10 @@ void grow(int most) {
   int kept = 0;
   for (int keys = 10'000; keys <= most; keys *= 10) {
     for (; kept < keys; ++kept) store.take_now({charge_of(kept)}, true, kNow);
-    fmt::print("{:>8} keys: {:.0f} octets a key, {:.0f} ns a take of a random key\n", keys,
-               (resident_mib() - empty) * 1048576 / keys, nanoseconds_a_take(store, keys));
+    fmt::print(
+        "{:>8} keys: {:.0f} octets a key, {:.0f} ns a take of a random key, {:.0f} ns where two are taken together\n",
+        keys, (resident_mib() - empty) * 1048576 / keys, nanoseconds_a_take(store, keys, 1),
+        nanoseconds_a_take(store, keys, 2));
   }
 }
 
