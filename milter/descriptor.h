@@ -13,6 +13,10 @@ class Descriptor {
   Descriptor(Descriptor&& from) noexcept : fd_(from.release()) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor& operator=(Descriptor&& from) noexcept {
+    reset(from.release());
+    return *this;
+  }
   ~Descriptor() { reset(); }
   int get() const { return fd_; }
   bool exists() const { return fd_ >= 0; }

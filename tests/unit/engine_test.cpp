@@ -107,6 +107,42 @@ TEST_F(EngineTest, OctetsMayComeInAnyPieces) {
   EXPECT_TRUE(mta.silent());
 }
 
+TEST_F(EngineTest, APeerThatWaitsForNothingGetsEveryReply) {
+  const auto door = serve();
+  auto mta = session();
+  std::string all;
+  for (int i = 0; i < 1000; ++i) {
+    all += mail_packet("<a@x.example>") + rcpt_packet("<r@x.example>") + packet('E');
+  }
+  ASSERT_TRUE(mta.send(all));
+  for (int i = 0; i < 3000; ++i) ASSERT_EQ(mta.read().text(), "c") << i;
+  EXPECT_TRUE(mta.silent());
+  mta.send(packet('Q'));
+  EXPECT_TRUE(door->stop());
+  EXPECT_EQ(records_.lines().size(), 1000U);
+}
+
+TEST_F(EngineTest, APeerThatWaitsForNothingWaitsForItsDecisions) {
+  use("", "[[rule]]\nname = \"q\"\nlimit = \"150 recipients / 1h\"\nreply = \"quota-exceeded\"\n");
+  OtherThreadStore store;
+  Gate gate(store);
+  const auto door = serve(gate);
+  auto mta = session();
+  std::string all;
+  for (int i = 0; i < 200; ++i)
+    all += packet('A') + mail_packet("<a@x.example>") + rcpt_packet("<r@x.example>") + packet('E');
+  ASSERT_TRUE(mta.send(all));
+  int kept = 0;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(mta.read().text(), "c");
+    kept += static_cast<int>(mta.read().text() == "c");
+    mta.read();
+  }
+  EXPECT_EQ(kept, 150);
+  mta.send(packet('Q'));
+  EXPECT_TRUE(door->stop());
+}
+
 TEST_F(EngineTest, ListensOnSeveralSockets) {
   std::vector<std::string> addresses = {listen_, "inet:18895@127.0.0.1"};
   if (std::filesystem::exists("/proc/net/if_inet6")) addresses.emplace_back("inet6:18895@[::1]");
@@ -321,9 +357,16 @@ TEST_F(EngineTest, WhoWaitsAtASocketWhoseNameIsRemovedIsServed) {
   waiting.send(negotiation());
   ASSERT_TRUE(std::filesystem::remove(path_));
   ASSERT_TRUE(eventually([this] { return std::filesystem::exists(path_); }));
+  auto next = client();
+  next.send(negotiation());
+  ASSERT_TRUE(std::filesystem::remove(path_));
+  ASSERT_TRUE(eventually([this] { return std::filesystem::exists(path_); }));
   EXPECT_TRUE(waiting.silent());
   first.send(packet('Q'));
   EXPECT_EQ(waiting.read().command, 'O');
+  EXPECT_TRUE(next.silent());
+  waiting.send(packet('Q'));
+  EXPECT_EQ(next.read().command, 'O');
 }
 
 TEST_F(EngineTest, ThereIsRoomAgainThoughNobodyComes) {

@@ -60,7 +60,7 @@ void Listener::watch_for(SocketWatch::For what) { workers_.front()->watch().watc
 void Listener::close() {
   watch_for(SocketWatch::For::nothing);
   socket_.reset();
-  before_.reset();
+  before_.clear();
 }
 
 void Listener::start() {
@@ -86,9 +86,9 @@ void Listener::look_at_name() {
   }
   if (!again || !*again) return;
   Descriptor fresh(taken(**std::move(again)));
+  before_.reserve(before_.size() + 1);
   watch_for(SocketWatch::For::nothing);
-  before_.reset(socket_.release());
-  socket_.reset(fresh.release());
+  before_.push_back(std::exchange(socket_, std::move(fresh)));
   go_on();
 }
 
@@ -113,10 +113,10 @@ bool Listener::take_one_of(const Descriptor& from) {
 
 // Who waited before the name was gone goes first.
 void Listener::take_all() {
-  while (before_.exists() && !full()) {
-    if (take_one_of(before_) || errno == EINTR || errno == ECONNABORTED) continue;
+  while (!before_.empty() && !full()) {
+    if (take_one_of(before_.front()) || errno == EINTR || errno == ECONNABORTED) continue;
     if (errno != EAGAIN) return;
-    before_.reset();
+    before_.erase(before_.begin());
   }
   while (!full() && take_one()) continue;
 }
@@ -156,7 +156,7 @@ void Listener::listen() {
   if (full()) return pause("still at max_connections");
   if (!reserve_.take()) return pause("still no descriptor");
   take_all();
-  if (full() || before_.exists()) return pause(full() ? "still at max_connections" : "still no descriptor");
+  if (full() || !before_.empty()) return pause(full() ? "still at max_connections" : "still no descriptor");
   if (std::exchange(paused_, false)) {
     shared_.traffic.starve(false);
     again_.say(fmt::format("{}: accepting connections again", address_.text()));

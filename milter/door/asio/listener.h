@@ -65,7 +65,7 @@ class Listener : public SocketWatch::Socket {
   void look_later();
 
   Descriptor socket_;
-  Descriptor before_;  // whose name is gone, as long as somebody waits there
+  std::vector<Descriptor> before_;  // whose names are gone, as long as somebody waits there; the first one first
   const SocketAddress address_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
   EngineShared& shared_;

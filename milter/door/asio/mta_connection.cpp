@@ -16,6 +16,13 @@ namespace replygate {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// So many packets of one peer, and others have their turn: who does not wait for replies can send thousands at once.
+constexpr int kInARow = 64;
+
+}  // namespace
+
 MtaConnection::MtaConnection(Worker& worker, Descriptor socket, bool tcp)
     : worker_(worker), socket_(std::move(socket)), tcp_(tcp), dialogue_(worker.shared().services, [this] {
         asio::post(worker_.context(), [self = shared_from_this()] { self->on_answer(); });
@@ -59,7 +66,7 @@ void MtaConnection::read() {
 void MtaConnection::on_ready() noexcept {
   alone([this] {
     if (blocked_) return on_writable();
-    if (keep_) return wait_for(SocketWatch::For::nothing);
+    if (keep_ || behind_) return wait_for(SocketWatch::For::nothing);
     on_readable();
   });
 }
@@ -84,11 +91,12 @@ void MtaConnection::process() {
     next = dialogue_.resume(out_);
   }
   bool more = true;
-  while (next == Next::read && more) {
+  for (int left = kInARow; next == Next::read && more && left > 0; --left) {
     const std::size_t before = in_.octets().size();
     next = take_packet();
     more = in_.octets().size() != before;
   }
+  behind_ = next == Next::read && more;
   if (next == Next::wait) {  // first of all: whatever fails, the session lives until it is answered
     keep_ = shared_from_this();
     guard_.emplace(worker_.context().get_executor());
@@ -100,8 +108,8 @@ void MtaConnection::process() {
   if (next == Next::close) return close();
   if (next == Next::wait) return;
   if (!out_.empty()) return worker_.send_later(shared_from_this());
-  acknowledge();
-  read();
+  if (!behind_) acknowledge();
+  go_on();
 }
 
 // An MTA that writes macros and command one by one (Sendmail) gets the command sent only once the macros are
@@ -145,9 +153,17 @@ void MtaConnection::flush() {
 
 void MtaConnection::go_on() {
   if (keep_ || !socket_.exists()) return;
-  if (out_.empty()) return read();
+  if (out_.empty()) return behind_ ? process_on() : read();
   out_.shrink_to_fit();
   worker_.wait_for(Waiting::stalled, *this);
+}
+
+// What it has sent already is taken before more is read.
+void MtaConnection::process_on() {
+  worker_.wait_for(Waiting::idle, *this);
+  asio::post(worker_.context(), [self = shared_from_this()] {
+    if (self->behind_ && self->socket_.exists()) self->process_received();
+  });
 }
 
 void MtaConnection::send() {

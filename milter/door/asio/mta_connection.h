@@ -52,6 +52,7 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>,
   void look_for_decision();
   void send();
   void go_on();
+  void process_on();
   void acknowledge();
   void complain(std::string_view problem);
 
@@ -63,6 +64,8 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>,
   std::string out_;         // to be sent
   bool blocked_ = false;    // the peer must read before more is sent
   bool stalled_ = false;    // the time of a packet that has begun is running
+
+  bool behind_ = false;  // whole packets may be left that have come
 
   bool unheard_ = false;  // the decision has come, and whoever brought it has had seconds to say so
 
