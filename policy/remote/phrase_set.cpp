@@ -120,8 +120,8 @@ void PhraseSet::look_at(const std::string& text, std::vector<std::size_t>& hits)
   if (set_ == nullptr && looked_++ < kFew) return look_one_by_one(text, hits);
   if (set_ == nullptr) {
     set_ = compiled(texts_);
-    alone_.clear();
-    alone_.shrink_to_fit();
+    std::vector<std::unique_ptr<re2::RE2::Set>>().swap(alone_);
+    std::vector<std::string>().swap(pieces_);
   }
   set_->Match(text, &found_);
   for (const int index : found_) hits.push_back(indices_[static_cast<std::size_t>(index)]);
@@ -130,8 +130,9 @@ void PhraseSet::look_at(const std::string& text, std::vector<std::size_t>& hits)
 
 void PhraseSet::look_one_by_one(const std::string& text, std::vector<std::size_t>& hits) {
   alone_.resize(texts_.size());
+  while (pieces_.size() < texts_.size()) pieces_.emplace_back(sure_piece(texts_[pieces_.size()]));
   for (std::size_t i = 0; i < texts_.size(); ++i) {
-    if (text.find(sure_piece(texts_[i])) == std::string::npos) continue;
+    if (text.find(pieces_[i]) == std::string::npos) continue;
     if (alone_[i] == nullptr) alone_[i] = compiled(std::span(&texts_[i], 1));
     if (alone_[i]->Match(text, &found_)) hits.push_back(indices_[i]);
   }

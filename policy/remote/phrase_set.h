@@ -34,6 +34,7 @@ class PhraseSet {
 
   std::vector<std::string> texts_;
   std::vector<std::size_t> indices_;
+  std::vector<std::string> pieces_;                    // that are sure, until there is one set of all
   std::vector<std::unique_ptr<re2::RE2::Set>> alone_;  // of one each, until there is one of all
   unsigned looked_ = 0;                                // at how many texts, until then
   std::unique_ptr<re2::RE2::Set> set_;
