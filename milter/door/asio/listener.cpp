@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kListenerPause{50};
 constexpr std::chrono::milliseconds kNameLook{500};
+constexpr std::size_t kMostBefore = 16;  // sockets without a name, so that descriptors are left for others
 
 // Without TCP_NODELAY a second packet waits for the MTA's delayed acknowledgement.
 void set_options_of_tcp(int socket) {
@@ -32,6 +34,11 @@ void set_options_of_tcp(int socket) {
 int taken(StreamAcceptor acceptor) {
   acceptor.non_blocking(true);
   return acceptor.release();
+}
+
+bool somebody_waits_at(const Descriptor& socket) {
+  pollfd wanted{.fd = socket.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&wanted, 1, 0) > 0;
 }
 
 }  // namespace
@@ -80,15 +87,17 @@ void Listener::look_later() {
 
 // Who has come to the socket whose name is gone is still served.
 void Listener::look_at_name() {
+  before_.reserve(before_.size() + 1);  // before a name is bound that a failure would leave to nobody
   auto again = name_.restore(workers_.front()->context());
   if (shared_.services.troubles != nullptr) {
     shared_.services.troubles->tell(fmt::format("{}{}", kOfMilter, address_.text()), {again ? "" : again.error()});
   }
   if (!again || !*again) return;
   Descriptor fresh(taken(**std::move(again)));
-  before_.reserve(before_.size() + 1);
   watch_for(SocketWatch::For::nothing);
-  before_.push_back(std::exchange(socket_, std::move(fresh)));
+  const Descriptor& old = before_.emplace_back(std::exchange(socket_, std::move(fresh)));
+  if (!somebody_waits_at(old)) before_.pop_back();
+  if (before_.size() > kMostBefore) before_.erase(before_.begin());
   go_on();
 }
 

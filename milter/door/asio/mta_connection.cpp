@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-// So many packets of one peer, and others have their turn: who does not wait for replies can send thousands at once.
+// After so many packets of one peer it is the others' turn: who does not wait for replies can send thousands at once.
 constexpr int kInARow = 64;
 
 }  // namespace
@@ -161,9 +161,12 @@ void MtaConnection::go_on() {
 // What it has sent already is taken before more is read.
 void MtaConnection::process_on() {
   worker_.wait_for(Waiting::idle, *this);
+  if (posted_) return;
   asio::post(worker_.context(), [self = shared_from_this()] {
+    self->posted_ = false;
     if (self->behind_ && self->socket_.exists()) self->process_received();
   });
+  posted_ = true;
 }
 
 void MtaConnection::send() {

@@ -16,8 +16,8 @@
 namespace replygate {
 
 // One connection of an MTA: moves octets between its socket and its dialogue. On its worker's thread throughout.
-// It takes the next packet only when the last one is answered and the answer is sent, so that what a peer can make it
-// keep is bounded.
+// It takes the next packets, a few in a row, only when the last ones are answered and the answers are sent, so that
+// what a peer can make it keep is bounded.
 class MtaConnection final : public std::enable_shared_from_this<MtaConnection>,
                             public Deadlines::Item,
                             public SocketWatch::Socket {
@@ -64,8 +64,8 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>,
   std::string out_;         // to be sent
   bool blocked_ = false;    // the peer must read before more is sent
   bool stalled_ = false;    // the time of a packet that has begun is running
-
-  bool behind_ = false;  // whole packets may be left that have come
+  bool behind_ = false;     // whole packets may be left that have come
+  bool posted_ = false;     // they will be processed
 
   bool unheard_ = false;  // the decision has come, and whoever brought it has had seconds to say so
 
