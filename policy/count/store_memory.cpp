@@ -87,17 +87,18 @@ CounterKey MemoryStore::key_of(std::string_view text) const {
   return key;
 }
 
-// The recipients of a message are counted one by one under the same names: what a thread made of a text at one place of
-// its decisions is kept there until another one comes.
-CounterKey MemoryStore::key_of(const std::string& text, std::size_t place) const {
+// The recipients of a message are counted one by one under the same names: what a thread made of the nth text of a
+// decision is kept until that is another one. A cache alone, compared in full; so any thread may have its own.
+CounterKey MemoryStore::nth_key(const std::string& text, std::size_t nth) const {
+  constexpr std::size_t kLongest = 256;
   struct Made {
     std::string text;
     Secret secret{};
     CounterKey key{};
   };
   thread_local std::array<Made, 4> kept;
-  if (place >= kept.size()) return key_of(text);
-  Made& made = kept[place];
+  if (nth >= kept.size() || text.size() > kLongest) return key_of(text);
+  Made& made = kept[nth];
   if (made.text != text || made.secret != secret_ || made.key[0] == 0) {
     made.key[0] = 0;
     made.text = text;
@@ -138,7 +139,7 @@ bool MemoryStore::take_at_once(std::span<const Charge> charges, bool admit, Inst
              .reservation = {}};
   std::uint64_t chosen = 0;
   for (const Charge& c : charges) {
-    d.keys.push_back(key_of(c.counter, d.keys.size()));
+    d.keys.push_back(nth_key(c.counter, d.keys.size()));
     d.members.push_back(c.member.empty() ? 0 : key_of(c.member)[1]);
     chosen |= Locks::bit(d.keys.back());
     if (!c.was.empty()) chosen |= Locks::bit(key_of(c.was));

@@ -88,7 +88,7 @@ class MemoryStore final : public Store {
   static std::size_t shard_of(const CounterKey& key) { return key[1] % kShards; }
   static std::size_t shard_of(ReservationId id) { return id % kShards; }
   CounterKey key_of(std::string_view text) const;
-  CounterKey key_of(const std::string& text, std::size_t place) const;
+  CounterKey nth_key(const std::string& text, std::size_t nth) const;
   Shard& shard_with(const CounterKey& key) { return (*shards_)[shard_of(key)]; }
   void find_all(Decision& d);
   static Counter* counter_of(const Decision& d, std::size_t i);

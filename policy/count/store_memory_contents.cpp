@@ -39,7 +39,9 @@ void MemoryStore::forget(std::vector<std::string> counters, Instant now, Forgott
     const std::lock_guard lock(shard.mutex);
     KeyTable::Entry* e = shard.table.find(key);
     if (e == nullptr) continue;
-    for (const Counter::Reserved& reserved : returned) e->counter.give_back(reserved, now);
+    for (const Counter::Reserved& reserved : returned) {
+      if (e->counter.is(reserved.measure)) e->counter.give_back(reserved, now);
+    }
     if (!e->counter.reserved()) drop(shard, *e);
   }
   done(true);

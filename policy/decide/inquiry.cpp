@@ -1,6 +1,7 @@
 #include "policy/decide/inquiry.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "policy/decide/outcomes.h"
 #include "policy/mail/quantity.h"
@@ -58,15 +59,15 @@ void name_counter(Ask& ask, const Rule& rule, const What& append_what, const Key
     counter += key.identity;
   };
   under(ask.counter, rule.name);
-  ask.key_at = ask.counter.size() - key.identity.size();
   if (rule.was.empty()) {
     ask.was.clear();
   } else {
     under(ask.was, rule.was);
   }
+  ask.key_at = ask.counter.size() - key.identity.size();
 }
 
-// Whether what the ask names already differs in the key alone.
+// Whether the name that the ask still has differs from the one that it needs in the key alone.
 bool names_limit(const Ask& ask, const Rule& rule, const Limit& limit) {
   const Limit& named = ask.limit;
   return ask.key_at > 0 && ask.purpose == Ask::Purpose::limit && ask.was.empty() && rule.was.empty() &&
@@ -75,10 +76,12 @@ bool names_limit(const Ask& ask, const Rule& rule, const Limit& limit) {
          ask.counter[rule.name.size()] == kEnd;
 }
 
-void name_key(Ask& ask, const Key& key) {
-  if (std::string_view(ask.counter).substr(ask.key_at) == key.identity) return;
-  ask.counter.resize(ask.key_at);
-  ask.counter += key.identity;
+void name_key(Ask& ask, std::size_t key_at, const Key& key) {
+  if (std::string_view(ask.counter).substr(key_at) != key.identity) {
+    ask.counter.resize(key_at);
+    ask.counter += key.identity;
+  }
+  ask.key_at = key_at;
 }
 
 void append_ready_part(Key& key, std::string_view value) {
@@ -328,6 +331,7 @@ Ask ask_for(const Rule& rule, const Limit& limit, const Key& key, const Facts& f
 
 void fill_ask(Ask& ask, const Rule& rule, const Limit& limit, const Key& key, const Facts& facts) {
   const bool named = names_limit(ask, rule, limit);
+  const std::size_t key_at = std::exchange(ask.key_at, 0);  // what fails on the way is named anew
   ask.rule = &rule;
   ask.mode = rule.mode;
   ask.purpose = Ask::Purpose::limit;
@@ -342,7 +346,7 @@ void fill_ask(Ask& ask, const Rule& rule, const Limit& limit, const Key& key, co
     const Address& address = facts.recipient->address;
     ask.member = address.bare.empty() ? address.full : address.bare;  // as in keys, without its tag
   }
-  if (named) return name_key(ask, key);
+  if (named) return name_key(ask, key_at, key);
   const auto what = [&](std::string& counter) {
     counter += to_string(limit.unit);
     counter += '/';

@@ -46,7 +46,7 @@ struct Ask {
   Limit limit;
   std::string key;         // for people: "alice@example.org", several facts joined by '|', see key_part.h
   std::string counter;     // identity of the counter
-  std::size_t key_at = 0;  // of `counter`: where the key begins; 0: it has not been named yet
+  std::size_t key_at = 0;  // of a limit's counter: where the key begins; 0: it is not named
   std::string was;         // its identity before the rule was renamed, "" where it was not
   std::string member;      // of distinct_recipients
   Instant until;           // of a calendar period

@@ -11,7 +11,7 @@
 namespace replygate {
 namespace {
 
-constexpr std::size_t kMostUsual = 100;   // recipients that there is room for before they come
+constexpr std::size_t kMostUsual = 64;    // recipients that there is room for before they come
 constexpr std::size_t kMostAnswers = 64;  // what is asked again is in the cache of the source
 
 // Names of hosts are compared as DNS has them; what is no name stays as it is.
@@ -133,7 +133,8 @@ void Session::mail(MailEvent event, Instant now, Done done) {
   open_->begun = now;
   open_->recipients.reserve(usual_recipients_);
   Transaction& t = open_->facts;
-  open_->octets = sizeof(Open) + 4 * (event.sender.size() + event.rewritten.size() + event.user.size());
+  open_->octets = sizeof(Open) + usual_recipients_ * sizeof(JudgedRecipient) +
+                  4 * (event.sender.size() + event.rewritten.size() + event.user.size());
   t.sender = canonical_sender(event, policy_->site());
   t.sender_raw = std::move(event.sender);
   t.set_user(canonical_login(event.user), policy_->site().subaddress);
@@ -155,7 +156,8 @@ void Session::rcpt(RcptEvent event, Instant now, Done done) {
   judged.time = now;
   if (open_->recipients.size() == 2) keep_truths();
   Recipient& recipient = judged.recipient;
-  open_->octets += sizeof(JudgedRecipient) + 4 * (event.recipient.size() + event.rewritten.size());
+  open_->octets += open_->recipients.size() > usual_recipients_ ? sizeof(JudgedRecipient) : 0;
+  open_->octets += 4 * (event.recipient.size() + event.rewritten.size());
   recipient.address = canonical_recipient(event, policy_->site());
   recipient.raw = std::move(event.recipient);
   recipient.route = std::move(event.route);

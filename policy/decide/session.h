@@ -245,7 +245,7 @@ class Session {
   std::unique_ptr<const Said> at_connect_;  // null where nothing was said
   std::unique_ptr<const Said> at_helo_;
   std::unique_ptr<Open> open_;
-  std::size_t usual_recipients_ = 1;  // as many as the last message had
+  std::size_t usual_recipients_ = 1;  // as many as the last message had, from 1 to a bound
   Instant last_{};                    // event
   std::unique_ptr<Due, Forget> due_;  // of the event that was told last; others may hold it, too
 };

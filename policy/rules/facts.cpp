@@ -64,7 +64,7 @@ constexpr std::array kFacts = {
     FactInfo{Fact::digest, "digest", message, Kind::text, 32, "one value for all copies of a message"},
     FactInfo{Fact::time, "time", connect, Kind::clock, 5, "time of day at the site, see [keys] timezone"},
     FactInfo{Fact::weekday, "weekday", connect, Kind::weekday, 9, "day of the week at the site"},
-    FactInfo{Fact::session_age, "session_age", connect, Kind::duration, 20, "since the client connected"},
+    FactInfo{Fact::session_age, "session_age", connect, Kind::duration, 20, "whole seconds since the client connected"},
 };
 // clang-format on
 
@@ -76,6 +76,13 @@ constexpr bool in_order() {
 }
 
 static_assert(in_order() && kFacts.size() == kFactCount);
+
+constexpr bool changes(const FactInfo& row) {
+  return row.stage > Stage::mail || grows_in_session(row.fact) || row.kind == Kind::clock || row.kind == Kind::weekday;
+}
+
+static_assert(std::ranges::none_of(kFacts,
+                                   [](const FactInfo& row) { return stays_in_message(row.fact) && changes(row); }));
 
 Value maybe(const std::optional<bool>& value) { return value ? Value(*value) : Value(); }
 // A mailbox that is not there is absent, and no percentage is true of it.

@@ -23,7 +23,7 @@ std::vector<Rule> with_facts(std::vector<Rule> rules) {
   return rules;
 }
 
-// What asks a list or a network again for each recipient, though its fact is the same.
+// Whether its fact, which stays the same, would be looked up in a list or among networks again for each recipient.
 bool is_worth_keeping(const Condition& condition) {
   const bool costs = !std::holds_alternative<bool>(condition.matcher) &&
                      !std::holds_alternative<std::vector<NumberRange>>(condition.matcher);

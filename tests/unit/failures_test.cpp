@@ -342,5 +342,49 @@ TEST_F(Failures, OfEachAllocationOfTheThreadOfRedis) {
   EXPECT_TRUE(eventually([&] { return server.ask({"HKEYS", "{replygate}:q"}).find('r') == std::string::npos; }));
 }
 
+// The memory of the decision that failed is used again by the next ones.
+TEST(AfterAFailure, TheNextDecisionsCountUnderTheirOwnNames) {
+  constexpr std::string_view kTwo = R"(
+[[rule]]
+name = "users"
+when = { authenticated = true }
+per = "user"
+limit = "100 distinct_recipients / 1h"
+reply = "quota-exceeded"
+[[rule]]
+name = "strangers"
+when = { authenticated = false }
+per = "sender"
+limit = "1 recipients / 1h"
+reply = "quota-exceeded"
+)";
+  bool reached = true;
+  for (std::int64_t n = 1; reached; ++n) {
+    ASSERT_LT(n, 1000);
+    World world(kTwo);
+    Talk talk(world);
+    talk.connect("192.0.2.1");
+    talk.mail("<u@x.example>", "u@x.example");
+    EXPECT_EQ(talk.rcpt("<a@y.example>"), "");
+    talk.mail("<" + std::string(60, 's') + "@x.example>");
+    fail_allocation(n);
+    try {
+      talk.rcpt("<b@y.example>");
+    } catch (const std::exception&) {
+      // The test's own allocations fail, too.
+    }
+    reached = allocation_failed();
+    fail_allocation(0);
+    for (int i = 0; i < 3; ++i) {
+      Talk other(world);
+      other.connect("192.0.2.1");
+      other.mail(fmt::format("<stranger-with-a-long-name-{}@x.example>", i));
+      EXPECT_EQ(other.rcpt("<b@y.example>"), "") << n;
+      EXPECT_NE(other.rcpt("<b@y.example>"), "") << n;
+    }
+    if (HasFailure()) return;
+  }
+}
+
 }  // namespace
 }  // namespace replygate::test
