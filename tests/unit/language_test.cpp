@@ -371,5 +371,25 @@ TEST(DigestFact, TheSameMailAgainAndAgain) {
   EXPECT_EQ(with("ONE\r\n\r\n"), "557");
 }
 
+TEST(Language, VersionsOfTlsAreComparedInOrder) {
+  const auto holds_for = [](const std::string& condition) {
+    World world("[[rule]]\nname = \"r\"\n" + condition + "\nreply = 550\n");
+    std::string versions;
+    for (const char* version : {"", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}) {
+      Talk talk(world);
+      talk.connect("192.0.2.1");
+      versions += talk.mail("<a@x.example>", "", {}, {.version = version}).empty() ? '-' : 'x';
+    }
+    return versions;
+  };
+  EXPECT_EQ(holds_for("when = { tls_version = \"TLSv1.2\" }"), "----x-");
+  EXPECT_EQ(holds_for("when = { tls_version = \"< TLSv1.2\" }"), "-xxx--");
+  EXPECT_EQ(holds_for("when = { tls_version = \">= TLSv1.2\" }"), "----xx");
+  EXPECT_EQ(holds_for("when = { tls_version = \"!= SSLv3\" }"), "--xxxx");
+  EXPECT_EQ(holds_for("when = { tls_version = \"TLSv1..TLSv1.1\" }"), "--xx--");
+  EXPECT_EQ(holds_for("when = { tls_version = [\"SSLv3\", \"!= TLSv1.3\"] }"), "-xxxx-");
+  EXPECT_EQ(holds_for("when = { tls = true }\nunless = { tls_version = \"!= SSLv3\" }"), "-x----");
+}
+
 }  // namespace
 }  // namespace replygate::test
