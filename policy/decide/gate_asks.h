@@ -22,9 +22,11 @@ inline bool may_refuse(const Ask& ask) { return ask.mode == Mode::enforce && ask
 // What a share is a share of is all mail that is let through, whatever the rule's other limits say of it.
 inline bool counts_whole(const Ask& ask) { return ask.purpose == Ask::Purpose::whole && !may_refuse(ask); }
 
-// A connection has no end that could refuse it: it is counted for good once it is let in.
+// A connection has no end that could refuse it: it is counted for good once it is let in. In a rule that refuses
+// nothing what is admitted is returned where the message is not accepted.
 inline bool is_final(const Ask& ask) {
-  return ask.rule->count != Count::accepted || ask.limit.unit == Unit::connections;
+  const bool for_good = ask.rule->count == Count::admitted && may_refuse(ask);
+  return ask.rule->count == Count::attempts || for_good || ask.limit.unit == Unit::connections;
 }
 
 inline bool compares(const Ask& ask) {

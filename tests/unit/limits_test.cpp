@@ -432,5 +432,18 @@ TEST(Admitted, CountsWhatALaterRuleRefuses) {
   }
 }
 
+TEST(Admitted, AnObservedLimitOfTheSessionReturnsWhatIsAborted) {
+  World world(
+      "[[rule]]\nname = \"a\"\nlimit = \"1 recipients / session\"\ncount = \"admitted\"\nmode = \"observe\"\n"
+      "reply = 452\n");
+  Talk talk(world);
+  talk.stranger();
+  for (int i = 0; i < 3; ++i) {
+    talk.rcpt("<r@x.example>");
+    talk.mail("<someone@elsewhere.example>");
+    EXPECT_NE(world.records.json.back().find("\"used\":0"), std::string::npos) << world.records.json.back();
+  }
+}
+
 }  // namespace
 }  // namespace replygate::test
