@@ -15,7 +15,7 @@ namespace replygate {
 // waits for each by itself, each wait costs one more. On the thread of the io_context, within which it waits.
 class SocketWatch {
  public:
-  enum class For : std::uint32_t { nothing = 0, reading = EPOLLIN, writing = EPOLLOUT };
+  enum class For : std::uint8_t { nothing = 0, reading = EPOLLIN, writing = EPOLLOUT };
 
   // To be derived from: who owns the descriptor. Not watched at first; to be forgotten before its descriptor is closed.
   class Socket {

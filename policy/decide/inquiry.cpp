@@ -155,7 +155,7 @@ class Walk {
       const Key* key = state == KeyState::made ? &inquiry_.key : nullptr;
       if (state == KeyState::untold && (rule.has_limits() || rule.share != Rule::kWhole)) return untold(candidate);
       if (!in_share(rule, key)) candidate.mode = Mode::observe;
-      if (rule.has_limits() && !(key != nullptr && add_asks(candidate, *key))) return false;
+      if (rule.has_limits() && (key == nullptr || !add_asks(candidate, *key))) return false;
       if (candidate.holds == Truth::unknown) return untold(candidate);
       if (key != nullptr && question_.counters) add_escalations(candidate, *key);
     } else if (holds == Truth::yes && rule.has_limits() && !add_asks(candidate, Key())) {

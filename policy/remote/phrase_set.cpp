@@ -117,7 +117,10 @@ void PhraseSet::add(const std::string& text, std::size_t index) {
 
 void PhraseSet::look_at(const std::string& text, std::vector<std::size_t>& hits) {
   if (texts_.empty()) return;
-  if (set_ == nullptr && looked_++ < kFew) return look_one_by_one(text, hits);
+  if (set_ == nullptr && looked_ < kFew) {
+    ++looked_;
+    return look_one_by_one(text, hits);
+  }
   if (set_ == nullptr) {
     set_ = compiled(texts_);
     std::vector<std::unique_ptr<re2::RE2::Set>>().swap(alone_);

@@ -10,14 +10,14 @@
 
 #include <boost/asio.hpp>
 #include <cerrno>
-#include <cstring>
+#include <optional>
+#include <system_error>
+#include <utility>
 
 #include "milter/guarded.h"
 
 namespace replygate {
 namespace {
-
-namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kListenerPause{50};
 constexpr std::chrono::milliseconds kNameLook{500};
@@ -92,8 +92,9 @@ void Listener::look_at_name() {
   if (shared_.services.troubles != nullptr) {
     shared_.services.troubles->tell(fmt::format("{}{}", kOfMilter, address_.text()), {again ? "" : again.error()});
   }
-  if (!again || !*again) return;
-  Descriptor fresh(taken(**std::move(again)));
+  auto acceptor = again ? *std::move(again) : std::nullopt;
+  if (!acceptor) return;
+  Descriptor fresh(taken(*std::move(acceptor)));
   watch_for(SocketWatch::For::nothing);
   const Descriptor& old = before_.emplace_back(std::exchange(socket_, std::move(fresh)));
   if (!somebody_waits_at(old)) before_.pop_back();
@@ -108,7 +109,8 @@ void Listener::on_ready() noexcept {
 // One at a time: where more wait, they are told of again.
 void Listener::accept() {
   // Mostly for want of descriptors; whatever it is, trying again at once would fail again.
-  if (!take_one() && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) return pause(std::strerror(errno));
+  if (!take_one() && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+    return pause(std::generic_category().message(errno));
   if (full()) pause(fmt::format("max_connections, {}, reached", shared_.bounds().connections));
 }
 

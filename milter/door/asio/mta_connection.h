@@ -24,7 +24,7 @@ class MtaConnection final : public std::enable_shared_from_this<MtaConnection>,
  public:
   // Of a socket that does not block.
   MtaConnection(Worker& worker, Descriptor socket, bool tcp);
-  ~MtaConnection();
+  ~MtaConnection() override;
   MtaConnection(const MtaConnection&) = delete;
   MtaConnection& operator=(const MtaConnection&) = delete;
 
