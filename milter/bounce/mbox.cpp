@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "policy/base/re2_piece.h"
+
 namespace replygate {
 namespace {
 
@@ -12,7 +14,7 @@ constexpr std::string_view kSeparator = "From ";
 // "From MAILER-DAEMON Sun Nov 29 10:00:00 2026": a line of a message may begin with the word, too.
 bool is_separator(std::string_view line) {
   static const re2::RE2 kTime(R"( \w{3} +\d{1,2} \d\d:\d\d(:\d\d)? ([+-]?\w+ )*\d{4}\s*$)");
-  return line.starts_with(kSeparator) && re2::RE2::PartialMatch({line.data(), line.size()}, kTime);
+  return line.starts_with(kSeparator) && re2::RE2::PartialMatch(to_piece(line), kTime);
 }
 
 std::string_view line_at(std::string_view text, std::size_t begin) {

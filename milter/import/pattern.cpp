@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "policy/base/re2_piece.h"
 #include "policy/mail/text.h"
 
 namespace replygate::import {
@@ -40,7 +41,7 @@ bool is_itself(std::string_view value, Text kind) {
 
 std::string exact_pattern(std::string_view value, Text kind) {
   if (value.empty() || is_itself(value, kind)) return std::string(value);
-  return "/^" + RE2::QuoteMeta(value) + "$/";
+  return "/^" + RE2::QuoteMeta(to_piece(value)) + "$/";
 }
 
 std::optional<Regex> Regex::parse(std::string_view source) {
@@ -48,10 +49,10 @@ std::optional<Regex> Regex::parse(std::string_view source) {
   for (const std::string_view other : {"\\v", "\\C", "\\Q", "\\E", "(?U", "(?P"}) {
     if (source.find(other) != std::string_view::npos) return std::nullopt;
   }
-  if (source.empty() || !RE2(source, quiet()).ok()) return std::nullopt;
+  if (source.empty() || !RE2(to_piece(source), quiet()).ok()) return std::nullopt;
   return Regex(source);
 }
 
-bool Regex::matches(std::string_view text) const { return RE2::PartialMatch(text, RE2(source_, quiet())); }
+bool Regex::matches(std::string_view text) const { return RE2::PartialMatch(to_piece(text), RE2(source_, quiet())); }
 
 }  // namespace replygate::import

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "milter/log/backlog.h"
 #include "milter/log/sinks.h"
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <utility>
 
+#include "policy/base/re2_piece.h"
 #include "policy/mail/text.h"
 #include "policy/mail/unicode.h"
 #include "policy/rules/answers.h"
@@ -15,9 +16,6 @@
 
 namespace replygate {
 namespace {
-
-// RE2 has had three types of view; this constructor is one that all of them have.
-re2::StringPiece to_piece(std::string_view text) { return {text.data(), text.size()}; }
 
 // One character: of ASCII, of UTF-8, or an octet that is neither.
 constexpr std::string_view kCharacter = R"((?:[\x00-\x7f\xc0-\xff][\x80-\xbf]*|[\x80-\xbf]))";

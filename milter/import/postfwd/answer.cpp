@@ -7,6 +7,7 @@
 #include <array>
 
 #include "milter/import/action.h"
+#include "policy/base/re2_piece.h"
 #include "policy/mail/quantity.h"
 #include "policy/mail/text.h"
 
@@ -112,8 +113,7 @@ Answer counting(const std::string& command, std::string_view arguments) {
   if (!most || !seconds) return lost("a limit needs two whole numbers", false);
   if (*most == 0 || *seconds == 0) return {.kind = AnswerKind::nothing, .why = "postfwd ignores a limit of 0"};
   static const RE2 another(R"(\w[-\w]+\s*\(.*\))");
-  if (RE2::FullMatch(re2::StringPiece(arguments.data(), arguments.size()), another))
-    return lost("the limit leads to another command", true);
+  if (RE2::FullMatch(to_piece(arguments), another)) return lost("the limit leads to another command", true);
   Answer answer = plain(arguments, true);
   if (answer.kind != AnswerKind::lines) return answer;
   answer.shields = false;
@@ -146,8 +146,7 @@ Answer answer_of(std::string_view text) {
   static const RE2 command(R"((\w[-\w]+)\s*\(\s*(.*?)\s*\))");
   std::string name;
   std::string arguments;
-  if (RE2::FullMatch(re2::StringPiece(text.data(), text.size()), command, &name, &arguments))
-    return called(name, arguments);
+  if (RE2::FullMatch(to_piece(text), command, &name, &arguments)) return called(name, arguments);
   return plain(text, false);
 }
 

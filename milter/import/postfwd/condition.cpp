@@ -7,6 +7,7 @@
 
 #include "milter/import/pattern.h"
 #include "milter/import/postfwd/moment.h"
+#include "policy/base/re2_piece.h"
 #include "policy/mail/ip.h"
 #include "policy/mail/text.h"
 
@@ -60,7 +61,7 @@ bool is_regex(std::string_view sign) { return sign == "=~" || sign == "!~" || si
 std::optional<std::string> denied(std::string_view value) {
   static const RE2 negation(R"(!!\s*\(?\s*(.+?)\s*\)?)");
   std::string inner;
-  if (!RE2::FullMatch(value, negation, &inner)) return std::nullopt;
+  if (!RE2::FullMatch(to_piece(value), negation, &inner)) return std::nullopt;
   return inner;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "policy/base/re2_piece.h"
 #include "policy/mail/text.h"
 
 namespace replygate::import::postfwd {
@@ -130,7 +131,7 @@ bool split_items(const std::string& line, std::vector<Item>& items) {
   while (!rest.empty() && (rest.back() == ';' || is_blank(rest.back()))) rest.remove_suffix(1);
   for (const std::string_view text : split(rest, ';')) {
     Item item;
-    if (!RE2::FullMatch(text, parts, &item.key, &item.sign, &item.value)) item.key = std::string(trim(text));
+    if (!RE2::FullMatch(to_piece(text), parts, &item.key, &item.sign, &item.value)) item.key = std::string(trim(text));
     if (item.sign == "<=" || item.sign == ">=" || item.sign == "~=") item.sign = fmt::format("={}", item.sign[0]);
     items.push_back(std::move(item));
   }
