@@ -100,8 +100,8 @@ bool TextPatterns::is_meant_otherwise(const Subject& subject, const ListItem& it
   if (const std::string help = foreign_pattern_help(text); !help.empty() && !is_everyday(text.substr(0, 1))) {
     return misread(Rg::pattern_type, subject, item, fmt::format("\"{}\" would be compared as it stands", text), help);
   }
-  const bool compares = subject.kind == FactKind::version && versions_allowed(text);  // "!= SSLv3"
-  if (text.starts_with('!') && text.size() > 1 && !compares) {
+  const auto compares = [&] { return subject.kind == FactKind::version && versions_allowed(text); };  // "!= SSLv3"
+  if (text.starts_with('!') && text.size() > 1 && !compares()) {
     return misread(Rg::pattern_type, subject, item, fmt::format("\"{}\" stands for itself: ! negates nothing", text),
                    fmt::format("write \"{}\" under unless", trim(text.substr(1))));
   }

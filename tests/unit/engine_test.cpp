@@ -65,6 +65,12 @@ class EngineTest : public ::testing::Test {
     return client;
   }
 
+  // Somebody removes the socket's name, and it is bound again.
+  void lose_name() const {
+    ASSERT_TRUE(std::filesystem::remove(path_));
+    ASSERT_TRUE(eventually([this] { return std::filesystem::exists(path_); }));
+  }
+
   static std::string message(WireClient& client) {
     if (std::string said = client.ask(mail_packet("<a@x.example>")).text(); said != "c") return said;
     if (std::string said = client.ask(rcpt_packet("<r@x.example>")).text(); said != "c") return said;
@@ -339,8 +345,7 @@ TEST_F(EngineTest, ASocketThatIsBoundAgainAfterAPauseIsListenedTo) {
     only.send(packet('Q'));
     only.hang_up();
   }
-  ASSERT_TRUE(std::filesystem::remove(path_));
-  ASSERT_TRUE(eventually([this] { return std::filesystem::exists(path_); }));
+  lose_name();
   for (int i = 0; i < 3; ++i) {
     auto mta = session();
     EXPECT_EQ(message(mta), "c");
@@ -355,12 +360,10 @@ TEST_F(EngineTest, WhoWaitsAtASocketWhoseNameIsRemovedIsServed) {
   auto first = session();
   auto waiting = client();
   waiting.send(negotiation());
-  ASSERT_TRUE(std::filesystem::remove(path_));
-  ASSERT_TRUE(eventually([this] { return std::filesystem::exists(path_); }));
+  lose_name();
   auto next = client();
   next.send(negotiation());
-  ASSERT_TRUE(std::filesystem::remove(path_));
-  ASSERT_TRUE(eventually([this] { return std::filesystem::exists(path_); }));
+  lose_name();
   EXPECT_TRUE(waiting.silent());
   first.send(packet('Q'));
   EXPECT_EQ(waiting.read().command, 'O');
