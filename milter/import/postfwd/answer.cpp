@@ -36,7 +36,6 @@ std::string put_placeholders(std::string& text) {
   static const RE2 variable(R"(\$\$\s*(?:\((\w+)\)|(\w+)))");
   std::string result;
   re2::StringPiece rest(text);
-  re2::StringPiece match;
   while (true) {
     std::array<re2::StringPiece, 3> found;
     if (!variable.Match(rest, 0, rest.size(), RE2::UNANCHORED, found.data(), 3)) break;
